@@ -19,7 +19,7 @@ from twisted_ext.metrics.history import History
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
 from twisted_ext.server.operations.historyfile import HistoryFile
-from twisted_ext.server.zones.load.imagefiles import Built, Images
+from twisted_ext.server.zones.images.imagefiles import Built, Images
 from twisted_ext.zone.build.jobs import CompileJobs
 
 

@@ -26,7 +26,7 @@ _CHILDREN: Final = """
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted_ext.server.process.jobs.subprocess import runModule
-from twisted_ext.server.zones.load.compilers import Compilers, Job
+from twisted_ext.server.zones.images.compilers import Compilers, Job
 
 async def run():
     print((await runModule(reactor, "twisted_ext.zone.transfer.ingestjob", ["00", "/nonexistent", "/nonexistent"])).decode())

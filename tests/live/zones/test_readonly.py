@@ -64,7 +64,7 @@ def test_zonesOfFilesAreServed(tmp_path: Path) -> None:
         # Nothing was ever stored there.
         wait(lambda: new.gives("www.plain.test", ["192.0.2.2"]), new)
         assert not _update(new.port, "one.plain.test")
-        assert "signed.test.: nothing is served" in new.text()
+        wait(lambda: "signed.test.: nothing is served" in new.text(), new)
     with Twistd(tmp_path, *words) as writable:
         wait(lambda: writable.gives("www.signed.test", ["192.0.2.2"]), writable)
         assert _update(writable.port, "one.plain.test")

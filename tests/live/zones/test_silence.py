@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from twisted_ext.server.zones.load import compilers
-from twisted_ext.server.zones.load.compilers import Compilers, Job, Result
+from twisted_ext.server.zones.images import compilers
+from twisted_ext.server.zones.images.compilers import Compilers, Job, Result
 
 __all__: list[str] = []
 

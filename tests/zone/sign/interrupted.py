@@ -24,6 +24,7 @@ from twisted_ext.zone.build.jobs import CompileJobs
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zonefile.reader import readMaster
 
 APEX: Final = nameFromText("example.org")
 
@@ -84,7 +85,8 @@ def signOnce(folder: Path, more: dict[str, object]) -> dict[str, object]:
     Have a zone signed as the server does.
     """
     signing = {"keys": str(folder / "signing" / "example.org."), "policy": json.loads(SigningPolicy().toText()), **more}
-    job = {"name": "example.org.", "path": str(folder / "zone"), "image": str(folder / "image"), "now": _NOW, "stages": {"sign": signing}}
+    unsigned = {"path": str(folder / "unsigned"), "offset": 0, "sources": []}
+    job = {"name": "example.org.", **unsigned, "image": str(folder / "image"), "now": _NOW, "sign": signing}
     return CompileJobs().perform(json.dumps(job).encode())
 
 
@@ -144,7 +146,7 @@ def main(how: str, top: Path) -> None:
     for at in range(1, 1000):
         folder = top / str(at)
         folder.mkdir()
-        (folder / "zone").write_text(_ZONE)
+        (folder / "unsigned").write_bytes(readMaster(_ZONE.encode(), APEX).builder.finish())
         more: dict[str, object] = {}
         if again:
             _inChild(partial(signOnce, folder, {}))
@@ -159,7 +161,7 @@ def main(how: str, top: Path) -> None:
         files = len([*folder.glob("signing/*/.*"), *folder.glob("signing/*/*.private")])
         _inChild(partial(signOnce, folder, more))
         then = _inChild(partial(stateOf, folder))[1]
-        left = sorted(path.name for path in folder.iterdir() if path.name not in ("zone", "image", "signing", _NOTE))
+        left = sorted(path.name for path in folder.iterdir() if path.name not in ("unsigned", "image", "signing", _NOTE))
         found = {"step": note.read_text(), "status": status, "said": said, "after": after, "files": files, "then": then, "left": left}
         sys.stdout.write(f"{json.dumps(found)}\n")
         shutil.rmtree(folder)

@@ -81,11 +81,11 @@ class Terms:
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
     @ivar updaters: the clients whose updates are considered; an empty list is all of them.
-    @ivar isStaged: whether it goes through stages here, so that the changes of its primaries are not those of what is served.
+    @ivar isSigned: whether it is signed here, so that the changes of its primaries are not those of what is served.
     @ivar isEncrypted: whether it is transferred over encrypted transports only (RFC 9103, section 11).
     """
 
-    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isStaged")
+    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isSigned")
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
         self.keys = keys
@@ -93,7 +93,7 @@ class Terms:
         self.notify: tuple[RemoteServer, ...] = ()
         self.transfer = self.singly = self.notices = self.updaters = NOBODY
         self.digest = ""
-        self.isEncrypted = self.isStaged = False
+        self.isEncrypted = self.isSigned = False
         if zone is not None:
             self._read(zone, keys)
 
@@ -112,7 +112,7 @@ class Terms:
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         self.digest = zone.zonemd
-        self.isStaged = bool(zone.stages)
+        self.isSigned = zone.isSigned
 
     def _primary(self, text: str, keys: Keys) -> RemoteServer:
         remote = RemoteServer.fromText(text, keys)

@@ -4,7 +4,6 @@ The table of zone settings: the keys of a C{[[zone]]} table in the TOML file, th
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
@@ -206,23 +205,11 @@ class ZoneSettings:
         return self.store.startswith("added:")
 
     @property
-    def isStagedOnArrival(self) -> bool:
+    def isSignedOnArrival(self) -> bool:
         """
-        Whether its versions come from a database or a primary, and go through L{stages} here.
+        Whether its versions come from a database or a primary, and are signed here.
         """
-        return bool(self.stages) and ("store" in self.values or "primaries" in self.values)
-
-    @property
-    def stages(self) -> str:
-        """
-        What each version goes through before it is served, as a JSON object: by the name of the setting, what is to be done
-        (L{twisted_ext.zone.build.jobs}). C{""} for nothing. If it changes, the zone is loaded again.
-        """
-        if self.plain:
-            return ""
-        told = [f'"{name}":{json.dumps(self.values[name])}' for name in _STAGES if name in self.values]
-        told += [] if self.signing is None else [f'"sign":{self.signing.toText()}']
-        return f"{{{','.join(told)}}}" if told else ""
+        return self.isSigned and ("store" in self.values or "primaries" in self.values)
 
     def signed(self, how: str) -> ZoneSettings:
         """
@@ -231,14 +218,6 @@ class ZoneSettings:
         @param how: the name of a policy.
         """
         return ZoneSettings({**self.values, "sign": how}, self.name)
-
-    def fromFile(self, file: str) -> ZoneSettings:
-        """
-        Return the same settings with the file that has what arrived.
-        """
-        zone = ZoneSettings({**self.values, "file": file}, self.name)
-        zone.signing = self.signing
-        return zone
 
     def toText(self) -> str:
         if set(self.values) == {"name", "file"}:
@@ -258,9 +237,6 @@ ZONE_SETTINGS: Final = (
     Setting("file", types.PATH, "", "Its master file"),
     *[each.setting for each in vars(ZoneSettings).values() if isinstance(each, Key)],
 )
-
-#: Those of them, besides C{sign}, that are stages.
-_STAGES: Final[tuple[str, ...]] = ()
 
 _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
 

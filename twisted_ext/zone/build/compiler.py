@@ -1,5 +1,5 @@
 """
-Builds images from master files, in a child process: C{python -m twisted_ext.zone.build.compiler}.
+Builds images from master files, and signed images from these, in a child process: C{python -m twisted_ext.zone.build.compiler}.
 
 Standard input has one job per line, a JSON object; standard output one result for each, as soon as it is done. In jobs, C{now} is the
 time at which to check signatures::
@@ -8,13 +8,11 @@ time at which to check signatures::
                                                     "each": true the result of each of these zones is flushed at once
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
-    {"name": …, "path": …, "image": …, "now": …, "made": …, "stages": {"sign": {"keys": "/state/signing/example.org", "policy": {…},
-     "last": 7, "wasSigned": true, "former": "/state/6.image"}}}
-                                                    stages are applied to it before the image is built (stages.py): here it is signed with
-                                                    the keys in this folder, as a version behind serial 7; if it was so before, no key is
-                                                    made; signatures of the former image are kept where that is right. "made" says which
-                                                    stages these were, and is repeated in the result
-    {"name": …, "path": …, "unsigned": true, …}     its records are in an image and a journal, not in a master file
+    {"name": …, "path": "/state/zones/7.pack", "offset": 8, "sources": […], "image": "/state/signed/9.image", "now": …,
+     "sign": {"keys": "/state/signing/example.org.", "policy": {…}, "last": 7, "wasSigned": true, "former": "/state/signed/6.image"}}
+                                                    sign the version in an image, with the keys in this folder, as one behind serial 7; if
+                                                    it was signed before, no key is made; signatures of the former image are kept where
+                                                    that is right. Without "offset" the path is that of an image with a journal
     {"seal": true}                                  the pack is complete; another one may follow
 
 Results, for a zone that could be built and for one that could not::
@@ -23,7 +21,9 @@ Results, for a zone that could be built and for one that could not::
      "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
     {"name": …, "sources": […], "complaints": […], "unsaid": 0}
 
-C{{"busy": true}} in between means that a large file is being read.
+Those of zones that were signed have C{signed}, what the operator has to know of it, and C{made}, C{due} and C{begins} besides.
+
+C{{"busy": true}} in between means that a large file is being read, or a large zone signed.
 
 C{{"seal": true}} or the end of the input synchronizes the pack, reported as C{{"done": true}}: only then are its images durable. Images
 in files of their own are synchronized before their result is written. A write error becomes a complaint, and the next job is read.
@@ -45,15 +45,15 @@ _MADE: Final = 100_000
 
 
 def main(lines: BinaryIO, results: BinaryIO) -> None:
-    def sign() -> None:
+    def live() -> None:
         results.write(b'{"busy":true}\n')
         results.flush()
 
     # Report at once that the process has started.
-    sign()
+    live()
     from twisted_ext.zone.build.jobs import CompileJobs
 
-    CompileJobs(sign).run(lines, results)
+    CompileJobs(live).run(lines, results)
 
 
 if __name__ == "__main__":

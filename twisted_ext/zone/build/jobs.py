@@ -1,6 +1,5 @@
 """
-The jobs of a process that compiles zones, which L{twisted_ext.zone.build.compiler} describes, and the stages that each version of a zone
-passes before it becomes an image, in their order.
+The jobs of a process that compiles zones, and signs them, which L{twisted_ext.zone.build.compiler} describes.
 """
 
 from __future__ import annotations
@@ -21,14 +20,11 @@ from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
 from twisted_ext.zone.zonefile.findings import Finding, Report
 from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.imagebuilder import ImageBuilder
-    from twisted_ext.zone.zonefile.reader import MasterFileContent
 
-__all__ = ["STAGES", "CompileJobs", "Stage", "fingerprintOf"]
+__all__ = ["CompileJobs", "fingerprintOf"]
 
 #: Names of a zone up to which a server runs all checks when it loads it; in larger ones it looks for fatal errors only, and the
 #: command-line check does the rest. So many names take a tenth of a second.
@@ -36,6 +32,9 @@ _CHECKED_NODES: Final = 20_000
 
 #: Alignment of images in a pack.
 _ALIGNED: Final = 8
+
+#: Octets that count as read for each batch of names that is signed, so that a process that signs for minutes is not taken for one that hangs.
+_NAME_OCTETS: Final = 50_000
 
 _Complaint = dict[str, object]
 
@@ -50,24 +49,6 @@ _ENDS: Final = frozenset(("rrsig-expired", "rrsig-ending"))
 
 #: Records at the apex that belong to the parent zone, by their first octets: DS, DELEG.
 _PARENTAL: Final = (b"\xc0\x0c\x00\x2b", b"\xc0\x0c\xf0\x00")
-
-#: Gets the records with what they were read from, which it may change; what its job says of it; the time, in seconds since 1970; and the
-#: result, which it may add to. It raises L{BadZone<twisted_ext.errors.BadZone>} if the version is not to be served.
-Stage = Callable[["MasterFileContent", Any, float, "dict[str, object]"], None]
-
-
-def _sign(content: MasterFileContent, given: Any, now: float, result: dict[str, object]) -> None:
-    # Imported for zones that are signed only.
-    from twisted_ext.zone.sign.job import SignJob
-
-    signing = SignJob.fromTable(given, now)
-    signing.sign(content.builder)
-    content.sources = [*content.sources, *signing.sources]
-    result |= {"signed": signing.said, "due": signing.due, "begins": signing.begins}
-
-
-#: By the names that jobs have for them, which are those of the settings of zones.
-STAGES: Final[tuple[tuple[str, Stage], ...]] = (("sign", _sign),)
 
 
 def fingerprintOf(sources: Iterable[Sequence[object]]) -> bytes:
@@ -86,11 +67,11 @@ class CompileJobs:
     Performs the jobs.
     """
 
-    def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, live: Callable[[], object] = lambda: None) -> None:
         """
-        @param sign: called from time to time while master files are read.
+        @param live: called from time to time while a large zone is read or signed.
         """
-        self._sign = sign
+        self._live = live
         self._untold = 0
         self._each = False
         self._pack: FileIO | None = None
@@ -121,7 +102,7 @@ class CompileJobs:
         """
         Return a result as a line of JSON.
         """
-        if not self._fingerprint or result["complaints"] or "made" in result:
+        if not self._fingerprint or result["complaints"] or "signed" in result:
             return _toJSON(result).encode("ascii") + b"\n"
         # Written by hand, of what there is already: there may be a hundred thousand zones.
         return (
@@ -156,84 +137,86 @@ class CompileJobs:
         return {"pack": path, "complaints": []}
 
     def _compile(self, name: str, path: str, job: Mapping[str, Any]) -> dict[str, object]:
-        image: str | None = job.get("image")
-        now = None if job.get("now") is None else float(job["now"])
-        given: dict[str, Any] = job.get("stages") or {}
-        stages = [(stage, given[each]) for each, stage in STAGES if each in given]
-        if len(stages) < len(given):
-            raise ValueError(f"not all of these stages are known: {', '.join(given)}")
+        # What an operator knows of a zone that is signed is where it comes from.
+        said = str(job.get("origin", path))
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
             apex = nameFromText(name)
-            # What came from elsewhere was checked when it did, and there is no file whose lines could be named.
-            isUnsigned = bool(job.get("unsigned"))
-            reading = self._unsigned(apex, path) if isUnsigned else self._master(apex, path)
-            result["sources"] = reading.sources
-            complaints += [_found(finding) for finding in reading.complaints]
-            result["unsaid"] = reading.unsaid
-            if reading.sound and (isUnsigned or not self._refused(reading, complaints)):
-                builder = reading.builder
-                for stage, wish in stages:
-                    stage(reading, wish, now or 0.0, result)
-                    result["sources"] = reading.sources
-                if stages:
-                    result["made"] = str(job.get("made", ""))
-                fingerprint = fingerprintOf(reading.sources)
-                if image is None:
-                    octets = builder.finish(fingerprint)
-                    place, offset, size = self._path, self._offset, self._packed(octets)
-                else:
-                    builder.finishTo(image, fingerprint)
-                    place, offset, size = image, 0, os.path.getsize(image)
-                    if not isUnsigned:
-                        self._checked(Image.open(image, checked=False), path, now, complaints)
-                if builder.uneven:
-                    self._uneven(builder, path, complaints)
-                header = builder.header
-                assert header is not None
-                result |= {"image": place, "offset": offset, "octets": size}
-                result |= {"serial": header.serial, "records": header.records, "nodes": header.nodes}
-                self._fingerprint = fingerprint
+            if "sign" in job:
+                self._sign(apex, path, job, result)
+            else:
+                self._read(apex, path, job, result, complaints)
         except BadName as wrong:
-            complaints[:] = [_said(f"the zone's name: {wrong}", path)]
+            complaints[:] = [_said(f"the zone's name: {wrong}", said)]
         except (BadZone, BadKey, StorageFault) as bad:
-            complaints.append(_said(str(bad), path))
+            complaints.append(_said(str(bad), said))
             result["again"] = isinstance(bad, StorageFault)
         except OSError as error:
             # That of the image, or a folder of keys.
             result["again"] = True
             what = error.filename or "the image"
-            complaints.append(_said(f"{what} cannot be written: {error.strerror or error}", path))
+            complaints.append(_said(f"{what} cannot be written: {error.strerror or error}", said))
         except MemoryError:
-            complaints.append(_said("there is not enough memory for this zone", path))
+            complaints.append(_said("there is not enough memory for this zone", said))
             result["again"] = True
         return result
+
+    def _read(
+        self, apex: bytes, path: str, job: Mapping[str, Any], result: dict[str, object], complaints: list[_Complaint]
+    ) -> None:
+        """
+        Make an image of a master file.
+        """
+        image: str | None = job.get("image")
+        reading = self._master(apex, path)
+        result["sources"] = reading.sources
+        complaints += [_found(finding) for finding in reading.complaints]
+        result["unsaid"] = reading.unsaid
+        if not reading.sound or self._refused(reading, complaints):
+            return
+        builder, fingerprint = reading.builder, fingerprintOf(reading.sources)
+        if image is None:
+            octets = builder.finish(fingerprint)
+            place, offset, size = self._path, self._offset, self._packed(octets)
+        else:
+            builder.finishTo(image, fingerprint)
+            place, offset, size = image, 0, os.path.getsize(image)
+            now = None if job.get("now") is None else float(job["now"])
+            self._checked(Image.open(image, checked=False), path, now, complaints)
+        if builder.uneven:
+            self._uneven(builder, path, complaints)
+        result |= {"image": place, "offset": offset, "octets": size, **_counted(builder)}
+        self._fingerprint = fingerprint
+
+    def _sign(self, apex: bytes, path: str, job: Mapping[str, Any], result: dict[str, object]) -> None:
+        """
+        Make a signed image of an unsigned version, which was checked when it came.
+        """
+        # Imported for zones that are signed only.
+        from twisted_ext.zone.sign.job import SignJob
+        from twisted_ext.zone.sign.unsigned import read
+
+        builder, sources = read(apex, path, job.get("offset"), job["sources"])
+        result["sources"] = sources
+        signing = SignJob.fromTable(job["sign"], float(job["now"]))
+        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS))
+        result["sources"] = sources = [*sources, *signing.sources]
+        image = str(job["image"])
+        builder.finishTo(image, fingerprintOf(sources))
+        result |= {"signed": signing.said, "due": signing.due, "begins": signing.begins, "made": signing.policy.toText()}
+        result |= {"image": image, "offset": 0, "octets": os.path.getsize(image), **_counted(builder)}
 
     def _master(self, apex: bytes, path: str) -> MasterFileContent:
         reader = self._reader = Reader(apex, tell=self._tell, divided=_CORES > 1)
         reader.read(path)
         return reader.reading
 
-    @staticmethod
-    def _unsigned(apex: bytes, path: str) -> MasterFileContent:
-        """
-        @raise StorageFault: it cannot be read.
-        """
-        from twisted_ext.zone.sign.unsigned import UnsignedVersion
-
-        builder, sources = UnsignedVersion(path).read()
-        if builder.apexName.lower() != apex.lower():
-            raise StorageFault(f"{path}: the image is another zone's")
-        content = MasterFileContent(builder)
-        content.sources = sources
-        return content
-
     def _tell(self, octets: int) -> None:
         self._untold += octets
         if self._untold >= TELLING_OCTETS.default:
             self._untold = 0
-            self._sign()
+            self._live()
 
     def _refused(self, reading: MasterFileContent, complaints: list[_Complaint]) -> bool:
         """
@@ -315,6 +298,15 @@ class CompileJobs:
             finally:
                 pack.close()
         return {"done": True, "pack": self._path, "octets": self._offset}
+
+
+def _counted(builder: ImageBuilder) -> dict[str, object]:
+    """
+    Return what the image of a builder has.
+    """
+    header = builder.header
+    assert header is not None
+    return {"serial": header.serial, "records": header.records, "nodes": header.nodes}
 
 
 def _found(finding: Finding) -> _Complaint:

@@ -22,7 +22,7 @@ from twisted_ext.wire.rrtypes import DNSKEY, DS, SOA
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
-from twisted_ext.zone.sign.whole import withoutSignatures
+from twisted_ext.zone.sign.whole import Progress, withoutSignatures
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import BETWEEN
@@ -105,9 +105,11 @@ class SignJob:
         serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
         return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
 
-    def sign(self, builder: ImageBuilder) -> None:
+    def sign(self, builder: ImageBuilder, tell: Progress | None = None) -> None:
         """
         Sign a zone, and give it a serial behind that of the version that is served.
+
+        @param tell: is called after each batch of names.
 
         @raise BadKey: a key cannot be used, or the clock is wrong.
         @raise BadZone: the zone cannot be signed.
@@ -151,7 +153,7 @@ class SignJob:
                 f"a secondary that loses this server serves the zone for {expire // _DAY} d (SOA expire), and its signatures may end after "
                 f"{days} d; an expire of at most {days * _DAY} would do"
             )
-        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, former=None if self._anew else former)
+        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, tell, None if self._anew else former)
         with _writing(self._folder):
             ring.note(made)
         self.due, self.begins = ring.due, counts.latest

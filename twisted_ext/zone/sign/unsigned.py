@@ -1,12 +1,14 @@
 """
-Versions of zones that come from a database or a primary and are signed here: kept on disk as they came, so that another process can sign
-them, again too.
+Versions of zones that are signed here, as they came: in a compiled image, or, from a database or a primary, kept on disk in two files, so
+that another process can sign them, again too.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
@@ -18,7 +20,7 @@ from twisted_ext.zone.store.version import Version
 if TYPE_CHECKING:
     from twisted_ext.zone.store.imagebuilder import ImageBuilder
 
-__all__ = ["UnsignedVersion"]
+__all__ = ["UnsignedVersion", "read"]
 
 #: How often a reader looks while the two files are being replaced, which takes two renames.
 _LOOKS: Final = 100
@@ -143,3 +145,33 @@ class UnsignedVersion:
         for path in (self.path, self.changes, f"{self.path}.next", f"{self.changes}.next"):
             with suppress(OSError):
                 os.unlink(path)
+
+
+def read(
+    apex: bytes, path: str, offset: int | None, sources: Sequence[tuple[str, int, int]]
+) -> tuple[ImageBuilder, list[tuple[str, int, int]]]:
+    """
+    Return the records of a version, and what it was made from: path, octets and modification time of each file.
+
+    @param apex: the zone's name.
+    @param offset: where the image is in a file with several; L{None} for an L{UnsignedVersion}.
+    @param sources: what an image was made from.
+
+    @raise StorageFault: it cannot be read, is damaged, or is another zone's.
+    """
+    if offset is None:
+        builder, found = UnsignedVersion(path).read()
+    else:
+        try:
+            with open(path, "rb") as file:
+                image = Image(mmap(file.fileno(), 0, access=ACCESS_READ), offset)
+        except OSError as error:
+            raise StorageFault(f"{path}: {error.strerror or error}") from None
+        except BadImage as bad:
+            raise StorageFault(f"{path}: {bad}") from None
+        if not image.sound:
+            raise StorageFault(f"{path}: the image is damaged")
+        builder, found = builderOf(Version(image)), [(str(file), int(size), int(changed)) for file, size, changed in sources]
+    if builder.apexName.lower() != apex.lower():
+        raise StorageFault(f"{path}: the image is another zone's")
+    return builder, found

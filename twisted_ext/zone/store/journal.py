@@ -15,6 +15,7 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from errno import ENOENT, EROFS
 from fcntl import LOCK_EX, LOCK_NB, flock
 from struct import Struct
 from typing import TYPE_CHECKING, Final
@@ -212,7 +213,8 @@ class Journal:
         self._most = int(JOURNAL_OCTETS.pick(most))
         self._broken = False
         # Where nothing can be written, what it has is read, and each change is refused.
-        readOnly = self.isReadOnly = readOnly or isReadOnly(path)
+        isFixed = not readOnly and isReadOnly(path)
+        readOnly = self.isReadOnly = readOnly or isFixed
         if readOnly:
             self._mends = False
         try:
@@ -221,7 +223,8 @@ class Journal:
             if not readOnly:
                 self._claim(self._pages.file, path)
         except OSError as error:
-            raise self._fault(error) from error
+            isMissing = isFixed and error.errno == ENOENT
+            raise self._fault(OSError(EROFS, os.strerror(EROFS)) if isMissing else error) from error
         try:
             for _ in () if unread else self.reading():
                 pass

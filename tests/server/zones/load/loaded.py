@@ -16,9 +16,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.load.compilers import Compilers, Job, Result
+from twisted_ext.server.zones.images.compilers import Compilers, Job, Result
+from twisted_ext.server.zones.images.publish import ZonePublisher
 from twisted_ext.server.zones.load.loader import ZoneLoader
-from twisted_ext.server.zones.load.publish import ZonePublisher
 from twisted_ext.server.zones.table.guards import Guards
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.server.zones.update.journalreplay import Steps
@@ -62,7 +62,7 @@ class LocalCompilers(Compilers):
             results = [compiling.perform(line) for line in job.lines().splitlines()]
             compiling.end()
             self.made += len(job.zones)
-            self.took([json.loads(json.dumps(result)) for result in results if "name" in result])
+            self.give(job, [json.loads(json.dumps(result)) for result in results if "name" in result])
 
     def close(self) -> None:
         """
@@ -82,6 +82,12 @@ class LoadingCase(SynchronousTestCase):
         self.clock = Clock()
         self.zones = Zones()
         self.stamp = 1_000_000_000
+
+    def today(self) -> float:
+        """
+        Return the time, in seconds since 1970.
+        """
+        return 5.0
 
     def write(self, name: str, more: str = "", *, serial: int = 1) -> ZoneSettings:
         """
@@ -104,13 +110,16 @@ class LoadingCase(SynchronousTestCase):
             return made[0]
 
         self.guards = Guards()
-        self.publisher = ZonePublisher(self.clock, self.zones, _asLoaded, today=lambda: 5.0)
+        self.publisher = ZonePublisher(self.clock, self.zones, _asLoaded, today=self.today)
         loading = ZoneLoader(self.clock, self.publisher, str(self.folder / "state"), watch=watch, guards=self.guards, compilers=make)
         self.compilers = made[0]
         self.addCleanup(self.close, loading)
         loading.begin(zones)
         if run:
             self.compilers.run()
+            if any(zone.signing is not None for zone in zones):
+                self.clock.advance(0.1)
+                self.compilers.run()
         return loading
 
     def close(self, loading: ZoneLoader) -> None:

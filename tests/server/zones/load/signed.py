@@ -13,7 +13,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from tests.server.zones.load.loaded import LoadingCase
 from tests.typed import observing
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.load import compilers
+from twisted_ext.server.zones.images import compilers
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import RRSIG, SOA
 from twisted_ext.zone.check.signatureends import FirstEnd
@@ -38,6 +38,12 @@ class SignedLoadingCase(LoadingCase):
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.keys = self.folder / "state" / "signing" / "example.org."
+
+    def today(self) -> float:
+        """
+        Return the time at which zones are signed.
+        """
+        return float(vars(compilers)["time"]())
 
     def said(self) -> str:
         return "\n".join(map(str, map(formatEvent, self.events)))

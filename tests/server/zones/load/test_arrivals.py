@@ -18,6 +18,7 @@ from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.load.arrivals import Arrivals
 from twisted_ext.server.zones.load.loader import ZoneLoader
+from twisted_ext.server.zones.signing.door import SigningDoor
 from twisted_ext.server.zones.table.zonetable import EXPIRED, FAILED, SERVING, Zones
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.zone.build.jobs import CompileJobs
@@ -65,7 +66,7 @@ class ArrivalTests(SignedLoadingCase):
         self.zones = Zones()
         with patch.object(ZoneLoader, "begin"):
             self.began = self.begin(zone)
-        self.began.begin([], self.arrivals.staged)
+        self.began.begin([])
 
     def come(self, version: Version) -> None:
         """
@@ -286,7 +287,7 @@ class ArrivalTests(SignedLoadingCase):
         The signatures are made anew in time, without the origin.
         """
         self.come(versionOf())
-        with patch.object(ZoneLoader, "_renew", autospec=True, side_effect=lambda loading: loading.reloadZone(APEX)):
+        with patch.object(SigningDoor, "_isDue", return_value=True):
             self.clock.advance(60)
         self.settle()
         self.assertServes(versionOf(), 11)
@@ -408,8 +409,8 @@ class UnsignedVersionTests(SignedLoadingCase):
         A job for another zone gets nothing of these files.
         """
         self.file.keep(versionOf())
-        job = {"name": "example.net.", "path": self.file.path, "image": "x", "now": 1_800_000_000, "unsigned": True}
+        job = {"name": "example.net.", "path": self.file.path, "image": "x", "now": 1_800_000_000, "sources": []}
         signing = {"keys": "k/n", "policy": json.loads(SigningPolicy().toText())}
-        result = CompileJobs().perform(json.dumps({**job, "stages": {"sign": signing}}).encode())
+        result = CompileJobs().perform(json.dumps({**job, "sign": signing}).encode())
         self.assertIn("the image is another zone's", str(result["complaints"]))
         self.assertFalse(os.path.exists("k"))

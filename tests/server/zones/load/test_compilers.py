@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.load.compilers}: processes that build images, one of which may become silent.
+Tests of L{twisted_ext.server.zones.images.compilers}: processes that build images, one of which may become silent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.process.test_workers import Process, Processes
 from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE
-from twisted_ext.server.zones.load.compilers import Compilers, Job, Result
+from twisted_ext.server.zones.images.compilers import Compilers, Job, Result
 
 _SILENCE = COMPILER_SILENCE.default
 

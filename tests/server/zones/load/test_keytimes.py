@@ -14,7 +14,7 @@ from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
 from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
 from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.dnssec.privatekeys.validity import Validity
-from twisted_ext.server.zones.load import compilers
+from twisted_ext.server.zones.images import compilers
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG, SOA
 from twisted_ext.zone.check.signatureends import FirstEnd

@@ -1,6 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.load.loader}, L{twisted_ext.server.zones.load.imagefiles} and L{twisted_ext.server.zones.load.publish}:
-from master files to served zones.
+Tests of L{twisted_ext.server.zones.load.loader}, and of L{twisted_ext.server.zones.images} from master files to served zones.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
-from twisted_ext.server.zones.load import loader, loadinglog, pending
-from twisted_ext.server.zones.load.imagefiles import Images
+from twisted_ext.server.zones.images import loadinglog, pending
+from twisted_ext.server.zones.images.imagefiles import Images
+from twisted_ext.server.zones.load import loader
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zone import Zone

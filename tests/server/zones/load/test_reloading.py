@@ -11,8 +11,8 @@ from unittest.mock import patch
 from tests.server.zones.load.loaded import LoadingCase
 from twisted_ext.errors import BadImage, BadZone
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.load.compilers import Job
-from twisted_ext.server.zones.load.imagefiles import Built, Images, Maps, statusOf
+from twisted_ext.server.zones.images.compilers import Job
+from twisted_ext.server.zones.images.imagefiles import Built, Images, Maps, statusOf
 from twisted_ext.server.zones.table import zonetable
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.names import nameFromText
@@ -219,7 +219,7 @@ class ReloadingTests(LoadingCase):
         self.close(loading)
         index = self.folder / "state" / "zones" / "index"
         before = len(index.read_text().splitlines())
-        with patch("twisted_ext.server.zones.load.imagefiles.os.rename", side_effect=OSError(ENOSPC, "No space left on device")):
+        with patch("twisted_ext.server.zones.images.imagefiles.os.rename", side_effect=OSError(ENOSPC, "No space left on device")):
             Images(str(index.parent)).close()
         self.assertEqual([path.name for path in index.parent.glob("index*")], ["index"])
         Images(str(index.parent)).close()

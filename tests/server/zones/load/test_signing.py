@@ -25,7 +25,7 @@ from twisted_ext.errors import BadDescription, BadKey, StorageFault
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.operations.operations import unsignedReasons
-from twisted_ext.server.zones.load import compilers
+from twisted_ext.server.zones.images import compilers
 from twisted_ext.server.zones.load.validate import checkZones, zonesIn
 from twisted_ext.server.zones.table.zonetable import Zones, countsOf
 from twisted_ext.wire.rdata.text import recordFromText
@@ -68,9 +68,8 @@ class SignedLoadingTests(SignedLoadingCase):
         loading = self.load(zone)
         self.assertEqual((self.compilers.made, self.serial(NAME)), (0, 1))
         self.close(loading)
-        for image in (self.folder / "state" / "zones").glob("*.image"):
-            old = -(Validity().signatures - Validity().renew)
-            # The publisher's clock is at 5 seconds since 1970.
+        for image in (self.folder / "state" / "signed").glob("*.image"):
+            old = time() - (Validity().signatures - Validity().renew)
             os.utime(image, (old, old))
         self.zones = Zones()
         self.load(zone, run=False)
@@ -144,14 +143,15 @@ class SignedLoadingTests(SignedLoadingCase):
         After a reload with another way to choose serials the next version has a serial that is chosen so.
         """
         zone = self.writeSigned()
-        with patch.object(compilers, "time", lambda: 1_900_000_000):
+        now = int(time())
+        with patch.object(compilers, "time", lambda: now):
             loading = self.load(zone)
             self.clock.advance(0.1)
             self.finish(loading.reload([ZoneSettings({**zone.values, "serial": "unixtime"})]))
             self.assertEqual(self.serial(NAME), 1)
             self.writeSigned("a A 192.0.2.1\n")
             self.advance()
-        self.assertEqual(self.serial(NAME), 1_900_000_000)
+        self.assertEqual(self.serial(NAME), now)
 
     def test_signedFromNowOn(self) -> None:
         """
@@ -227,7 +227,7 @@ class SignedLoadingTests(SignedLoadingCase):
         self.writeSigned("a A 192.0.2.1\nb A 192.0.2.1\n")
         self.advance()
         self.assertRegex(self.said(), r"signed: 10 signatures \(3 of them as before\), the first of which")
-        (image,) = (self.folder / "state" / "zones").glob("*.image")
+        (image,) = (self.folder / "state" / "signed").glob("*.image")
         octets = bytearray(image.read_bytes())
         octets[-9] ^= 1
         image.write_bytes(octets)
@@ -430,7 +430,7 @@ class SignedLoadingTests(SignedLoadingCase):
         self.assertEqual(self.serial(NAME), 2)
         lines = self.finish(waiting)
         self.assertEqual(lines[0], "example.org.: is Example.ORG. now")
-        self.assertIn("serial 3, ", lines[-1])
+        self.assertIn("serial 2 is now 3, ", lines[-1])
         place = self.zones.at(APEX)
         assert place is not None
         place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 3)

@@ -19,7 +19,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.signingpolicy import SigningPolicySettings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
-from twisted_ext.server.zones.load.imagefiles import Built
+from twisted_ext.server.zones.images.imagefiles import Built
 from twisted_ext.server.zones.load.validate import zonesIn
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.rdata.text import recordFromText
@@ -124,10 +124,9 @@ class PolicyLoadingTests(SignedLoadingCase):
         """
         zone = self.signedBy("signatures=8d renew=2d")
         self.close(self.load(zone))
-        (image,) = (self.folder / "state" / "zones").glob("*.image")
+        (image,) = (self.folder / "state" / "signed").glob("*.image")
         for age, made in ((5 * 86400, 0), (6 * 86400, 1)):
-            # The publisher's clock is at 5 seconds since 1970.
-            os.utime(image, (5 - age, 5 - age))
+            os.utime(image, (time() - age, time() - age))
             self.zones = Zones()
             loading = self.load(zone)
             self.assertEqual(self.compilers.made, made)
@@ -139,7 +138,7 @@ class PolicyLoadingTests(SignedLoadingCase):
         """
         zone = self.writeSigned()
         self.close(self.load(zone))
-        index = self.folder / "state" / "zones" / "index"
+        index = self.folder / "state" / "signed" / "index"
         entry = json.loads(index.read_text())
         unsigned = entry[:-3]
         for damaged in (unsigned, *[[*unsigned, text, *entry[-2:]] for text in ("x", "[]", '{"renew":1}', 7)], entry[:-1], [*entry, 1]):

@@ -17,8 +17,8 @@ from tests.server.zones.load.loaded import LocalCompilers
 from tests.server.zones.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE
 from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.zones.images.compilers import Compilers, Result
 from twisted_ext.server.zones.load import loader as loadingModule
-from twisted_ext.server.zones.load.compilers import Compilers, Result
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.load.validate import zonesIn
 from twisted_ext.server.zones.load.zoneset import ZoneSet

@@ -16,8 +16,8 @@ from tests.server.zones.update.changed import KEY, TODAY, SlowDisk, UpdatedServe
 from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.errors import BadZone, ServerFailed
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.load.imagefiles import Built
-from twisted_ext.server.zones.load.publish import ZonePublisher
+from twisted_ext.server.zones.images.imagefiles import Built
+from twisted_ext.server.zones.images.publish import ZonePublisher
 from twisted_ext.server.zones.table.zonetable import FAILED, LOADING, SERVING, Zones
 from twisted_ext.server.zones.update.updates import UpdateHandler
 from twisted_ext.wire.records import RRSet

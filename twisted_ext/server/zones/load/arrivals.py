@@ -1,13 +1,12 @@
 """
 The door for versions of zones that come from a database or a primary: on to the table of zones, or first to
-where stages make others of them, such as signed ones. Those from databases are kept on disk, and served from there while their database
-cannot be reached at a start.
+where they are signed. Those from databases are kept on disk, and served from there while their database cannot be reached at a start.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.files import makeStateFolder
 from twisted_ext.server.limits import COMPILER_PAUSE, COPY_PAUSE
+from twisted_ext.server.zones.images.loadinglog import warnOfUnsigned
 from twisted_ext.server.zones.load.copies import Copies, Copy
 from twisted_ext.server.zones.table.sink import ZoneSink
 from twisted_ext.server.zones.table.zonetable import EXPIRED, FAILED, SERVING
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrivals"]
 
-#: The folders in that of the state with the versions as they came: of zones with stages, and of those that are served as they come.
+#: The folders in that of the state with the versions as they came: of zones that are signed, and of those that are served as they come.
 _FOLDERS: Final = {True: "unsigned", False: "copies"}
 
 #: Seconds between the beginnings of two batches of copies, so that what arrives in between waits for the disk together.
@@ -51,21 +51,22 @@ class _Arrival:
     """
     A zone whose versions are kept as they arrive.
 
-    @ivar zone: its settings, with the file that has the version as it came.
-    @ivar isStaged: whether it goes through stages, so that what is served is made of that file.
+    @ivar zone: its settings.
+    @ivar isSigned: whether it is signed here, so that what is served is made of the file.
+    @ivar file: the version as it came, on disk.
     @ivar version: the last one that came, or the copy of it that is there at a start; L{None} if there is none, or if it has expired.
-    @ivar kept: the last one that is on disk, and that the loader was told of if it goes through stages.
+    @ivar kept: the last one that is on disk, and was passed on to be signed if it is.
     @ivar label: where it comes from, for people.
-    @ivar isKeeping: whether it is being written, if it goes through stages.
+    @ivar isKeeping: whether it is being written, if it is signed.
     @ivar inFile: whether there was a copy in files of its own at a start.
     """
 
-    __slots__ = ("zone", "isStaged", "file", "version", "kept", "label", "isKeeping", "inFile")
+    __slots__ = ("zone", "isSigned", "file", "version", "kept", "label", "isKeeping", "inFile")
 
     def __init__(self, zone: ZoneSettings, path: str) -> None:
         self.file = UnsignedVersion(path)
-        self.zone = zone.fromFile(path)
-        self.isStaged = zone.isStagedOnArrival
+        self.zone = zone
+        self.isSigned = zone.isSignedOnArrival
         self.version: Version | None = None
         self.kept: Version | None = None
         self.label = ""
@@ -75,7 +76,7 @@ class _Arrival:
 
 class Arrivals(ZoneSink):
     """
-    Passes versions on. Those of zones with stages are kept in files, of which the loader makes what is served: so they are never
+    Passes versions on. Those of zones that are signed are kept in files, of which signed ones are made: so they are never
     served as they came, and are signed again when their signatures end, whether or not the origin can be reached then. Those of other
     zones in databases are kept too, a while after they were served, and are the last good copies for a start without the database.
     """
@@ -110,26 +111,25 @@ class Arrivals(ZoneSink):
 
     def __contains__(self, apex: bytes) -> bool:
         """
-        Return whether a zone goes through stages on its arrival.
+        Return whether a zone is signed on its arrival.
         """
-        return self._stagedAt(apex) is not None
+        return self._signedAt(apex) is not None
 
-    def _stagedAt(self, apex: bytes) -> _Arrival | None:
+    def _signedAt(self, apex: bytes) -> _Arrival | None:
         arrival = self._kept.get(apex)
-        return arrival if arrival is not None and arrival.isStaged else None
+        return arrival if arrival is not None and arrival.isSigned else None
 
-    @property
-    def staged(self) -> Collection[str]:
-        """
-        The names of the zones that go through stages on their arrival.
-        """
-        return {arrival.zone.text for arrival in self._kept.values() if arrival.isStaged}
+    def _sign(self, arrival: _Arrival) -> None:
+        from twisted_ext.server.zones.signing.signedzone import UnsignedZone
+
+        file = arrival.file
+        self._loader.signing().take(arrival.zone.name, UnsignedZone.ofFiles(file.path, [file.changes]))
 
     def copied(self) -> tuple[int, int]:
         """
         Return of how many zones of databases there is a last good copy, and of how many there is to be one.
         """
-        kept = [arrival.kept is not None for arrival in self._kept.values() if not arrival.isStaged]
+        kept = [arrival.kept is not None for arrival in self._kept.values() if not arrival.isSigned]
         return sum(kept), len(kept)
 
     # -- settings
@@ -141,64 +141,63 @@ class Arrivals(ZoneSink):
         @raise BadDescription: the folder for its versions cannot be made.
         """
         arrival = self._kept.get(apex)
-        isStaged = zone is not None and zone.isStagedOnArrival
-        if arrival is not None and (zone is None or arrival.isStaged != isStaged or not self._isKept(zone)):
+        isSigned = zone is not None and zone.isSignedOnArrival
+        if arrival is not None and (zone is None or arrival.isSigned != isSigned or not self._isKept(zone)):
             self._leave(apex, arrival, zone)
             arrival = None
         if zone is None or not self._isKept(zone):
             return
-        folder = f"{self._folder}/{_FOLDERS[isStaged]}"
+        folder = f"{self._folder}/{_FOLDERS[isSigned]}"
         path = f"{folder}/{journalName(apex, '.image')}"
         if arrival is not None:
-            arrival.zone = zone.fromFile(path)
-            if arrival.kept is not None and isStaged:
-                self._loader.arrived(arrival.zone, False)
+            arrival.zone = zone
+            if isSigned:
+                self._loader.signing().follow(zone, zone.store)
+                if arrival.kept is not None:
+                    self._sign(arrival)
             return
         try:
             makeStateFolder(folder)
-            if not isStaged and self._copies is None:
+            if not isSigned and self._copies is None:
                 self._copies = Copies(folder)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         former = super().former(apex)
         arrival = self._kept[apex] = _Arrival(zone, path)
+        if isSigned:
+            self._loader.signing().follow(zone, zone.store)
         if former is not None:
             # It was served as it came until now, and is until that is done.
             self.arrived(former, self.zones.expect(apex).file)
         elif zone.store and (copy := self._copyOf(apex, arrival)) is not None and copy.apex == apex:
             arrival.version = arrival.kept = copy
-            if isStaged:
-                self._loader.arrived(arrival.zone, False)
+            if isSigned:
+                self._sign(arrival)
 
     def _copyOf(self, apex: bytes, arrival: _Arrival) -> Version | None:
         """
         Return the version that is on disk, at a start.
         """
         row = None
-        if self._copies is not None and not arrival.isStaged and apex not in self._gone:
+        if self._copies is not None and not arrival.isSigned and apex not in self._gone:
             row = self._copies.read(apex)
         copy = arrival.file.version() if row is None else row
         arrival.inFile = row is None and copy is not None
         return copy
 
     def _isKept(self, zone: ZoneSettings) -> bool:
-        return zone.isStagedOnArrival or (self._isLasting and bool(zone.store))
+        return zone.isSignedOnArrival or (self._isLasting and bool(zone.store))
 
     def _leave(self, apex: bytes, arrival: _Arrival, zone: ZoneSettings | None) -> None:
         del self._kept[apex]
         self._due.pop(apex, None)
-        if not arrival.isStaged:
+        if not arrival.isSigned:
             self._drop(apex, arrival)
             return
         self._turns.run(self._elsewhere, arrival.file.remove)
-        self._loader.withdraw(arrival.zone, forget=True)
+        self._loader.signing().leave(apex)
         if zone is not None and not zone.file and arrival.version is not None:
-            if arrival.zone.signing is not None:
-                _log.warn(
-                    "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its answers: "
-                    "have that removed, or sign the zone until it is",
-                    zone=arrival.zone.text,
-                )
+            warnOfUnsigned(arrival.zone.text)
             self._sink.arrived(arrival.version, arrival.label)
 
     def _drop(self, apex: bytes, arrival: _Arrival) -> None:
@@ -212,7 +211,7 @@ class Arrivals(ZoneSink):
         """
         Remove the files of zones that are not kept any more.
         """
-        among = [arrival for arrival in self._kept.values() if arrival.isStaged or arrival.inFile]
+        among = [arrival for arrival in self._kept.values() if arrival.isSigned or arrival.inFile]
         kept = {path for arrival in among for path in (arrival.file.path, arrival.file.changes)}
         if self._copies is not None:
             self._copies.sweep(self._kept)
@@ -233,12 +232,12 @@ class Arrivals(ZoneSink):
 
     def former(self, apex: bytes) -> Version | None:
         arrival = self._kept.get(apex)
-        served = None if arrival is not None and arrival.isStaged else super().former(apex)
+        served = None if arrival is not None and arrival.isSigned else super().former(apex)
         return arrival.version if served is None and arrival is not None else served
 
     def standIn(self, apex: bytes, serial: int | None = None) -> None:
         arrival = self._kept.get(apex)
-        version = None if arrival is None or arrival.isStaged or super().former(apex) is not None else arrival.version
+        version = None if arrival is None or arrival.isSigned or super().former(apex) is not None else arrival.version
         if version is not None and serial in (None, version.serial):
             self._sink.arrived(version)
 
@@ -247,20 +246,20 @@ class Arrivals(ZoneSink):
         Keep a version that an update has made. It is in force, and the database has it.
         """
         arrival = self._kept.get(version.apex)
-        if arrival is not None and not arrival.isStaged:
+        if arrival is not None and not arrival.isSigned:
             arrival.version = version
             self._keepLater(version.apex, COPY_PAUSE.default)
 
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
         arrival = self._kept.get(version.apex)
-        if arrival is None or not arrival.isStaged:
+        if arrival is None or not arrival.isSigned:
             self._sink.arrived(version, file, zone)
         if arrival is None:
             return
         arrival.version = version
         arrival.label = file
         place = self.zones.at(version.apex)
-        if not arrival.isStaged:
+        if not arrival.isSigned:
             if arrival.kept is not version:
                 # The first one at once.
                 self._keepLater(version.apex, 0.0 if arrival.kept is None else COPY_PAUSE.default)
@@ -268,7 +267,7 @@ class Arrivals(ZoneSink):
             self._keep(version.apex)
         elif place is None or place.said or place.state != SERVING:
             # It is confirmed after it could not be.
-            self._loader.arrived(arrival.zone, False)
+            self._sign(arrival)
 
     def _keepLater(self, apex: bytes, pause: float) -> None:
         if apex not in self._due and not self._closed:
@@ -304,7 +303,7 @@ class Arrivals(ZoneSink):
             arrival = self._kept.get(apex)
             if arrival is None:
                 continue
-            if arrival.isStaged:
+            if arrival.isSigned:
                 self._keep(apex)
             elif arrival.version is not None and arrival.version is not arrival.kept:
                 batch.append((arrival, (apex, arrival.version, arrival.file)))
@@ -337,7 +336,7 @@ class Arrivals(ZoneSink):
             copies.isLost = False
             written = {apex for _, (apex, _, _) in batch}
             for apex, arrival in self._kept.items():
-                if not arrival.isStaged and arrival.version is not None and apex not in written:
+                if not arrival.isSigned and arrival.version is not None and apex not in written:
                     arrival.kept = None
                     self._keepLater(apex, 0.0)
 
@@ -365,16 +364,16 @@ class Arrivals(ZoneSink):
 
     async def _keeping(self, apex: bytes, arrival: _Arrival) -> None:
         """
-        Keep the version of a zone with stages that came last, and tell the loader of it.
+        Keep the version that came last of a zone that is signed, and have it signed.
         """
         try:
             while (version := arrival.version) is not None and arrival.kept is not version:
-                isNew = await self._turns.run(self._elsewhere, partial(arrival.file.keep, version))
+                await self._turns.run(self._elsewhere, partial(arrival.file.keep, version))
                 if self._kept.get(apex) is not arrival or self._closed:
                     return
                 if arrival.version is version:
                     arrival.kept = version
-                    self._loader.arrived(arrival.zone, bool(isNew))
+                    self._sign(arrival)
         except (OSError, StorageFault) as error:
             said = f"it cannot be written: {getattr(error, 'strerror', None) or error}"
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)
@@ -385,19 +384,19 @@ class Arrivals(ZoneSink):
             arrival.isKeeping = False
 
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
-        arrival = self._stagedAt(apex)
+        arrival = self._signedAt(apex)
         if arrival is not None and state == EXPIRED:
             arrival.version = arrival.kept = None
             # Nothing that was made of it is to be served from here on.
-            self._loader.withdraw(arrival.zone)
+            self._loader.signing().withdraw(apex)
         self._sink.failed(apex, said, state)
 
     def gone(self, apex: bytes) -> None:
         arrival = self._kept.get(apex)
         if arrival is not None:
             arrival.version = arrival.kept = None
-            if arrival.isStaged:
-                self._loader.withdraw(arrival.zone)
+            if arrival.isSigned:
+                self._loader.signing().withdraw(apex)
             else:
                 self._due.pop(apex, None)
                 self._drop(apex, arrival)
@@ -423,7 +422,7 @@ class Arrivals(ZoneSink):
         await self._turns.run(lambda: None)
         copies = self._copies
         if copies is not None:
-            there = [(apex, each) for apex, each in self._kept.items() if not each.isStaged and each.version is not each.kept]
+            there = [(apex, each) for apex, each in self._kept.items() if not each.isSigned and each.version is not each.kept]
             last = [(apex, each.version, each.file) for apex, each in there if each.version is not None]
             gone, self._gone = list(self._gone.items()), {}
             failed = await self._turns.run(self._elsewhere, partial(copies.write, gone, last))

@@ -4,6 +4,7 @@ Loads zones from master files: has other processes compile them, reuses images a
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -21,17 +22,17 @@ from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder, isReadOnly
 from twisted_ext.server.limits import BATCH_OCTETS, CHANGING_SECONDS, COMPILER_PAUSE, WATCH_SECONDS
 from twisted_ext.server.process.jobs.turns import paced
-from twisted_ext.server.zones.load.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
-from twisted_ext.server.zones.load.imagefiles import Built, Images, Source, statusOf
-from twisted_ext.server.zones.load.loadinglog import LoadingLog
-from twisted_ext.server.zones.load.pending import ABSENT, GONE, ListedZone, PendingZone, Reload
+from twisted_ext.server.zones.images.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
+from twisted_ext.server.zones.images.imagefiles import Built, Images, Source, statusOf
+from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome, warnOfUnsigned
+from twisted_ext.server.zones.images.pending import ABSENT, GONE, ListedZone, MadeZone, PendingZone, Reload
 from twisted_ext.server.zones.table.guards import Guards
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.zones.load.publish import ZonePublisher
-    from twisted_ext.server.zones.load.signedzones import SignedZones
+    from twisted_ext.server.zones.images.publish import ZonePublisher
+    from twisted_ext.server.zones.signing.door import SigningDoor
 
 __all__ = ["ZoneLoader"]
 
@@ -49,8 +50,9 @@ _LOOKS: Final = 250
 #: Zones published before control returns to the reactor: 2 ms of work.
 _RESULTS: Final = 20
 
-#: The folder in that of the state where keys are, in one for each zone.
+#: The folders in that of the state where keys are, in one for each zone, and signed images.
 _KEYS: Final = "signing"
+_SIGNED: Final = "signed"
 
 
 class ZoneLoader:
@@ -58,6 +60,7 @@ class ZoneLoader:
     Loads zones from master files, and has them published.
 
     @ivar settled: fires once, when all initial zones have been tried, with their number and the number of those served.
+    @ivar door: that of zones that are signed here; L{None} as long as there are none.
     """
 
     def __init__(
@@ -81,23 +84,22 @@ class ZoneLoader:
         self._reactor = reactor
         self._publisher = publisher
         self._guards = guards or Guards()
-        self._serveUnsigned = True
         isFixed = bool(folder) and isReadOnly(folder)
         if isFixed:
             # Such as a disk that fails. What was served is served on.
             text = "state: {folder} is on a read-only file system: changes of zones are refused, and what is compiled is not kept"
             _log.warn(text, folder=folder)
         self._own = TemporaryFolder() if isFixed or not folder else None
-        self._keys = f"{folder}/{_KEYS}/"
-        temporary = "" if self._own is None else self._own.path
-        self.images = Images(f"{folder or temporary}/zones", temporary if isFixed else "")
+        new = folder if self._own is None else self._own.path
+        self._folders = folder or new, new
+        self.images = Images(*[f"{each}/zones" for each in self._folders])
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, PendingZone] = {}
-        # Those that are signed here, if there are any.
-        self._signedZones: SignedZones | None = None
-        self._order: Iterator[PendingZone] = iter(())
+        self.door: SigningDoor | None = None
+        self._servesUnsigned = True
+        self._order: Iterator[MadeZone] = iter(())
         # Zones with changed files: the files' status at the last check, and since when they have been changing.
-        self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
+        self._resting: dict[MadeZone, tuple[tuple[tuple[int, int], ...], float]] = {}
         self._sweeping: Deferred[None] | None = None
         self._watch = watch
         self._looking = LoopingCall(self.look)
@@ -110,7 +112,7 @@ class ZoneLoader:
         self._busy = False
         # Zones for which no process could be started, or whose images could not be written, the timer for the next attempt, and the
         # seconds until the one after that.
-        self._unstarted: dict[str, PendingZone] = {}
+        self._unstarted: dict[MadeZone, None] = {}
         self._retry: IDelayedCall | None = None
         self._pause = COMPILER_PAUSE.default
         self._told = LoadingLog()
@@ -119,12 +121,12 @@ class ZoneLoader:
 
     # -- start and stop
 
-    def begin(self, zones: Iterable[ZoneSettings], coming: Collection[str] = ()) -> None:
+    def begin(self, zones: Iterable[ZoneSettings]) -> None:
         """
-        Publish all zones with current images, and compile the others.
-
-        @param coming: further zones, which L{arrived} is called for: their images stay.
+        Publish all zones with current images, and compile the others. Those that come from elsewhere and are signed are known by now.
         """
+        if os.path.isdir(f"{self._folders[0]}/{_SIGNED}") or any(built.isSigned for built in self.images):
+            self.signing()
         starting = self._starting = Reload()
         self._told.isStarting = True
         began = self._reactor.seconds()
@@ -135,9 +137,12 @@ class ZoneLoader:
                 continue
             count += 1
             wanted = self._want(zone)
-            if not self._found(wanted):
+            if not self._found(wanted, starting):
                 stale.append(wanted)
-        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted and built.zone not in coming])
+        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
+        for built in () if self.door is None else self.door.sweep():
+            if built.zone in self._wanted:
+                warnOfUnsigned(built.zone)
         starting.done.addCallback(self._started, began, count - len(stale))
         # In turns, so that the first ones are compiled meanwhile.
         self._turns.run(self._makeAll, stale, starting).addErrback(_ended)
@@ -147,19 +152,17 @@ class ZoneLoader:
     def _want(self, zone: ZoneSettings) -> PendingZone:
         wanted = self._wanted[zone.text] = PendingZone(zone)
         if wanted.signing is not None:
-            self._signing().add(wanted.apex, wanted.signing.validity)
-            self._withhold(wanted)
-        elif self._signedZones is not None:
-            self._signedZones.remove(wanted.apex)
-        self._publisher.expect(wanted.apex, wanted.origin)
+            self.signing().follow(zone, zone.file)
+        elif self.door is not None:
+            wanted.signed = self.door.leave(wanted.apex)
+        self._publisher.expect(wanted.apex, wanted.file)
         return wanted
 
     def _started(self, _: list[str], began: float, ready: int) -> None:
         self._starting = None
         self._told.isStarting = False
-        # Others may arrive at any time.
-        files = [wanted for wanted in self._wanted.values() if not wanted.isUnsigned]
-        served = sum([wanted.serial is not None for wanted in files])
+        files = self._wanted.values()
+        served = sum([wanted.serial is not None and not self._isWaiting(wanted) for wanted in files])
         if files:
             _log.info(
                 "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them from existing images",
@@ -171,105 +174,106 @@ class ZoneLoader:
         self._told.sum()
         self.settled.callback((len(files), served))
 
-    def _found(self, wanted: PendingZone) -> bool:
+    def _found(self, wanted: PendingZone, reload: Reload) -> bool:
         """
-        Publish the current image of a zone, if there is one; return whether there is. If it is signed, a former one is published too:
-        its signatures are valid, and the next version may lack a key.
+        Publish the current image of a zone, if there is one; return whether there is.
+
+        @param reload: waits for a zone that has to be signed first.
         """
         built = self._formerOf(wanted)
-        if built is None or not self._isUsable(wanted, built):
+        if built is None or not built.current or not self._load(wanted, built, reload):
+            if wanted.signing is not None:
+                self.signing().standIn(wanted.apex)
             return False
-        current = built.current and built.made == wanted.stages
-        if not current and wanted.signing is None:
-            return False
+        wanted.sources = built.sources
+        if wanted.held:
+            self._publisher.failed(wanted.apex, wanted.held)
+        return True
+
+    def _load(self, wanted: PendingZone, built: Built, reload: Reload | None = None) -> bool:
+        """
+        Publish an image that there is of a zone; return whether it can be used.
+
+        @param reload: waits for a zone that has to be signed first.
+        """
+        if wanted.signing is not None:
+            if reload is not None:
+                reload.left += 1
+            self._sign(wanted, built, () if reload is None else (reload,))
+            return True
         try:
-            self._publisher.loaded(wanted.apex, wanted.origin, built)
+            self._publisher.loaded(wanted.apex, wanted.file, built)
         except (DNSFault, OSError) as fault:
             _log.warn("{zone}: the image is rebuilt: {fault}", zone=wanted.zone, fault=fault)
             self.images.forget(wanted.zone)
             return False
+        if wanted.signed is not None:
+            line = news(wanted.zone, built, self._publisher.serial(wanted.apex), wanted.signed)
+            self._told.served(wanted, [], lambda: line)
+            if reload is not None:
+                reload.say(line)
+        self._loaded(wanted, built)
+        return True
+
+    def _isWaiting(self, wanted: PendingZone) -> bool:
+        """
+        Return whether a zone is not served until it is signed.
+        """
+        return wanted.signing is not None and self._publisher.serial(wanted.apex) is None
+
+    def _loaded(self, wanted: PendingZone, built: Built) -> None:
         wanted.serial = built.serial
-        wanted.sources = built.sources
-        if wanted.held:
-            self._publisher.failed(wanted.apex, wanted.held)
-        if wanted.signing is not None:
-            self._signing().served(wanted.apex, built)
-        return current
+        if wanted.signed is not None:
+            wanted.signed = None
+            warnOfUnsigned(wanted.zone)
 
     # -- signed zones
 
-    def isUnsigned(self, apex: bytes) -> bool:
+    def signing(self) -> SigningDoor:
         """
-        Return whether a zone is served without signatures although it is to be signed.
+        Return the door of zones that are signed here.
         """
-        return self._signedZones is not None and self._signedZones.isUnsigned(apex)
+        if self.door is None:
+            # Imported for zones that are signed only.
+            from twisted_ext.server.zones.signing.door import SigningDoor
+
+            kept, new = [f"{folder}/{_SIGNED}" for folder in self._folders]
+            keys = f"{self._folders[0]}/{_KEYS}"
+            self.door = SigningDoor(Images(kept, new), keys, self._publisher, self._told, self._compilers.add, self._putOff)
+            self.door.serveUnsigned(self._servesUnsigned)
+            former = [built for built in self.images if built.isSigned]
+            self.door.adopt(former)
+            self.images.forget(*[built.zone for built in former])
+        return self.door
+
+    def _sign(
+        self, wanted: PendingZone, built: Built, reloads: Iterable[Reload], complaints: Iterable[tuple[str, bool]] = ()
+    ) -> None:
+        """
+        Pass an unsigned image on to be signed.
+        """
+        from twisted_ext.server.zones.signing.signedzone import UnsignedZone
+
+        wanted.serial = built.serial
+        self.signing().take(wanted.apex, UnsignedZone(built.path, built.offset, built.sources), reloads, complaints)
+
+    def _putOff(self, zone: MadeZone, said: str | None) -> None:
+        if said is None:
+            self._tryLater(zone, COMPILER_PAUSE.most)
+        else:
+            self._later(zone, said)
 
     def unsigned(self) -> list[bytes]:
         """
-        Return the zones of which L{isUnsigned} is true.
+        Return the zones that are served without signatures although they are to be signed.
         """
-        return [] if self._signedZones is None else self._signedZones.unsigned()
-
-    def _withhold(self, wanted: PendingZone) -> None:
-        if not self._serveUnsigned and self.isUnsigned(wanted.apex):
-            self._publisher.gone(wanted.apex)
-            self._publisher.expect(wanted.apex, wanted.origin)
-
-    def arrived(self, zone: ZoneSettings, isNew: bool) -> None:
-        """
-        Sign a version that came from elsewhere, and serve it; or serve the one that was made of it before.
-
-        @param zone: with the file that has it.
-        @param isNew: whether that is another version than before.
-        """
-        wanted = self._wanted.get(zone.text)
-        isKnown = wanted is not None and wanted.isFor(zone)
-        if wanted is None or not isKnown:
-            wanted = self._want(zone)
-        # Of a zone that is new here, the former version is served while this one is signed.
-        if isKnown and isNew or not self._found(wanted):
-            self._make([wanted])
-
-    def withdraw(self, zone: ZoneSettings, forget: bool = False) -> None:
-        """
-        Follow a zone no longer that came from elsewhere.
-
-        @param forget: whether it will not come again, so that its image can go.
-        """
-        wanted = self._wanted.pop(zone.text, None)
-        if wanted is not None:
-            wanted.leave()
-        if forget:
-            self._signing().remove(zone.name)
-            self.images.forget(zone.text)
-
-    def _isUsable(self, wanted: PendingZone, built: Built) -> bool:
-        """
-        Return whether an image is signed if the zone is to be, and not if it is not.
-        """
-        return not built.isSigned if wanted.signing is None else self._signing().isUsable(built)
-
-    def _signing(self) -> SignedZones:
-        if self._signedZones is None:
-            # Imported for zones that are signed only.
-            from twisted_ext.server.zones.load.signedzones import SignedZones
-
-            self._signedZones = SignedZones(self._keys.removesuffix("/"), self._publisher, self.images)
-        return self._signedZones
-
-    def _renew(self) -> None:
-        """
-        Have zones signed again whose signatures end soon. The keys of C{_wanted} may have capitals, as the operator has written them.
-        """
-        if self._signedZones is not None:
-            due = set(self._signedZones.due(self._reactor.seconds()))
-            self._make([wanted for wanted in self._wanted.values() if wanted.apex in due and not wanted.pending] if due else [])
+        return [] if self.door is None else self.door.unsigned()
 
     def overdue(self, apex: bytes) -> float | None:
         """
-        See L{SignedZones.overdue}.
+        See L{SigningDoor.overdue}.
         """
-        return None if self._signedZones is None else self._signedZones.overdue(apex)
+        return None if self.door is None else self.door.overdue(apex)
 
     def close(self) -> None:
         if self._looking.running:
@@ -279,7 +283,7 @@ class ZoneLoader:
             self._retry.cancel()
             self._retry = None
         self._compilers.close()
-        for wanted in self._wanted.values():
+        for wanted in (*self._wanted.values(), *(self.door or ())):
             if wanted.reloads:
                 wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
                 wanted.leave(f"{wanted.zone}: the server stops before it is compiled")
@@ -287,6 +291,8 @@ class ZoneLoader:
             if each is not None:
                 each.cancel()
         self.images.close()
+        if self.door is not None:
+            self.door.images.close()
         if self._own is not None:
             self._own.close()
 
@@ -324,9 +330,6 @@ class ZoneLoader:
                 continue
             wanted.pending = True
             size = status[0]
-            if wanted.signing is not None:
-                self._compilers.add(self._signing().job(wanted))
-                continue
             if size > BATCH_OCTETS.default:
                 self._job([wanted])
                 continue
@@ -339,8 +342,7 @@ class ZoneLoader:
             self._job(batch)
 
     def _job(self, several: list[PendingZone]) -> None:
-        more = {wanted.zone: wanted.moreOf() for wanted in several if wanted.stages}
-        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several], more))
+        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several]))
 
     def _took(self, results: list[Result]) -> None:
         self._results.append(results)
@@ -374,9 +376,6 @@ class ZoneLoader:
             if wanted is None or (sources and wanted.file != sources[0][0]):
                 # Removed, or configured with another file, in the meantime.
                 continue
-            if result.get("image") and result.get("made", "") != wanted.stages:
-                # It is to go through other stages now.
-                continue
             try:
                 self._result(wanted, result, sources, made)
             except Exception:
@@ -398,50 +397,37 @@ class ZoneLoader:
         if result.get("image"):
             built = builtFrom(wanted.zone, result, sources)
             former = self._formerOf(wanted)
-            if not wanted.isUnsigned and former is not None and former.made == wanted.stages:
+            if former is not None:
                 first = self._guards.judge(wanted.apex, *self._weighed(wanted.apex, former, built))
         if result.get("image") and first:
             complaints.append((f"{wanted.file}: {first}", True))
+        elif result.get("image") and wanted.signing is not None:
+            made.append(built)
+            self._sign(wanted, built, wanted.handOver(), complaints)
         elif result.get("image"):
-            former = self.images.of(wanted.zone)
-            wasSigned = former is not None and former.isSigned and wanted.signing is None
-            before = None if wanted.serial is None and not wasSigned else self._publisher.serial(wanted.apex)
-            if before is None and wasSigned and former is not None:
-                before = former.serial
+            before = wanted.signed if wanted.serial is None else self._publisher.serial(wanted.apex)
             try:
-                self._publisher.loaded(wanted.apex, wanted.origin, built)
+                self._publisher.loaded(wanted.apex, wanted.file, built)
                 made.append(built)
             except (DNSFault, OSError) as fault:
                 first = str(fault)
                 complaints.append((f"{wanted.file}: {fault}", True))
             else:
-                self._told.served(wanted, complaints, lambda: self._news(wanted, built, before))
-                wanted.serial = built.serial
+                now = self._publisher.serial
+                self._told.served(wanted, complaints, lambda: news(wanted.zone, built, now(wanted.apex), before))
+                self._loaded(wanted, built)
                 if wanted.held:
                     self._publisher.failed(wanted.apex, wanted.held)
-                if wanted.signing is not None:
-                    self._signing().served(wanted.apex, built, True)
-                elif wasSigned:
-                    _log.warn(
-                        "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its "
-                        "answers: have that removed, or sign the zone until it is",
-                        zone=wanted.zone,
-                    )
-                said = result.get("signed")
-                for line in said if isinstance(said, list) else []:
-                    _log.info("{zone}: {said}", zone=wanted.zone, said=line)
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
             self._standIn(wanted)
-            serial, isBare = self._publisher.serial(wanted.apex), self.isUnsigned(wanted.apex)
-            outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
-            outcome += ", without signatures, although the zone is to be signed" if isBare else ""
-            self._publisher.failed(wanted.apex, f"served without signatures, as it cannot be signed: {first}" if isBare else first)
-            self._told.broken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
+            self._publisher.failed(wanted.apex, first)
+            isBare = self.door is not None and self.door.isUnsigned(wanted.apex)
+            remains = outcome(self._publisher.serial(wanted.apex), isBare)
+            self._told.broken(wanted, complaints or [(first, True)], f"{wanted.zone}: {remains}")
         again, wanted.again = wanted.again, False
-        # What came meanwhile may have been read already.
-        if again and not (wanted.isUnsigned and not wanted.failed and wanted.current):
+        if again:
             self._make([wanted])
             return
         if wanted.failed and result.get("again"):
@@ -467,17 +453,8 @@ class ZoneLoader:
         Serve the last good image of a zone whose file cannot be used, if nothing is served yet.
         """
         built = self._formerOf(wanted)
-        if wanted.serial is not None or built is None or built.made != wanted.stages or not self._isUsable(wanted, built):
-            return
-        try:
-            self._publisher.loaded(wanted.apex, wanted.origin, built)
-        except (DNSFault, OSError) as fault:
-            _log.warn("{zone}: its former image cannot be served: {fault}", zone=wanted.zone, fault=fault)
-            self.images.forget(wanted.zone)
-            return
-        wanted.serial = built.serial
-        if wanted.signing is not None:
-            self._signing().served(wanted.apex, built)
+        if wanted.serial is None and built is not None:
+            self._load(wanted, built)
 
     def _hold(self, wanted: PendingZone) -> None:
         """
@@ -488,7 +465,7 @@ class ZoneLoader:
         self._publisher.failed(wanted.apex, wanted.held)
         wanted.leave()
 
-    def _later(self, wanted: PendingZone, said: str) -> None:
+    def _later(self, wanted: MadeZone, said: str) -> None:
         wanted.failed = True
         wanted.again = False
         self._publisher.failed(wanted.apex, said)
@@ -496,32 +473,34 @@ class ZoneLoader:
             _log.error("{said}; zones to be compiled are tried again in {pause:g} s", said=said, pause=self._pause)
             self._tryLater(wanted, self._pause)
             self._pause = min(2 * self._pause, COMPILER_PAUSE.most)
-        self._unstarted[wanted.zone] = wanted
+        self._unstarted[wanted] = None
         wanted.leave(said)
 
-    def _tryLater(self, wanted: PendingZone, pause: float) -> None:
-        self._unstarted[wanted.zone] = wanted
+    def _tryLater(self, wanted: MadeZone, pause: float) -> None:
+        self._unstarted[wanted] = None
         if self._retry is None:
             self._retry = self._reactor.callLater(pause, self._tryAgain)
 
     def _tryAgain(self) -> None:
         self._retry = None
         unstarted, self._unstarted = self._unstarted, {}
-        self._make([wanted for wanted in unstarted.values() if self._wanted.get(wanted.zone) is wanted and not wanted.pending])
+        # What could not be signed is made from its beginning, as the unsigned image may be damaged.
+        several = {self._wanted.get(wanted.zone, wanted): None for wanted in unstarted if self._isHere(wanted)}
+        self._makeSome([wanted for wanted in several if not wanted.pending])
 
-    def _news(self, wanted: PendingZone, built: Built, before: int | None) -> str:
-        now = self._publisher.serial(wanted.apex)
-        # Report the serial number after updates, if it is known.
-        serial = built.serial if now is None else now
-        changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
-        if before is None:
-            return f"{wanted.zone}: serial {serial}, {built.records} records{changed}"
-        if serial == before:
-            return f"{wanted.zone}: serial {serial} as before, {built.records} records{changed}"
-        # RFC 1982, section 3.2.
-        older = 0 < (before - serial) % (1 << 32) < 1 << 31
-        remark = "; it went back, so secondaries will not take it" if older else ""
-        return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
+    def _isHere(self, wanted: MadeZone) -> bool:
+        """
+        Return whether a zone is still to be made.
+        """
+        return self._wanted.get(wanted.zone) is wanted or (self.door is not None and self.door.at(wanted.apex) is wanted)
+
+    def _makeSome(self, several: Iterable[MadeZone]) -> None:
+        """
+        Compile zones that come from files, and sign others.
+        """
+        self._make([wanted for wanted in several if isinstance(wanted, PendingZone)])
+        if self.door is not None:
+            self.door.signSome(several)
 
     # -- following changes
 
@@ -533,7 +512,8 @@ class ZoneLoader:
         """
         if self._compilers.queued:
             return
-        self._renew()
+        if self.door is not None:
+            self.door.renew(self._reactor.seconds())
         if not self._watch or self._sweeping is not None:
             return
         sweeping = self._sweeping = paced(self._reactor, self._sweep())
@@ -544,40 +524,40 @@ class ZoneLoader:
 
     def _sweep(self) -> Iterator[None]:
         now = self._reactor.seconds()
-        ready: dict[str, PendingZone] = {}
-        for zone, (before, since) in list(self._resting.items()):
-            wanted = self._wanted.get(zone)
-            del self._resting[zone]
-            if wanted is None or wanted.pending:
+        ready: dict[MadeZone, None] = {}
+        for wanted, (before, since) in list(self._resting.items()):
+            del self._resting[wanted]
+            if wanted.pending or not self._isHere(wanted):
                 continue
             status = wanted.status
             # A file that is missing for a moment while it is being replaced does not end its zone.
             if (status == before or now - since >= CHANGING_SECONDS.default) and not wanted.current:
-                ready[zone] = wanted
+                ready[wanted] = None
             elif status != before:
-                self._resting[zone] = status, since
+                self._resting[wanted] = status, since
             if not len(ready) % _LOOKS:
                 yield
         some = self._some(_WATCH_FILES)
         for begin in range(0, len(some), _LOOKS):
             for wanted in some[begin : begin + _LOOKS]:
-                if not wanted.pending and not wanted.current and wanted.zone not in self._resting and wanted.zone not in ready:
-                    self._resting[wanted.zone] = wanted.status, now
+                if not wanted.pending and not wanted.current and wanted not in self._resting and wanted not in ready:
+                    self._resting[wanted] = wanted.status, now
             yield
-        changed = [wanted for wanted in ready.values() if self._wanted.get(wanted.zone) is wanted]
+        changed = [wanted for wanted in ready if self._isHere(wanted)]
         for begin in range(0, len(changed), _BATCH_ZONES):
-            self._make(changed[begin : begin + _BATCH_ZONES])
+            self._makeSome(changed[begin : begin + _BATCH_ZONES])
             yield
 
-    def _some(self, count: int) -> list[PendingZone]:
+    def _some(self, count: int) -> list[MadeZone]:
         """
         Return the next C{count} zones, cycling through all of them.
         """
         some = list(islice(self._order, count))
-        if len(some) < min(count, len(self._wanted)):
-            self._order = iter(list(self._wanted.values()))
-            some += list(islice(self._order, min(count, len(self._wanted)) - len(some)))
-        return [wanted for wanted in some if self._wanted.get(wanted.zone) is wanted]
+        count = min(count, len(self._wanted) + (0 if self.door is None else len(self.door)))
+        if len(some) < count:
+            self._order = iter([*self._wanted.values(), *(self.door or ())])
+            some += list(islice(self._order, count - len(some)))
+        return [wanted for wanted in some if self._isHere(wanted)]
 
     def follow(self, watch: bool, serveUnsigned: bool = True) -> None:
         """
@@ -585,10 +565,9 @@ class ZoneLoader:
 
         @param serveUnsigned: whether a zone that is to be signed from now on is served without signatures until it is.
         """
-        self._watch, self._serveUnsigned = watch, serveUnsigned
-        for wanted in self._wanted.values():
-            if wanted.signing is not None:
-                self._withhold(wanted)
+        self._watch, self._servesUnsigned = watch, serveUnsigned
+        if self.door is not None:
+            self.door.serveUnsigned(serveUnsigned)
         if not watch:
             self._resting.clear()
 
@@ -617,18 +596,18 @@ class ZoneLoader:
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
                     wanted = self._want(zone)
-                    if not self._found(wanted):
+                    if not self._found(wanted, reload):
                         changed.append(wanted)
                 elif wanted.failed or not wanted.current or (wanted.held and not zone.held):
                     # Loading a zone that is named again clears what is said of it.
                     changed.append(wanted)
                 wanted.listedBy, wanted.held = zone.listedBy, zone.held
+                if self.door is not None:
+                    self.door.hold(wanted.apex, wanted.held)
                 if wanted.held:
                     self._publisher.failed(wanted.apex, wanted.held)
                 yield
-            # Those that came from elsewhere are withdrawn by whoever they came from.
-            changed += [wanted for wanted in self._wanted.values() if wanted.isUnsigned and wanted.failed]
-            gone = [(text, each.apex) for text, each in self._wanted.items() if seen.get(each.apex) != text and not each.isUnsigned]
+            gone = [(text, each.apex) for text, each in self._wanted.items() if seen.get(each.apex) != text]
             for text, apex in gone:
                 self._drop(text, renamed=apex in seen)
                 reload.say(f"{text}: is {seen[apex]} now" if apex in seen else f"{text}{GONE}")
@@ -637,6 +616,8 @@ class ZoneLoader:
             for begin in range(0, len(changed), size):
                 self._make(changed[begin : begin + size], reload)
                 yield
+            if self.door is not None:
+                yield from self.door.changed(reload)
 
         # One after the other, so that the last request is in force in the end.
         self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(lambda _: reload.begin(), reload.done.errback)
@@ -661,13 +642,13 @@ class ZoneLoader:
         """
         Return those of some zones that are served from their master files, each with a function that stops that.
         """
-        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes and not wanted.isUnsigned] if apexes else []
+        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
         return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
 
     def _drop(self, text: str, renamed: bool = False) -> None:
         gone = self._wanted.pop(text)
-        if self._signedZones is not None and not renamed:
-            self._signedZones.remove(gone.apex)
+        if self.door is not None and not renamed:
+            self.door.leave(gone.apex)
         if not renamed:
             self._guards.forget(gone.apex)
             self._publisher.gone(gone.apex)
@@ -682,6 +663,10 @@ class ZoneLoader:
         """
         reload = Reload()
         wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
+        isSigned = self.door is not None and self.door.signAnew(apex, None if wanted else reload)
+        if wanted is None and isSigned:
+            reload.begin()
+            return reload.done
         if wanted is None:
             reload.done.errback(CallerFault(f"there is no zone {nameToText(apex)} with a master file here"))
             return reload.done

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import replacingFile
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.load.pending import ListedZone
+from twisted_ext.server.zones.images.pending import ListedZone
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings

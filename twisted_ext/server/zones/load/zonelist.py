@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
 from twisted_ext.server.process.jobs.turns import paced
-from twisted_ext.server.zones.load.imagefiles import statusOf
-from twisted_ext.server.zones.load.pending import GONE
+from twisted_ext.server.zones.images.imagefiles import statusOf
+from twisted_ext.server.zones.images.pending import GONE
 from twisted_ext.server.zones.load.validate import checking, checkZones, zonesIn
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from twisted_ext.metrics.figures import ZoneFigures
 from twisted_ext.server.config.secretfiles import refuseForeign
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.process.jobs.tuning import uncollected
-from twisted_ext.server.zones.load.publish import ZonePublisher
+from twisted_ext.server.zones.images.publish import ZonePublisher
 from twisted_ext.server.zones.load.signatures import SignatureWatch
 from twisted_ext.server.zones.load.standing import StandingZones
 from twisted_ext.server.zones.load.validate import checkZones, zonesIn
@@ -271,7 +271,7 @@ class ZoneSet:
             shutil.rmtree(left, ignore_errors=True)
         if self._arrivals is not None:
             self._arrivals.sweep()
-        loading.begin(zones, () if self._arrivals is None else self._arrivals.staged)
+        loading.begin(zones)
         self._signatures.start()
         if self._replication is not None:
             self._replication.start()

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.config.keys import Grants
-from twisted_ext.server.zones.load.imagefiles import Maps
+from twisted_ext.server.zones.images.imagefiles import Maps
 from twisted_ext.server.zones.table.zonetable import SERVING, Zones
 from twisted_ext.server.zones.transfer.xfrout import Offer
 from twisted_ext.zone.store.changeset import fromRendered

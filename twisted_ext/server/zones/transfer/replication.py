@@ -419,7 +419,7 @@ class Replication:
         self._catalogued(version)
         terms = self._terms.get(version.apex)
         secondary = self._watched(version.apex)
-        hasJournal = secondary is not None and terms is not None and not terms.isStaged
+        hasJournal = secondary is not None and terms is not None and not terms.isSigned
         if terms is None or not terms.transfer or hasJournal or self._journal(version.apex) is not None:
             self._compared.pop(version.apex, None)
             self.notifying.changed(version.apex, version.soa)
@@ -491,7 +491,7 @@ class Replication:
         version = None if zone is None or place.state == EXPIRED else zone.current
         secondary = self._watched(apex)
         expires = None if secondary is None else secondary.expires
-        journal = self._journal(apex) if secondary is None or terms.isStaged else secondary.journal
+        journal = self._journal(apex) if secondary is None or terms.isSigned else secondary.journal
         compared = self._compared.get(apex)
         if journal is None and compared is not None:
             journal = compared.history

@@ -1,23 +1,21 @@
 """
-Zones that are to be loaded from master files, and the requests that wait for them.
+Zones that are to be loaded from master files, or signed, and the requests that wait for them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred
 
 from twisted_ext.server.limits import LOADING_BROKEN, LOADING_COMPLAINTS
-from twisted_ext.server.zones.load.imagefiles import Source, statusOf
+from twisted_ext.server.zones.images.imagefiles import Source, statusOf
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
-__all__ = ["ABSENT", "GONE", "ListedZone", "PendingZone", "Reload"]
+__all__ = ["ABSENT", "GONE", "ListedZone", "MadeZone", "PendingZone", "Reload"]
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
@@ -32,62 +30,29 @@ GONE: Final = ": is served no more"
 ListedZone = tuple[str, str, str]
 
 
-class PendingZone:
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MadeZone:
     """
-    A zone configured to be loaded from a master file, or from one with what arrived, which goes through stages here.
+    A zone of which another process makes an image.
 
-    @ivar serial: the serial number of the version served, L{None} if there is none.
+    @ivar zone: its name as text with a final dot, as the operator has written it, and C{apex} in wire form, folded.
     @ivar sources: the files of the last attempt, with their status at that time.
-    @ivar pending: whether it is being compiled.
-    @ivar again: whether it has to be compiled once more after that.
+    @ivar pending: whether it is being made.
+    @ivar again: whether it has to be made once more after that.
     @ivar failed: whether the last attempt failed, not necessarily because of its files.
     @ivar reloads: the reload requests that wait for it.
-    @ivar signing: how it is signed here; L{None} if it is not.
-    @ivar stages: what each version goes through, see L{ZoneSettings.stages
-        <twisted_ext.server.config.zonesettings.ZoneSettings.stages>}.
-    @ivar serials: how the serial of a signed version is chosen.
-    @ivar isUnsigned: whether the file is an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}.
-    @ivar origin: where it comes from, for people: the master file or database; C{""} for primaries.
-    @ivar listedBy: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}, as for C{held}.
     """
 
-    __slots__ = (
-        "zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "stages", "serials", "isUnsigned",
-        "origin", "listedBy", "held",
-    )  # fmt: skip
+    __slots__ = ("zone", "apex", "sources", "pending", "again", "failed", "reloads")
 
-    def __init__(self, zone: ZoneSettings) -> None:
-        self.zone = zone.text
-        self.apex = zone.name
-        self.file = zone.file
-        self.serial: int | None = None
-        self.sources: tuple[Source, ...] = ((zone.file, *ABSENT),)
+    def __init__(self, text: str, apex: bytes) -> None:
+        self.zone = text
+        self.apex = apex
+        self.sources: tuple[Source, ...] = ()
         self.pending = False
         self.again = False
         self.failed = False
         self.reloads: list[Reload] = []
-        self.signing = zone.signing
-        self.stages = zone.stages
-        self.serials = zone.serial
-        self.isUnsigned = zone.isStagedOnArrival
-        self.origin = zone.store if self.isUnsigned else zone.file
-        self.listedBy = zone.listedBy
-        self.held = zone.held
-
-    def isFor(self, zone: ZoneSettings) -> bool:
-        return (self.file, self.stages, self.serials) == (zone.file, zone.stages, zone.serial)
-
-    def moreOf(self, sign: Mapping[str, object] | None = None) -> str:
-        """
-        Return what jobs say of it besides its name and file, as JSON that begins with a comma.
-
-        @param sign: how it is signed, if it is.
-        """
-        if not self.stages:
-            return ""
-        stages = self.stages if sign is None else json.dumps({**json.loads(self.stages), "sign": sign})
-        unsigned = ',"unsigned":true' if self.isUnsigned else ""
-        return f',"stages":{stages},"made":{quoted(self.stages)}{unsigned}'
 
     def leave(self, said: str = "") -> None:
         """
@@ -113,6 +78,44 @@ class PendingZone:
             if (statusOf(path) or ABSENT) != (size, changed):
                 return False
         return True
+
+
+class PendingZone(MadeZone):
+    """
+    A zone configured to be loaded from a master file.
+
+    @ivar serial: the serial number of the version loaded, L{None} if there is none.
+    @ivar signing: how it is signed here; L{None} if it is not.
+    @ivar signed: the last serial of the signed version, if it was signed here until now; L{None} otherwise.
+    @ivar listedBy: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}, as for C{held}.
+    """
+
+    __slots__ = ("file", "serial", "signing", "signed", "_serials", "listedBy", "held")
+
+    def __init__(self, zone: ZoneSettings) -> None:
+        super().__init__(zone.text, zone.name)
+        self.sources = ((zone.file, *ABSENT),)
+        self.file = zone.file
+        self.serial: int | None = None
+        self.signing = zone.signing
+        self.signed: int | None = None
+        self._serials = zone.serial
+        self.listedBy = zone.listedBy
+        self.held = zone.held
+
+    def isFor(self, zone: ZoneSettings) -> bool:
+        """
+        Return whether it is loaded, and signed, as these settings say.
+        """
+        said = (self.file, self.signing and self.signing.toText(), self.signing and self._serials)
+        return said == (zone.file, zone.signing and zone.signing.toText(), zone.signing and zone.serial)
+
+    def handOver(self) -> list[Reload]:
+        """
+        Return the requests that wait for it, for another one to complete.
+        """
+        reloads, self.reloads = self.reloads, []
+        return reloads
 
 
 class Reload:

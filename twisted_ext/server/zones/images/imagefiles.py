@@ -43,8 +43,7 @@ class Built:
     @ivar path: the file with the image.
     @ivar offset: the offset of the image in the file.
     @ivar sources: the files that it was made from, the zone's own first.
-    @ivar made: the stages that it went through, see L{ZoneSettings.stages
-        <twisted_ext.server.config.zonesettings.ZoneSettings.stages>}.
+    @ivar made: how it was signed, see L{SigningPolicy.toText<twisted_ext.zone.sign.policy.SigningPolicy.toText>}; C{""} if it was not.
     @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
     @ivar begins: when the last of its signatures becomes valid, in seconds since 1970.
     """
@@ -105,7 +104,7 @@ class Built:
         """
         Whether it was signed here.
         """
-        return '"sign":' in self.made
+        return bool(self.made)
 
     @property
     def current(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from twisted_ext.server.zones.load.imagefiles import Built, Maps
+from twisted_ext.server.zones.images.imagefiles import Built, Maps
 from twisted_ext.server.zones.table.sink import ZoneSink
 from twisted_ext.server.zones.table.zonetable import FAILED, SERVING, Place, Zones
 from twisted_ext.server.zones.update.journalreplay import JournalReplays, Steps, finished

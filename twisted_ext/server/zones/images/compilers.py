@@ -21,7 +21,7 @@ from twisted.logger import Logger
 
 from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE, COMPILERS
 from twisted_ext.server.process.jobs.subprocess import spawnModule
-from twisted_ext.server.zones.load.imagefiles import Built, Source
+from twisted_ext.server.zones.images.imagefiles import Built, Source
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -50,17 +50,26 @@ class Job:
     @ivar zones: the name and master file of each.
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     @ivar left: zones without a result yet.
-    @ivar more: further members of the objects for some of the zones, such as their stages, as JSON that begins with a comma.
+    @ivar more: further members of the objects for some of the zones, such as how they are signed, as JSON that begins with a comma.
+    @ivar took: called with the results; L{None} for whoever made the pool.
     """
 
-    __slots__ = ("image", "zones", "tried", "left", "more")
+    __slots__ = ("image", "zones", "tried", "left", "more", "took")
 
-    def __init__(self, image: str, zones: list[tuple[str, str]], more: Mapping[str, str] = _NOTHING, tried: bool = False) -> None:
+    def __init__(
+        self,
+        image: str,
+        zones: list[tuple[str, str]],
+        more: Mapping[str, str] = _NOTHING,
+        tried: bool = False,
+        took: Callable[[list[Result]], object] | None = None,
+    ) -> None:
         self.image = image
         self.zones = zones
         self.tried = tried
         self.left = dict(zones)
         self.more = more
+        self.took = took
 
     def lines(self) -> bytes:
         # Written by hand: there may be a hundred thousand zones.
@@ -160,7 +169,7 @@ class _Compiler(ProcessProtocol):
             # None of the packed images is certain to be on disk.
             job.left = dict(job.zones)
             results, job.left = job.failed("the images could not be written"), {}
-        self._compilers.took([*results, *job.failed("there is no result for it")])
+        self._compilers.give(job, [*results, *job.failed("there is no result for it")])
         self._compilers.idle(self)
 
     def kill(self) -> None:
@@ -174,9 +183,9 @@ class _Compiler(ProcessProtocol):
             job.left = dict(job.zones)
             why = words[-1] if words else reason.getErrorMessage()
             if self._heard:
-                self._compilers.took(job.failed(f"the process that compiled it has ended: {why}"))
+                self._compilers.give(job, job.failed(f"the process that compiled it has ended: {why}"))
             else:
-                self._compilers.took(job.failed(f"no process to compile zones can be started: {why}", unstarted=True))
+                self._compilers.give(job, job.failed(f"no process to compile zones can be started: {why}", unstarted=True))
         self._compilers.ended(self)
 
 
@@ -220,6 +229,12 @@ class Compilers:
     def busy(self) -> bool:
         return bool(self._jobs) or any(each.job is not None for each in self._running)
 
+    def give(self, job: Job, results: list[Result]) -> None:
+        """
+        Pass results of a job on.
+        """
+        (job.took or self.took)(results)
+
     def add(self, job: Job) -> None:
         self._jobs.append(job)
         self._go()
@@ -234,7 +249,7 @@ class Compilers:
             except OSError as error:
                 self._running.remove(compiler)
                 said = f"no process to compile zones can be started: {error.strerror or error}"
-                self.took(job.failed(said, unstarted=True))
+                self.give(job, job.failed(said, unstarted=True))
                 continue
             compiler.begin(job)
 
@@ -246,16 +261,16 @@ class Compilers:
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
             _log.warn("the process that compiles {what} hangs; another one tries", what=what)
-            self.add(Job(job.image, job.zones, job.more, True))
+            self.add(Job(job.image, job.zones, job.more, True, job.took))
             return
         # Zones are compiled one after the other. If all have results, the process hung while writing them.
         stuck = next(iter(job.left), None)
         others = [(zone, path) for zone, path in job.zones if zone != stuck] if stuck else []
         job.left = {zone: path for zone, path in job.zones if stuck in (None, zone)}
         if others:
-            self.add(Job(job.image, others, job.more, True))
+            self.add(Job(job.image, others, job.more, True, job.took))
         said = f"the process that compiled it wrote nothing for {self.silence:g} s and was ended, as was another one before"
-        self.took(job.failed(said))
+        self.give(job, job.failed(said))
 
     def idle(self, compiler: _Compiler) -> None:
         if self._jobs and not self._closed:

@@ -12,9 +12,10 @@ from twisted.logger import Logger
 from twisted_ext.server.limits import LOADING_BROKEN, LOADING_COMPLAINTS
 
 if TYPE_CHECKING:
-    from twisted_ext.server.zones.load.pending import PendingZone
+    from twisted_ext.server.zones.images.imagefiles import Built
+    from twisted_ext.server.zones.images.pending import MadeZone
 
-__all__ = ["LoadingLog"]
+__all__ = ["LoadingLog", "news", "outcome", "warnOfUnsigned"]
 
 #: It is that of the loader, as operators have filters by it.
 _log: Final = Logger("twisted_ext.server.zones.load.loader")
@@ -36,7 +37,7 @@ class LoadingLog:
         # Numbers of lines logged about served and about failed zones, of failed zones, and of served zones without a line.
         self._logged = self._loggedBroken = self._broken = self._untold = 0
 
-    def served(self, wanted: PendingZone, complaints: list[tuple[str, bool]], news: Callable[[], str]) -> None:
+    def served(self, wanted: MadeZone, complaints: list[tuple[str, bool]], news: Callable[[], str]) -> None:
         """
         @param complaints: problems of the zone.
         @param news: returns the result, in one line.
@@ -55,7 +56,7 @@ class LoadingLog:
                 reload.say(line)
             reload.say(outcome)
 
-    def broken(self, wanted: PendingZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
+    def broken(self, wanted: MadeZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
         Log why a zone could not be loaded. Each zone is named, however much has been logged about others.
 
@@ -94,3 +95,45 @@ def _logged(complaints: list[tuple[str, bool]]) -> int:
     for line, fatal in complaints:
         (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
     return len(complaints)
+
+
+def news(text: str, built: Built, now: int | None, before: int | None) -> str:
+    """
+    Return in one line which version of a zone is served.
+
+    @param built: its image.
+    @param now: its serial number after updates; L{None} if it is not known.
+    @param before: that of the former version; L{None} if there was none.
+    """
+    serial = built.serial if now is None else now
+    changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
+    if before is None:
+        return f"{text}: serial {serial}, {built.records} records{changed}"
+    if serial == before:
+        return f"{text}: serial {serial} as before, {built.records} records{changed}"
+    # RFC 1982, section 3.2.
+    older = 0 < (before - serial) % (1 << 32) < 1 << 31
+    remark = "; it went back, so secondaries will not take it" if older else ""
+    return f"{text}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
+
+
+def outcome(serial: int | None, isBare: bool) -> str:
+    """
+    Return what is served although the next version of a zone cannot be.
+
+    @param serial: that of the version served; L{None} for none.
+    @param isBare: whether that is to be signed, and is not.
+    """
+    served = "nothing is served" if serial is None else f"serial {serial} stays in force"
+    return served + (", without signatures, although the zone is to be signed" if isBare else "")
+
+
+def warnOfUnsigned(text: str) -> None:
+    """
+    Log that a zone was signed here until now.
+    """
+    _log.warn(
+        "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its answers: have that "
+        "removed, or sign the zone until it is",
+        zone=text,
+    )

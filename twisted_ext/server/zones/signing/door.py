@@ -1,0 +1,461 @@
+"""
+The door for zones that are signed here: an unsigned version goes in, whatever it comes from, and comes into force once another process has
+signed it. When it has to be signed again, by age, by another key or policy, what it came from is not touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
+from twisted_ext.errors import DNSFault
+from twisted_ext.files import STATE_FILE, openNow, replacingFile
+from twisted_ext.server.zones.images.compilers import Job, Result, builtFrom, complaintsOf, sourcesOf
+from twisted_ext.server.zones.images.imagefiles import Built, Images, statusOf
+from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome
+from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
+from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone, keysIn, policyOf
+from twisted_ext.zone.store.serials import isNewer
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.images.publish import ZonePublisher
+
+__all__ = ["SigningDoor"]
+
+#: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
+_RENEWAL_PAUSE: Final = 600.0
+
+#: Seconds by which the clock may be adjusted between two looks without all zones being looked at: signatures are good for days.
+_STEP: Final = 60.0
+
+_log: Final = Logger(__name__)
+
+_HOUR: Final = 3600
+
+_UINT32: Final = 0xFFFFFFFF
+
+
+class SigningDoor:
+    """
+    The zones that are signed here, by their folded names.
+
+    @ivar images: the signed images.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        keys: str,
+        publisher: ZonePublisher,
+        told: LoadingLog,
+        add: Callable[[Job], object],
+        put: Callable[[MadeZone, str | None], object],
+    ) -> None:
+        """
+        @param keys: the folder with the keys, in one for each zone.
+        @param told: the log of what becomes of zones.
+        @param add: has another process do a job.
+        @param put: puts a zone off: with the reason if no process could be started, with L{None} if what failed may do later.
+        """
+        self.images = images
+        self._folder = keys
+        self._publisher = publisher
+        self._told = told
+        self._add = add
+        self._putOff = put
+        self._zones: dict[bytes, SignedZone] = {}
+        self._servesUnsigned = True
+        # How far the time is ahead of the reactor's clock, which does not change when the time is set.
+        self._ahead = 0.0
+
+    def __len__(self) -> int:
+        return len(self._zones)
+
+    def __iter__(self) -> Iterator[SignedZone]:
+        return iter(self._zones.values())
+
+    def at(self, apex: bytes) -> SignedZone | None:
+        return self._zones.get(apex)
+
+    # -- settings
+
+    def follow(self, settings: ZoneSettings, origin: str) -> SignedZone:
+        """
+        Sign a zone from now on, or otherwise than before.
+
+        @param origin: where it comes from, for people.
+        """
+        zone = self._zones.get(settings.name)
+        if zone is None or zone.zone != settings.text:
+            former, zone = zone, SignedZone(settings, origin)
+            self._zones[zone.apex] = zone
+            if former is not None:
+                # It is written otherwise now, and so are the names in it.
+                zone.served = former.served
+                self.images.forget(former.zone)
+                former.leave()
+        zone.origin = origin
+        zone.follow(settings)
+        self._withhold(zone)
+        return zone
+
+    def hold(self, apex: bytes, said: str) -> None:
+        """
+        Serve a zone with a remark: that nothing names it any more.
+        """
+        zone = self._zones.get(apex)
+        if zone is not None:
+            zone.held = said
+
+    def leave(self, apex: bytes) -> int | None:
+        """
+        Sign a zone no longer.
+
+        @return: the serial of the signed version; L{None} if there was none.
+        """
+        zone = self._zones.pop(apex, None)
+        if zone is None:
+            return None
+        zone.leave()
+        built = self.images.of(zone.zone)
+        self.images.forget(zone.zone)
+        return None if built is None else built.serial
+
+    def sweep(self) -> list[Built]:
+        """
+        Remove the images of zones that are not signed any more, and return what they were. To be called once all zones are known.
+        """
+        texts = {zone.zone for zone in self._zones.values()}
+        gone = [built for built in self.images if built.zone not in texts]
+        self.images.forget(*[built.zone for built in gone])
+        return gone
+
+    def serveUnsigned(self, serves: bool) -> None:
+        """
+        @param serves: whether a zone that is to be signed from now on is served without signatures until it is.
+        """
+        self._servesUnsigned = serves
+        for zone in self._zones.values():
+            self._withhold(zone)
+
+    def _withhold(self, zone: SignedZone) -> None:
+        if not self._servesUnsigned and self.isUnsigned(zone.apex):
+            self._publisher.gone(zone.apex)
+            self._publisher.expect(zone.apex, zone.origin)
+
+    # -- unsigned versions
+
+    def adopt(self, former: Iterable[Built]) -> None:
+        """
+        Take signed images over that are among those of unsigned zones, where earlier releases kept them.
+        """
+        for built in former:
+            policy, path = policyOf(built), self.images.newPath()
+            if policy is not None:
+                with suppress(OSError):
+                    os.rename(built.path, path)
+                    numbers, made = (0, built.octets, built.serial, built.records), policy.toText()
+                    self.images.note([Built(built.zone, path, *numbers, built.sources, made, built.due, built.begins)])
+
+    def standIn(self, apex: bytes) -> None:
+        """
+        Serve the signed version that there is, while nothing is known of the unsigned one: its signatures are valid, and the next version
+        may lack a key.
+        """
+        zone = self._zones[apex]
+        built = self._usable(zone)
+        if built is not None and zone.served is None:
+            self._serve(zone, built)
+
+    def take(
+        self,
+        apex: bytes,
+        unsigned: UnsignedZone,
+        reloads: Iterable[Reload] = (),
+        complaints: Iterable[tuple[str, bool]] = (),
+    ) -> None:
+        """
+        Serve an unsigned version, once it is signed. If it was signed before, and what it is signed with is unchanged, that is now.
+
+        @param reloads: requests that wait for it.
+        @param complaints: what is wrong with it.
+        """
+        zone = self._zones[apex]
+        zone.unsigned = unsigned
+        zone.complaints = [*complaints]
+        zone.reloads += reloads
+        built = self._usable(zone)
+        isMade = built is not None and zone.isMade(built)
+        if built is not None and (isMade or zone.served is None):
+            isMade = self._serve(zone, built) and isMade
+        if not isMade or zone.pending:
+            self.sign(zone)
+            return
+        zone.failed = False
+        zone.leave()
+
+    def withdraw(self, apex: bytes) -> None:
+        """
+        Serve a zone no longer, until another version of it comes: not one either that is being signed.
+        """
+        zone = self._zones.get(apex)
+        if zone is not None:
+            zone.unsigned = zone.served = None
+            zone.leave()
+
+    def _usable(self, zone: SignedZone) -> Built | None:
+        """
+        Return the image of a zone whose signatures were made here, and of which none ends soon: when it was made, each had at least so long
+        left.
+        """
+        built = self.images.of(zone.zone)
+        policy = None if built is None else policyOf(built)
+        found = None if built is None or policy is None else statusOf(built.path)
+        if policy is None or found is None:
+            return None
+        validity = policy.validity
+        return built if self._publisher.today() - found[1] / 1e9 < validity.signatures - validity.renew else None
+
+    def _serve(self, zone: SignedZone, built: Built) -> bool:
+        """
+        Serve an image; return whether that can be done.
+        """
+        try:
+            self._publisher.loaded(zone.apex, zone.origin, built)
+        except (DNSFault, OSError) as fault:
+            _log.warn("{zone}: it is signed anew: {fault}", zone=zone.zone, fault=fault)
+            self.images.forget(zone.zone)
+            return False
+        zone.served = built
+        zone.sources = keysIn(built, self._keys(zone.apex))
+        if zone.held:
+            self._publisher.failed(zone.apex, zone.held)
+        return True
+
+    # -- signing
+
+    def sign(self, zone: SignedZone, reload: Reload | None = None) -> None:
+        """
+        Have the version that came last signed.
+
+        @param reload: a request that waits for it.
+        """
+        if reload is not None:
+            reload.left += 1
+            zone.reloads.append(reload)
+        if zone.pending:
+            zone.again = True
+        elif zone.unsigned is None:
+            zone.leave()
+        else:
+            zone.pending = True
+            self._add(self._job(zone, zone.unsigned))
+
+    def signSome(self, several: Iterable[MadeZone]) -> None:
+        """
+        Have those of some zones signed that are signed here, unless another version of them is being made.
+        """
+        others = {each.zone for each in several if not isinstance(each, SignedZone)}
+        for zone in several:
+            if isinstance(zone, SignedZone) and zone.zone not in others:
+                self.sign(zone)
+
+    def signAnew(self, apex: bytes, reload: Reload | None = None) -> bool:
+        """
+        Have a zone signed although nothing has changed; return whether it is signed here.
+        """
+        zone = self._zones.get(apex)
+        if zone is None:
+            return False
+        zone.isStale = True
+        if reload is not None:
+            self.sign(zone, reload)
+        return True
+
+    def _job(self, zone: SignedZone, unsigned: UnsignedZone) -> Job:
+        """
+        Return a job that signs a zone, with a serial behind that of the version that is served, or was last.
+        """
+        built, noted = self.images.of(zone.zone), self._noted(zone.apex)
+        last = self._publisher.serial(zone.apex)
+        if last is None and built is not None:
+            last = built.serial
+        if last is None or (noted is not None and isNewer(noted, last)):
+            last = noted
+        policy = zone.policy.toText()
+        sign: dict[str, object] = {"keys": self._keys(zone.apex), "policy": json.loads(policy)}
+        if zone.serials != "increment":
+            sign["serial"] = zone.serials
+        if last is not None:
+            sign["last"] = last
+        if noted is not None or built is not None:
+            sign["wasSigned"] = True
+        if built is not None:
+            sign["former"] = built.path
+            if built.made != policy:
+                sign["anew"] = True
+        more: dict[str, object] = {"sign": sign, "sources": unsigned.sources, "origin": zone.origin or zone.zone}
+        if unsigned.offset is not None:
+            more["offset"] = unsigned.offset
+        text = json.dumps(more)
+        return Job(self.images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"}, took=partial(self._took, zone))
+
+    def _took(self, zone: SignedZone, results: list[Result]) -> None:
+        for result in results:
+            if self._zones.get(zone.apex) is not zone or zone.unsigned is None:
+                # It is signed no more, or not to be served.
+                zone.pending = zone.again = False
+            else:
+                try:
+                    self._result(zone, result)
+                except Exception:
+                    _log.failure("{zone} cannot be served", zone=zone.zone)
+                    zone.failed = True
+                    zone.leave(f"{zone.zone}: cannot be served; the log says why")
+            if result.get("image"):
+                self.images.discard(str(result["image"]))
+
+    def _result(self, zone: SignedZone, result: Result) -> None:
+        zone.pending, again = False, zone.again
+        zone.again = False
+        said = complaintsOf(result)
+        first = next((line for line, fatal in said if fatal), "")
+        if result.get("unstarted"):
+            self._putOff(zone, first)
+            return
+        if result.get("image") and result.get("made") != zone.policy.toText():
+            # It is to be signed otherwise by now.
+            self.sign(zone)
+            return
+        if not result.get("image"):
+            self._failed(zone, [*zone.complaints, *said], first)
+        else:
+            self._signed(zone, builtFrom(zone.zone, result, sourcesOf(result)), result)
+        # What came meanwhile may have been read already.
+        if again and not (zone.served is not None and zone.isMade(zone.served)):
+            self.sign(zone)
+            return
+        if zone.failed and result.get("again"):
+            # Such as a full disk: it is not the zone that has to change.
+            self._putOff(zone, None)
+        zone.leave()
+
+    def _signed(self, zone: SignedZone, built: Built, result: Result) -> None:
+        before = None if zone.served is None else self._publisher.serial(zone.apex)
+        if not self._serve(zone, built):
+            self._failed(zone, zone.complaints, "its signed image cannot be used; the log says why")
+            return
+        zone.failed = zone.isStale = False
+        self.images.note([built])
+        self._note(zone)
+        self._told.served(zone, zone.complaints, lambda: news(zone.zone, built, self._publisher.serial(zone.apex), before))
+        zone.complaints = []
+        lines = result.get("signed")
+        for line in lines if isinstance(lines, list) else []:
+            _log.info("{zone}: {said}", zone=zone.zone, said=line)
+
+    def _failed(self, zone: SignedZone, complaints: list[tuple[str, bool]], first: str) -> None:
+        zone.failed = True
+        keys = self._keys(zone.apex)
+        # What is missing may be put back, and what others may read be closed to them.
+        zone.sources = tuple([(path, *(statusOf(path) or ABSENT)) for path in dict.fromkeys([keys, *[each[0] for each in zone.sources]])])
+        serial, isBare = self._publisher.serial(zone.apex), self.isUnsigned(zone.apex)
+        self._publisher.failed(zone.apex, f"served without signatures, as it cannot be signed: {first}" if isBare else first)
+        self._told.broken(zone, complaints or [(first, True)], f"{zone.zone}: {outcome(serial, isBare)}")
+
+    def changed(self, reload: Reload) -> Iterator[None]:
+        """
+        Have zones signed that could not be, or that have other keys than before, in short steps.
+
+        @param reload: waits for them.
+        """
+        for zone in [*self._zones.values()]:
+            if zone.failed or not zone.current:
+                self.sign(zone, reload)
+            yield
+
+    # -- serials
+
+    def _keys(self, apex: bytes) -> str:
+        return f"{self._folder}/{namePrefix(apex).removeprefix('K')}"
+
+    def _noteOf(self, apex: bytes) -> str:
+        """
+        Return the path of the file with the last serial of a zone. It is there also after the zone was not served for a while.
+        """
+        return f"{self._keys(apex)}serial"
+
+    def _note(self, zone: SignedZone) -> None:
+        assert zone.served is not None
+        try:
+            with replacingFile(self._noteOf(zone.apex), STATE_FILE) as file:
+                file.write(b"%d\n" % zone.served.serial)
+        except OSError as error:
+            _log.warn("{zone}: its serial cannot be noted: {said}", zone=zone.zone, said=error.strerror or error)
+
+    def _noted(self, apex: bytes) -> int | None:
+        """
+        Return the last serial with which a zone was signed here; L{None} if it never was.
+        """
+        try:
+            with open(self._noteOf(apex), "rb", opener=openNow) as file:
+                return int(file.read(20)) & _UINT32
+        except (OSError, ValueError):
+            return None
+
+    # -- what is served
+
+    def isUnsigned(self, apex: bytes) -> bool:
+        """
+        Return whether a zone that is to be signed is served in a version that is not.
+        """
+        zone = self._zones.get(apex)
+        return zone is not None and zone.served is None and self._publisher.serial(apex) is not None
+
+    def unsigned(self) -> list[bytes]:
+        """
+        Return the zones of which L{isUnsigned} is true.
+        """
+        return [apex for apex in self._zones if self.isUnsigned(apex)]
+
+    def overdue(self, apex: bytes) -> float | None:
+        """
+        Return how many seconds the first signature of a zone has left when it should have been made anew before; L{None} if the zone is not
+        signed here.
+        """
+        zone = self._zones.get(apex)
+        return None if zone is None else float(zone.policy.validity.overdue)
+
+    def renew(self, now: float) -> None:
+        """
+        Have zones signed whose first signature ends earlier than the policy says, or whose keys do something else now, or whose signatures
+        were made with a clock that was ahead. Each is tried once in a while only, as signing it may fail.
+
+        @param now: the time on the reactor's clock.
+        """
+        today = self._publisher.today()
+        isSet = abs(today - now - self._ahead) > _STEP
+        self._ahead = today - now
+        for zone in self._zones.values():
+            if isSet:
+                # What was tried with the former time says nothing.
+                zone.renewed = float("-inf")
+            if now >= zone.renewed + _RENEWAL_PAUSE and self._isDue(zone, today) and not zone.pending:
+                zone.renewed = now
+                zone.isStale = True
+                self.sign(zone)
+
+    def _isDue(self, zone: SignedZone, today: float) -> bool:
+        ends, built, validity = self._publisher.ends(zone.apex), zone.served, zone.policy.validity
+        # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
+        if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
+            return True
+        return built is not None and (built.begins > today or 0 < built.due <= today)

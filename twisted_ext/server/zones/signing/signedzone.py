@@ -1,0 +1,114 @@
+"""
+A zone that is signed here: which unsigned version is the last, and which image was made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from twisted_ext.server.zones.images.imagefiles import Built, Source, statusOf
+from twisted_ext.server.zones.images.pending import ABSENT, MadeZone
+from twisted_ext.zone.sign.policy import SigningPolicy
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+__all__ = ["SignedZone", "UnsignedZone", "keysIn", "policyOf"]
+
+#: How indexes of images had the policy, among other things that may have been done to a version.
+_FORMERLY: Final = "sign"
+
+
+class UnsignedZone(NamedTuple):
+    """
+    Where an unsigned version of a zone is.
+
+    @ivar path: the file with its image.
+    @ivar offset: where in the file that is; L{None} for an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}.
+    @ivar sources: what it was made from: another one of the same files with the same status has the same content.
+    """
+
+    path: str
+    offset: int | None
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def ofFiles(cls, path: str, others: Sequence[str]) -> UnsignedZone:
+        """
+        Return that of an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}, as it is now.
+
+        @param path: its image.
+        @param others: its other files.
+        """
+        return cls(path, None, tuple([(each, *(statusOf(each) or ABSENT)) for each in (path, *others)]))
+
+
+class SignedZone(MadeZone):
+    """
+    A zone that is signed here. Its C{sources} are the folder of its keys and what is read there.
+
+    @ivar policy: how it is signed.
+    @ivar serials: how the serial of a signed version is chosen.
+    @ivar origin: where it comes from, for people: a master file or a database; C{""} for primaries.
+    @ivar unsigned: the version that came last; L{None} if there is none, or if it is not to be served any more.
+    @ivar complaints: the problems of that, each with whether it is fatal.
+    @ivar served: the image that is served; L{None} if none is that is signed.
+    @ivar isStale: whether it is to be signed although nothing has changed.
+    @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
+    @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
+    """
+
+    __slots__ = ("policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "held", "renewed")
+
+    def __init__(self, zone: ZoneSettings, origin: str) -> None:
+        super().__init__(zone.text, zone.name)
+        self.origin = origin
+        self.unsigned: UnsignedZone | None = None
+        self.complaints: list[tuple[str, bool]] = []
+        self.served: Built | None = None
+        self.isStale = False
+        self.held = zone.held
+        self.renewed = float("-inf")
+        self.follow(zone)
+
+    def follow(self, zone: ZoneSettings) -> None:
+        """
+        Apply its settings.
+        """
+        assert zone.signing is not None
+        self.policy = zone.signing
+        self.serials = zone.serial
+
+    def isMade(self, built: Built) -> bool:
+        """
+        Return whether an image is what would be made of the version that came last, with the keys that there are now.
+        """
+        if self.isStale or self.unsigned is None or built.made != self.policy.toText():
+            return False
+        count = len(self.unsigned.sources)
+        return built.sources[:count] == self.unsigned.sources and all(
+            statusOf(path) == (size, changed) for path, size, changed in built.sources[count:]
+        )
+
+
+def keysIn(built: Built, folder: str) -> tuple[Source, ...]:
+    """
+    Return the keys among the sources of a signed image, which are the last ones.
+
+    @param folder: that of the zone's keys, which is the first of these.
+    """
+    paths = [path for path, _, _ in built.sources]
+    return built.sources[paths.index(folder) :] if folder in paths else ()
+
+
+def policyOf(built: Built) -> SigningPolicy | None:
+    """
+    Return how an image was signed; L{None} if it was not, or the index does not say how.
+    """
+    try:
+        said = json.loads(built.made)
+        return SigningPolicy.fromTable(said.get(_FORMERLY, said))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
