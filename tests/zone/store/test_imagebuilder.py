@@ -192,6 +192,34 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual(image.rendered(0)[2:4], b"\x00\x06")
         self.assertEqual((image.records, image.serial, image.children(0)), (4, 7, 1))
 
+    def test_orderIsNoted(self) -> None:
+        """
+        The image notes that its names are in canonical order, beside that it has ALIAS records, unless records are added afterwards. An
+        image that notes neither is as before; and where names have salted digests, these are found all the same.
+        """
+        made = builder("c.b 60 A 192.0.2.1", "a 60 A 192.0.2.1")
+        self.assertEqual((Image(made.finish()).isOrdered, made.header and made.header.salted), (False, 0))
+        self.assertEqual(made.ordered(), [b"", b"\x01a", b"\x01c\x01b"])
+        for aliases in (False, True):
+            made.aliases = aliases
+            for _ in range(2):
+                image = Image(made.finish())
+                self.assertEqual((image.isOrdered, image.aliases), (True, aliases))
+                self.assertEqual([image.find(key) for key in (b"\x01a", b"\x01c\x01b", b"\x01b")], [1, 2, 3])
+                self.assertIsNotNone(image.mapping())
+        made.add(b"\x010", A, 60, b"\xc0\x00\x02\x01")
+        self.assertFalse(Image(made.finish()).isOrdered)
+        made.ordered()
+        made.store(b"\x011", b"".join(recordsOf([record("1 60 A 192.0.2.1")], 2)), 1, 0, False)
+        self.assertFalse(Image(made.finish()).isOrdered)
+        chosen = collidingKeys(100, 0xFFF)
+        colliding = self.builderOf(chosen)
+        colliding.ordered()
+        image = Image(colliding.finish())
+        self.assertTrue(image.isOrdered)
+        self.assertIsNone(image.mapping())
+        self.assertTrue(all(image.key(image.find(key)) == key for key in chosen))
+
     def test_zoneNeedsOneSOA(self) -> None:
         """
         Records without exactly one valid SOA record at the apex are refused.

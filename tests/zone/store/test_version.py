@@ -18,7 +18,7 @@ from twisted_ext.zone.limits import OVERLAY_NODES, OVERLAY_OCTETS
 from twisted_ext.zone.store import version as versions
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.nodes import CUT, EMPTY, OCCLUDED, WILDCARD, Node
+from twisted_ext.zone.store.nodes import CUT, EMPTY, OCCLUDED, WILDCARD, Node, keyBelow
 from twisted_ext.zone.store.traversal import difference, stretches
 from twisted_ext.zone.store.version import Version
 
@@ -118,6 +118,30 @@ class ModelTests(SynchronousTestCase):
             self.assertAgree(former, model)
             self.checkDifference(former, model, *history[-1])
 
+    @given(contents, edits, st.booleans(), st.integers(0, 7), st.lists(st.sampled_from(KEYS), max_size=4))
+    def test_subtrees(self, held: Contents, changes: list[Change], isOrdered: bool, settling: int, several: list[bytes]) -> None:
+        """
+        The names below one, or below any of several, are all that have records, each once, after any changes, whether or not the image is
+        in canonical order.
+        """
+        builder = ImageBuilder(APEX)
+        for sets in held.values():
+            builder.addSets(sets)
+        if isOrdered:
+            builder.ordered()
+        version = Version(Image(builder.finish()))
+        self.assertEqual(version.image.isOrdered, isOrdered)
+        for number, drawn in enumerate(changes):
+            change = changed(held, drawn)
+            if number == settling:
+                version = version.settled()
+            version = version.edited(change)
+            held = {**held, **change}
+        there = {key for key, sets in held.items() if sets}
+        for tops in (*[[key] for key in (b"", *KEYS, b"\x01z", b"\x01z\x01a")], several):
+            below = [key for key in there if any(keyBelow(key, top) for top in tops)]
+            self.assertEqual(sorted(version.subtree(*tops)), sorted(below))
+
     def checkDifference(self, before: Version, beforeModel: Model, after: Version, afterModel: Model) -> None:
         """
         Check the difference of two versions.
@@ -172,6 +196,19 @@ class VersionTests(SynchronousTestCase):
         hidden = cut.settled()
         self.assertTrue(self.node(hidden, key).flags & OCCLUDED)
         self.assertFalse(self.node(hidden.edited({b"\x03sub": ()}), key).flags & OCCLUDED)
+
+    def test_nextImageIsOrdered(self) -> None:
+        """
+        The next image of a signed zone is in canonical order, with empty non-terminals behind all other names; that of another zone keeps
+        its order.
+        """
+        lines = ["x.y.b 60 A 192.0.2.1", "a 60 A 192.0.2.1"]
+        self.assertFalse(versionWith(*lines).settled().image.isOrdered)
+        for line in ("Example.test. 60 NSEC a A", "Example.test. 0 NSEC3PARAM 1 0 0 -"):
+            image = versionWith(*lines, line).settled().image
+            self.assertTrue(image.isOrdered)
+            keys = [image.key(index) for index in range(image.nodes)]
+            self.assertEqual(keys, [b"", b"\x01a", b"\x01x\x01y\x01b", b"\x01y\x01b", b"\x01b"])
 
     def test_parentKnowsItsWildcard(self) -> None:
         """

@@ -6,18 +6,24 @@ L{twisted_ext.zone.store.serials}.
 from __future__ import annotations
 
 import random
+from collections.abc import Generator, Mapping
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
 from twisted_ext.errors import BadChange, BadDescription
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, MX, NS, SOA, A
 from twisted_ext.zone.limits import SET_RECORDS
 from twisted_ext.zone.store.changeset import Difference, applied, condensed, fromRendered, rendered
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
+from twisted_ext.zone.store.steps import finished
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
+
+#: All records of each changed name.
+Changes = Mapping[bytes, tuple[RRSet, ...]]
 
 
 def withChanges(version: Version, *added: str, removed: tuple[str, ...] = ()) -> tuple[Version, Difference]:
@@ -210,6 +216,36 @@ class TransactionTests(SynchronousTestCase):
         after = committed[0]
         self.assertIsNone(after.find(b"\x04mail"))
         self.assertEqual({rrset.rrType for rrset in after.top.sets}, {SOA, NS})
+
+    def test_completedChange(self) -> None:
+        """
+        What completes a change gets all records of each changed name, once they are found to be valid; the next version and the difference
+        are made of what it returns. It may do so in steps.
+        """
+        asked: list[tuple[Version, set[bytes]]] = []
+        version = versionOf()
+
+        def complete(version: Version, changes: Changes) -> Generator[object, None, Changes]:
+            asked.append((version, set(changes)))
+            yield "a step"
+            return {**changes, b"\x04mail": (), b"\x05other": (record("other 300 A 192.0.2.7"),)}
+
+        transaction = Transaction(version)
+        self.assertIsNone(transaction.commit(complete=complete))
+        transaction.add(record("new 300 CNAME www"))
+        steps = transaction.committing(complete=complete)
+        self.assertEqual(next(step for step in steps if step is not None), "a step")
+        done = finished(steps)
+        assert done is not None
+        after, difference = done
+        self.assertEqual(asked, [(version, {b"", b"\x03new"})])
+        self.assertEqual([after.find(key) is not None for key in (b"\x03new", b"\x04mail", b"\x05other")], [True, False, True])
+        self.assertEqual({rrset.name for rrset in difference.removed}, {b"\x04mail" + APEX})
+        self.assertEqual({rrset.name for rrset in difference.added}, {b"\x03new" + APEX, b"\x05other" + APEX})
+        self.assertEqual(textsOf(applied(version, [difference])), textsOf(after))
+        transaction.add(record("new 300 A 192.0.2.3"))
+        self.assertRaises(BadChange, transaction.commit, complete=complete)
+        self.assertEqual(len(asked), 1)
 
     def test_transactionSeesItsOwnChanges(self) -> None:
         """

@@ -19,8 +19,8 @@ from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.escapes import toBase32Hex
 from twisted_ext.wire.names import labelCount, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
-from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rrtypes import ALIAS, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.zone.sign.sets import MADE, canonicalSet, expectSignable, negativeTTL, signatureHead, startOf
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -29,11 +29,6 @@ from twisted_ext.zone.store.nodes import BETWEEN, CUT, DNAME, HASHED, SAYING, SI
 __all__ = ["PARAMETERS", "HashedChain", "Progress", "SignedCounts", "signWhole", "withoutSignatures"]
 
 _pack: Final = Struct(">HHHIH").pack
-_head: Final = Struct(">HBBIIIH").pack
-_fixed: Final = Struct(">HHI").pack
-
-#: What a signer makes, and takes away before.
-_MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
 
 _UINT32: Final = 0xFFFFFFFF
 
@@ -161,7 +156,7 @@ def withoutSignatures(builder: ImageBuilder) -> int:
             fixed = position + labels
             rrType = records[fixed + 2] << 8 | records[fixed + 3]
             following = fixed + BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
-            if rrType in _MADE:
+            if rrType in MADE:
                 removed += 1
             else:
                 count += 1
@@ -250,7 +245,9 @@ class _Signer:
         names = builder.ordered()
         keys = self._authoritative(names)
         nodes, counts, marks = builder.nodes, builder.counts, builder.marks
-        negative = self._negativeTTL(nodes[b""])
+        # The SOA record is the first one.
+        top = nodes[b""]
+        negative = negativeTTL(int.from_bytes(top[6:10], "big"), top[BETWEEN : BETWEEN + (top[10] << 8 | top[11])])
         end = len(keys)
         self.counts.names = end
         said = 0 if self.hashed is not None else SIGNED
@@ -266,6 +263,7 @@ class _Signer:
         if self.hashed is not None:
             self._flush()
             self._hashedChain(self.hashed, negative)
+            builder.inOrder = False
         self._flush()
         return self.counts
 
@@ -345,16 +343,6 @@ class _Signer:
             above = key if key and marks.get(key, 0) & (CUT | DNAME) else b""
         return found
 
-    def _negativeTTL(self, records: bytes) -> int:
-        """
-        Return the TTL of denials (RFC 9077, section 3): negative answers are cached no longer than the SOA record allows.
-
-        @param records: those of the apex, the SOA record first.
-        """
-        length = records[10] << 8 | records[11]
-        end = BETWEEN + length
-        return min(int.from_bytes(records[6:10], "big"), int.from_bytes(records[end - 4 : end], "big"))
-
     def _name(self, key: bytes, records: bytes, following: bytes, negative: int, isCut: bool) -> int:
         """
         Add signatures of a name to the parts, and its NSEC record; return how many records these are.
@@ -392,8 +380,8 @@ class _Signer:
                     added += self._signatures(spelled, owner, kind, ttl, rdatas, count)
                 kind = rrType
                 types.append(rrType)
-                if rrType == DS and not isCut or rrType == ALIAS:
-                    self._check(owner, rrType)
+                if rrType == DS or rrType == ALIAS:
+                    expectSignable(owner, rrType, isCut, self.builder.aliases)
                 ttl = int.from_bytes(records[fixed + 6 : fixed + 10], "big")
                 rdatas = []
             rdatas.append(records[start:position])
@@ -421,16 +409,6 @@ class _Signer:
         self.ends.append((key, len(self.parts)))
         return added + 1
 
-    def _check(self, owner: bytes, rrType: int) -> None:
-        """
-        @raise BadZone: such records cannot be signed where they are.
-        """
-        name = nameToText(owner)
-        if rrType == DS:
-            raise BadZone(f"{name} has DS records, but no NS records, so that no zone is delegated there; remove them, or add NS")
-        if self.builder.aliases:
-            raise BadZone(f"{name} is an ALIAS, whose addresses are found when it is asked for, so they cannot be signed; write A and AAAA")
-
     def _signatures(self, spelled: bytes, owner: bytes, rrType: int, ttl: int, rdatas: list[bytes], labels: int) -> int:
         """
         Add the signatures of an RRset to the parts, as holes for what keys will say; return how many.
@@ -444,7 +422,8 @@ class _Signer:
         signed = b""
         for wanted in several:
             key = wanted.key
-            head = _head(rrType, key.algorithm, labels, ttl, self.expiration & _UINT32, self.inception & _UINT32, key.tag) + self.apex
+            times = self.expiration & _UINT32, self.inception & _UINT32
+            head = signatureHead(rrType, key.algorithm, labels, ttl, *times, key.tag) + self.apex
             size = self.sizes[id(key)]
             record = spelled + _pack(TO_APEX, RRSIG, IN, ttl, len(head) + size) + head
             cursor = self.cursor
@@ -455,25 +434,12 @@ class _Signer:
                     self.counts.kept += 1
                     continue
                 self.cursor = -1
-            signed = signed or self._signed(owner + _fixed(rrType, IN, ttl), rrType, rdatas)
+            signed = signed or canonicalSet(owner + startOf(rrType, IN, ttl), rrType, rdatas)
             wanted.data.append(head + signed)
             parts.append(record)
             wanted.places.append(len(parts))
             parts.append(b"")
         return len(several)
-
-    @staticmethod
-    def _signed(start: bytes, rrType: int, rdatas: list[bytes]) -> bytes:
-        """
-        Return what is signed of an RRset, in canonical form and order (RFC 4034, section 6).
-
-        @param start: that of each record.
-        """
-        if len(rdatas) == 1:
-            rdata = canonicalOf(rrType, rdatas[0])
-            return start + len(rdata).to_bytes(2, "big") + rdata
-        canonical = sorted({canonicalOf(rrType, rdata) for rdata in rdatas})
-        return b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in canonical])
 
     def _flush(self) -> None:
         """

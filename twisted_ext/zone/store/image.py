@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from hashlib import blake2b
 from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from os import fstat
@@ -35,9 +36,9 @@ from zlib import crc32
 
 from twisted_ext.errors import BadImage
 from twisted_ext.files import forState
-from twisted_ext.zone.store.nodes import Node, decoded, sortKey
+from twisted_ext.zone.store.nodes import Node, decoded, keyBelow, sortKey
 
-__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "abridgedOf", "digested"]
+__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "ORDERED", "abridged", "abridgedOf", "digested"]
 
 #: The first octets of an image; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
@@ -57,6 +58,9 @@ _CHUNK: Final = 1 << 20
 #: Flag in the field of the salt's length: records of type 65401 are ALIAS records.
 ALIASES: Final = 256
 
+#: Flag in the same field: the names with records come first, in canonical order, then the empty non-terminals.
+ORDERED: Final = 512
+
 #: Octets of a file up to which it is read instead of mapped.
 _SMALL: Final = 1 << 16
 
@@ -65,7 +69,8 @@ class Header:
     """
     The header of an image: its counts, and the offsets of its parts.
 
-    @ivar salted: the octets of C{salt}; and L{ALIASES}, if the master file had records of type 65401 under the name ALIAS.
+    @ivar salted: the octets of C{salt}; and L{ALIASES}, if the master file had records of type 65401 under the name ALIAS; and
+        L{ORDERED}, if the nodes are in canonical order.
     @ivar salt: for slots that use salted BLAKE2b; unused if they use CRC-32.
     """
 
@@ -157,12 +162,14 @@ class Image:
     @ivar nodes: how many there are, empty non-terminals included. The apex is node 0.
     @ivar fingerprint: identifies the sources, as set by the program that built the image.
     @ivar aliases: whether records of type 65401 are ALIAS records.
+    @ivar isOrdered: whether the nodes with records come first, in canonical order (RFC 4034, section 6.1), so that the names below one
+        follow it.
     @ivar path: its file, or C{""}.
     @ivar start: the offset of the image in the file.
     """
 
     __slots__ = (
-        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes", "aliases",
+        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes", "aliases", "isOrdered",
         "_buffer", "_words", "_mask", "_salt", "_summed", "_octets",
         "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
         "_heavy", "start",
@@ -205,8 +212,9 @@ class Image:
         self._buffer = buffer
         self._words = memoryview(buffer)[: len(buffer) & ~3].cast("I") if words is None else words
         self._mask = slots - 1
-        self._salt = header.salt if header.salted & ~ALIASES else b""
+        self._salt = header.salt if header.salted & ~(ALIASES | ORDERED) else b""
         self.aliases = bool(header.salted & ALIASES)
+        self.isOrdered = bool(header.salted & ORDERED)
         self._order = start + places[0]
         self._records = start + places[1] >> 2
         self._counts = start + places[2] >> 2
@@ -387,6 +395,24 @@ class Image:
 
     def tally(self, index: int) -> int:
         return self._words[self._counts + index + 1] - self._words[self._counts + index]
+
+    def below(self, key: bytes) -> Iterator[bytes]:
+        """
+        Return the keys of all names with records below one, in canonical order. The image has to be ordered.
+
+        @param key: the name, which need not be there.
+        """
+        words, base = self._words, self._counts
+        # Empty non-terminals, which come last, have as many records before them as there are.
+        end = bisect_left(words, self.records, base, base + self.nodes) - base
+        for index in range(bisect_right(range(end), sortKey(key), key=self._orderOf), end):
+            found = self.key(index)
+            if keyBelow(found, key) is None:
+                return
+            yield found
+
+    def _orderOf(self, index: int) -> bytes:
+        return sortKey(self.key(index))
 
     def stretches(self, first: int, limit: int, stop: int) -> tuple[memoryview, int, int]:
         """

@@ -25,7 +25,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.limits import FINDINGS_KEPT, IMAGE_OCTETS, PROBES
-from twisted_ext.zone.store.image import ALIASES, Header, abridgedOf, digested
+from twisted_ext.zone.store.image import ALIASES, ORDERED, Header, abridgedOf, digested
 from twisted_ext.zone.store.nodes import (
     BETWEEN,
     CUT,
@@ -68,7 +68,8 @@ class ImageBuilder:
     """
     Collects the records of a zone in any order and builds an image of them.
 
-    For speed, a caller with many records may fill C{nodes}, C{counts}, C{marks} and C{mixed} directly.
+    For speed, a caller with many records may fill C{nodes}, C{counts}, C{marks} and C{mixed} directly. One that adds names in this way
+    after L{ordered} has to reset C{inOrder}.
 
     @ivar nodes: the records of each key, each as owner's labels, a pointer to octet 12, type, class, TTL, length, rdata.
     @ivar counts: the number of records of a key if there is more than one.
@@ -76,13 +77,14 @@ class ImageBuilder:
     @ivar mixed: keys where records of one RRset may not be adjacent, may be duplicates, or may have different TTLs: this is mended there.
     @ivar long: further records of keys whose C{nodes} have L{LONG} octets or more, so that these are not copied for each.
     @ivar aliases: whether records of type 65401 are ALIAS records, whose target's addresses are those of their owner.
+    @ivar inOrder: whether the names are in canonical order since L{ordered}, which is noted in the image.
     @ivar rrClass: the class of all records; only class IN can be built.
     @ivar uneven: some of the RRsets whose records had different TTLs, as L{unevenIn<twisted_ext.zone.store.nodes.unevenIn>} has them. In
         an image they have the lowest one.
     @ivar header: the header of the image, once it is built.
     """
 
-    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "uneven", "header")
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "inOrder", "uneven", "header")
 
     def __init__(self, apexName: bytes, rrClass: int = IN) -> None:
         self.apexName = apexName
@@ -93,6 +95,7 @@ class ImageBuilder:
         self.mixed: set[bytes] = set()
         self.long: dict[bytes, bytearray] = {}
         self.aliases = False
+        self.inOrder = False
         self.uneven: list[tuple[bytes, int, tuple[int, ...]]] = []
         self.header: Header | None = None
 
@@ -104,6 +107,7 @@ class ImageBuilder:
         key = owner.lower()
         record = owner + _pack(TO_APEX, rrType, 1, ttl, len(rdata)) + rdata
         before = self.nodes.get(key)
+        self.inOrder = False
         if not before:
             self.nodes[key] = record
             self.counts[key] = 1
@@ -130,6 +134,7 @@ class ImageBuilder:
         """
         before = self.nodes.setdefault(key, records)
         size = 0
+        self.inOrder = False
         if not before:
             before = self.nodes[key] = records
         if before is records:
@@ -233,6 +238,7 @@ class ImageBuilder:
         below = valuesOf(keys, children, 0)
         flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
+        said = (ALIASES if self.aliases else 0) | (ORDERED if self.inOrder else 0)
         # One array for all words: many small zones feel each call.
         words = array("I", accumulate(map(len, octets), initial=0))
         words.extend(accumulate(valuesOf(keys, counts, 1), initial=0))
@@ -251,7 +257,7 @@ class ImageBuilder:
         for part in body:
             summed = crc32(part, summed)
         header = self.header = Header(
-            nodes=len(keys), records=records, slots=len(slots), salted=len(salt) | (ALIASES if self.aliases else 0),
+            nodes=len(keys), records=records, slots=len(slots), salted=len(salt) | said,
             chain=len(chain), hashed=len(hashed), names=len(names), area=len(area), serial=serial, apex=len(self.apexName),
             fingerprint=len(fingerprint), summed=summed, salt=salt,
         )  # fmt: skip
@@ -277,18 +283,21 @@ class ImageBuilder:
 
     def ordered(self) -> list[bytes]:
         """
-        Put the names into canonical order, with their records settled and the SOA record first, and return them.
+        Put the names with records into canonical order, with their records settled and the SOA record first, and return them. The image
+        notes it, unless records are added afterwards.
 
         @raise BadZone: there is not exactly one SOA record.
         """
         self._settle()
         self._startOfAuthority()
         nodes, counts, marks = self.nodes, self.counts, self.marks
-        keys = sorted(nodes, key=sortKey)
+        # If an image was built before, there are empty non-terminals, which the next one adds again behind the others.
+        keys = sorted([key for key, records in nodes.items() if records], key=sortKey)
         self.nodes = {key: nodes[key] for key in keys}
         # In the same order, in which their values are found fast.
         self.counts = {key: counts[key] for key in keys if key in counts}
         self.marks = {key: marks[key] for key in keys if key in marks}
+        self.inOrder = True
         return keys
 
     def _startOfAuthority(self) -> int:

@@ -31,7 +31,7 @@ from twisted_ext.zone.store.nodes import (
     sortKey,
 )
 
-__all__ = ["UNCHANGED", "Overlay", "OverlayEditor", "byOrder", "standing"]
+__all__ = ["UNCHANGED", "Overlay", "OverlayEditor", "byOrder", "standing", "standingFrom"]
 
 #: Entries after which a new log is started, since old ones are of little use.
 _LOGGED: Final = 256
@@ -94,6 +94,25 @@ def standing(gone: Sequence[int], place: int) -> int:
         else:
             first = middle + 1
     return gone[first] - 1
+
+
+def standingFrom(gone: Sequence[int], place: int) -> int:
+    """
+    Return the first index from C{place} on that is not in C{gone}.
+
+    @param gone: indexes in a chain, sorted.
+    """
+    first = bisect_left(gone, place)
+    if first == len(gone) or gone[first] != place:
+        return place
+    begin, last = first, len(gone) - 1
+    while begin < last:
+        middle = (begin + last + 1) // 2
+        if gone[middle] - gone[first] == middle - first:
+            begin = middle
+        else:
+            last = middle - 1
+    return gone[last] + 1
 
 
 class OverlayEditor:

@@ -120,6 +120,10 @@ def _pieces(nodes: list[Node], limit: int) -> Iterator[tuple[bytes, int]]:
 
 
 def builderOf(version: Version) -> ImageBuilder:
+    """
+    Return a builder with all records of a version. The names of a signed zone are in canonical order, in which a signer finds those below
+    a cut.
+    """
     image = version.image
     overlay = version.overlay
     builder = ImageBuilder(version.apexName)
@@ -147,4 +151,6 @@ def builderOf(version: Version) -> ImageBuilder:
     for node in overlay.values():
         if node is not None:
             builder.addSets(node.sets)
+    if version.signed:
+        builder.ordered()
     return builder

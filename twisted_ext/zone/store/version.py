@@ -17,12 +17,14 @@ from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import (
     CUT,
     DNAME,
+    EMPTY,
     OCCLUDED,
     SIGNED,
     SOA_OCTETS,
     Node,
     hashingOf,
     isHashed,
+    keyBelow,
     parentKey,
     sortKey,
 )
@@ -69,7 +71,7 @@ class Version:
 
     __slots__ = (
         "image", "overlay", "apex", "apexName", "serial", "origin", "denial", "signedDenial",
-        "recut", "wildcards", "signedWildcards", "_changes", "_top", "_soa", "_hashing", "_proves",
+        "recut", "wildcards", "signedWildcards", "_changes", "_changed", "_top", "_soa", "_hashing", "_proves",
     )  # fmt: skip
 
     def __init__(self, image: Image, changes: Overlay = UNCHANGED) -> None:
@@ -86,6 +88,8 @@ class Version:
         self._soa: RRSet | None = None
         self._hashing: tuple[int, int, bytes] | None = None
         self._proves: bool | None = None
+        # Sort key and key of each name with records in the overlay, sorted.
+        self._changed: list[tuple[bytes, bytes]] | None = None
         self.origin: Origin | None = None
         self.denial: tuple[RRSet, ...] | None = None
         self.signedDenial: tuple[RRSet, ...] | None = None
@@ -210,7 +214,52 @@ class Version:
             if key and changed is not None:
                 yield self._seen(changed) if recut else changed
 
+    def subtree(self, *keys: bytes) -> Iterator[bytes]:
+        """
+        Return the keys of all names with records strictly below one name, or below any of several, each once, in no particular order.
+
+        If the image is not ordered, all of its names are looked at, but only if there is one below.
+        """
+        # A name in the subtree of another one has nothing else below it.
+        tops: list[bytes] = []
+        for key in sorted(keys, key=sortKey):
+            node = self.find(key)
+            if node is not None and node.children and not (tops and keyBelow(key, tops[-1]) is not None):
+                tops.append(key)
+        if not tops:
+            return
+        image, overlay = self.image, self.overlay
+        if image.isOrdered:
+            for top in tops:
+                for key in image.below(top):
+                    if key not in overlay:
+                        yield key
+        else:
+            several = set(tops)
+            for index in range(1, image.nodes):
+                if not image.flags(index) & EMPTY:
+                    key = image.key(index)
+                    if key not in overlay and _isBelow(key, several):
+                        yield key
+        changed = self._changed
+        if changed is None:
+            changed = self._changed = sorted([(sortKey(key), key) for key, node in overlay.items() if node is not None and node.sets])
+        for top in tops:
+            for index in range(bisect_right(changed, sortKey(top), key=byOrder), len(changed)):
+                key = changed[index][1]
+                if keyBelow(key, top) is None:
+                    break
+                yield key
+
     # -- chains
+
+    @property
+    def relinked(self) -> tuple[list[tuple[bytes, bytes]], list[int]]:
+        """
+        How the NSEC chain differs from the image's: sort key and key of each name with NSEC in the overlay, sorted; and the indexes of
+        names of the overlay in the chain of the image. Do not modify them.
+        """
+        return self._changes.chain, self._changes.chainGone
 
     def nsecBefore(self, key: bytes) -> Node | None:
         """
@@ -309,3 +358,11 @@ class Version:
 
     def __repr__(self) -> str:
         return f"<Version {self.serial} of {nameToText(self.apex)}, {self.image.nodes} names and {len(self.overlay)} changed>"
+
+
+def _isBelow(key: bytes, several: set[bytes]) -> bool:
+    while key:
+        key = parentKey(key)
+        if key in several:
+            return True
+    return False

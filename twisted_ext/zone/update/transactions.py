@@ -4,9 +4,9 @@ Transactions: changes to a zone that take effect together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
@@ -22,7 +22,10 @@ from twisted_ext.zone.store.steps import finished
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["APICAL", "PARENTAL", "SINGLE", "Transaction", "expectName"]
+__all__ = ["APICAL", "PARENTAL", "SINGLE", "Completion", "Transaction", "expectName"]
+
+#: What completes a change: given a version, and all records of each changed name, it returns those of all names that are to differ.
+Completion = Callable[["Version", Mapping[bytes, tuple[RRSet, ...]]], Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]]
 
 #: Types that belong to the parent zone.
 PARENTAL: Final = frozenset((DS, DELEG))
@@ -79,10 +82,12 @@ class Transaction:
         Return the RRsets of a name after the changes so far. Do not modify the result.
         """
         sets = self._touched.get(key)
+        return self._setsBefore(key) if sets is None else sets
+
+    def _setsBefore(self, key: bytes) -> dict[Kind, RRSet]:
+        sets = self._before.get(key)
         if sets is None:
-            sets = self._before.get(key)
-            if sets is None:
-                sets = self._before[key] = setsOf(self.version.find(key))
+            sets = self._before[key] = setsOf(self.version.find(key))
         return sets
 
     def _open(self, key: bytes) -> dict[Kind, RRSet]:
@@ -179,8 +184,9 @@ class Transaction:
     # -- commit
 
     def commit(
-        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
-    ) -> tuple[Version, Difference] | None:
+        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False,
+        complete: Completion | None = None,
+    ) -> tuple[Version, Difference] | None:  # fmt: skip
         """
         Build the next version. Unless the changes include a newer SOA, set the next serial number.
 
@@ -188,19 +194,33 @@ class Transaction:
         @param now: seconds since 1970.
         @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
         @param always: whether to set the next serial number although no record has changed.
+        @param complete: is given the changes, once they are found to be valid, and returns what is done instead, with the same SOA: a
+            signer adds signatures, and the names whose denials change.
 
         @return: the version and the difference to it; L{None} if nothing has changed.
 
         @raise BadChange: the result is not a valid zone.
         @raise BudgetSpent: more names would differ from the image than the limit.
         """
-        return finished(self.committing(serials, now, bounded=bounded, always=always))
+        return finished(self.committing(serials, now, bounded=bounded, always=always, complete=complete))
+
+    @overload
+    def committing(
+        self, serials: str = ..., now: float = ..., *, bounded: bool = ..., always: bool = ..., complete: None = ...
+    ) -> Generator[None, None, tuple[Version, Difference] | None]: ...
+
+    @overload
+    def committing(
+        self, serials: str = ..., now: float = ..., *, bounded: bool = ..., always: bool = ..., complete: Completion | None = ...
+    ) -> Generator[object, None, tuple[Version, Difference] | None]: ...
 
     def committing(
-        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
-    ) -> Generator[None, None, tuple[Version, Difference] | None]:
+        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False,
+        complete: Completion | None = None,
+    ) -> Generator[object, None, tuple[Version, Difference] | None]:  # fmt: skip
         """
-        Do what L{commit} does in short steps. Nothing else may be changed meanwhile.
+        Do what L{commit} does in short steps, each a C{yield} of C{None} or of what C{complete} yields. Nothing else may be changed
+        meanwhile.
         """
         version = self.version
         changed: list[bytes] = []
@@ -208,7 +228,7 @@ class Transaction:
             if not _alike(sets, self._before[key]):
                 changed.append(key)
             if count % _STEP == 0:
-                yield
+                yield None
         if not changed and not always:
             return None
         apex = self._open(b"")
@@ -229,13 +249,21 @@ class Transaction:
         names: dict[bytes, tuple[RRSet, ...]] = {}
         for count, key in enumerate(changed, 1):
             self._check(key, self._touched[key], self._before[key])
-            compareSets(self._before[key], self._touched[key], removed, added, spelling=True)
+            if complete is None:
+                compareSets(self._before[key], self._touched[key], removed, added, spelling=True)
             names[key] = sortedSets(self._touched[key])
             if count % _STEP == 0:
-                yield
-        difference = Difference(before, removed, soa, added)
-        after = yield from version.editing(names, bounded=bounded)
-        return after, difference
+                yield None
+        if complete is None:
+            after = yield from version.editing(names, bounded=bounded)
+            return after, Difference(before, removed, soa, added)
+        completed = yield from complete(version, names)
+        for count, (key, rrsets) in enumerate(completed.items(), 1):
+            compareSets(self._setsBefore(key), {kindOf(rrset): rrset for rrset in rrsets}, removed, added, spelling=True)
+            if count % _STEP == 0:
+                yield None
+        after = yield from version.editing(completed, bounded=bounded)
+        return after, Difference(before, removed, soa, added)
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """

@@ -1,0 +1,409 @@
+"""
+Tests of L{twisted_ext.zone.sign.incremental}.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Generator, Iterable, Mapping
+from zlib import crc32
+
+import pytest
+
+from tests.zone.sign.zones import APEX, builderOf
+from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.validity import BUCKETS
+from twisted_ext.errors import BadZone
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, RRSIG
+from twisted_ext.zone.sign import incremental
+from twisted_ext.zone.sign.apex import signZone
+from twisted_ext.zone.sign.incremental import Changes, Whole, complete, completing
+from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
+from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.store.changeset import applied
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.nodes import Kind, kindOf, sortKey
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Completion, Transaction
+
+#: How many random sequences of changes are tried; set the environment variable for more.
+SEQUENCES = int(os.environ.get("SIGNING_SEQUENCES", "150"))
+
+NOW = 1_800_000_000.0
+_DAY = 86_400
+_KEYS = (newKey(13, 257), newKey(13, 256))
+_START = ["@ 3600 SOA ns1 host 1 7200 900 1209600 300", "@ 3600 NS ns1"]
+_MADE = (RRSIG, NSEC, DNSKEY, CDS, CDNSKEY)
+_DS = f"1 13 2 {'00' * 32}"
+
+#: TTL and rdata of each set, in order.
+Content = dict[tuple[bytes, Kind], tuple[int, list[bytes]]]
+
+
+def signingWith(*, forParent: bool = False, digested: bool = False, denial: str = "nsec") -> Signing:
+    """
+    Return two keys, and a policy.
+    """
+    return Signing(Signers(_KEYS), SigningPolicy(split=True, forParent=forParent, digested=digested, denial=denial))
+
+
+def signed(records: Iterable[RRSet], signing: Signing, now: float) -> Version:
+    """
+    Sign a zone from nothing.
+    """
+    builder = builderOf([*records])
+    signZone(builder, signing, now)
+    return Version(Image(builder.finish()))
+
+
+def zone(*lines: str, signing: Signing | None = None) -> Version:
+    """
+    Return a signed zone with SOA and NS records and these.
+    """
+    return signed([recordFromText(line, APEX) for line in (*_START, *lines)], signing or signingWith(), NOW)
+
+
+def plainOf(version: Version) -> list[RRSet]:
+    """
+    Return the records of a zone without what a signer makes.
+    """
+    return [rrset for node in version.nodes() for rrset in node.sets if rrset.rrType not in _MADE]
+
+
+def contentOf(version: Version) -> Content:
+    """
+    Return all records; those of signatures in the order of the keys.
+    """
+    return {
+        (node.key, kindOf(rrset)): (rrset.ttl, [*rrset.rdatas] if rrset.rrType == RRSIG else sorted(rrset.rdatas))
+        for node in version.nodes()
+        for rrset in node.sets
+    }
+
+
+class Signer:
+    """
+    Completes changes with signatures.
+
+    @ivar made: how many signatures it has made, and C{kept} how many it has kept.
+    """
+
+    def __init__(self, signing: Signing | None = None) -> None:
+        self.signing = signing or signingWith()
+        self.made = self.kept = 0
+
+    def changed(self, version: Version, changes: Changes, now: float, renew: Iterable[bytes] = ()) -> Changes:
+        """
+        Complete a change.
+        """
+        completed = complete(version, changes, self.signing, now, [*renew])
+        self.made += len(completed.wanted)
+        self.kept += completed.kept
+        return completed.finish([wanted.key.signMany((wanted.data,))[0] for wanted in completed.wanted])
+
+    def at(self, now: float) -> Completion:
+        """
+        Return what completes the changes of a transaction.
+        """
+
+        def completion(version: Version, changes: Changes) -> Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]:
+            yield from ()
+            return self.changed(version, changes, now)
+
+        return completion
+
+
+def edited(version: Version, signer: Signer, *, add: Iterable[str] = (), remove: Iterable[str] = (), now: float = NOW) -> Version:
+    """
+    Return the version after a change, if it changes anything, which is as if it was signed from nothing, and which its difference leads to.
+    """
+    transaction = Transaction(version)
+    for name in remove:
+        transaction.removeName(nameFromText(name, APEX))
+    for line in add:
+        transaction.add(recordFromText(line, APEX))
+    done = transaction.commit(now=now, complete=signer.at(now))
+    if done is None:
+        return version
+    after, difference = done
+    expectSame(after, signer.signing, now)
+    assert contentOf(applied(version, [difference])) == contentOf(after)
+    return after
+
+
+def expectSame(version: Version, signing: Signing, now: float) -> None:
+    """
+    Expect that a version is as if it was signed from nothing.
+    """
+    assert contentOf(version) == contentOf(signed(plainOf(version), signing, now))
+
+
+class Sequence:
+    """
+    A zone, and random changes of it.
+    """
+
+    labels = ("a", "b", "c", "*", "z", "\\000", "B", "ab")
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.now = NOW + self.dice.randrange(30 * _DAY)
+        self.signer = Signer(signingWith(forParent=seed % 3 == 0))
+        lines = [*_START]
+        for _ in range(self.dice.randrange(7)):
+            name = self.name()
+            if all(line.split()[0].lower() != name.lower() for line in lines):
+                lines += self.records(name)
+        self.version = signed([recordFromText(line, APEX) for line in lines], self.signer.signing, self.now)
+
+    def name(self) -> str:
+        """
+        Return a name below the apex.
+        """
+        return ".".join([self.dice.choice(self.labels) for _ in range(self.dice.randint(1, 3))])
+
+    def records(self, name: str) -> list[str]:
+        """
+        Return records for a name: addresses, a delegation, a DNAME record, or several sets.
+        """
+        dice = self.dice
+        kind = dice.random()
+        if kind < 0.55:
+            return [f"{name} {dice.choice((60, 300))} A 192.0.2.{dice.randint(1, 9)}"]
+        if kind < 0.75:
+            return [f"{name} 300 NS ns1", *([f"{name} 300 DS {_DS}"] if dice.random() < 0.5 else [])]
+        if kind < 0.85:
+            return [f"{name} 300 DNAME Foo.example."]
+        return [f'{name} 300 TXT "hi"', f"{name} 300 A 192.0.2.1", f"{name} 30 MX 10 Mail.{name}"]
+
+    def renew(self, since: float) -> None:
+        """
+        Make those signatures anew whose time has come.
+        """
+        due = {*self.signer.signing.policy.validity.due(since, self.now)}
+        keys = [node.key for node in self.version.nodes() if node.sets and crc32(node.key) & BUCKETS - 1 in due]
+        self.version = self.version.edited(self.signer.changed(self.version, {}, self.now, keys))
+
+    def step(self) -> None:
+        """
+        Let time pass, and change the zone.
+        """
+        dice = self.dice
+        since = self.now
+        self.now += dice.choice((0, 60, 3600, 2 * _DAY, 8 * _DAY))
+        if self.now != since:
+            self.renew(since)
+            expectSame(self.version, self.signer.signing, self.now)
+        if dice.random() < 0.2:
+            self.version = self.version.settled()
+        add: list[str] = []
+        remove: list[str] = []
+        for _ in range(dice.randint(1, 4)):
+            name = self.name()
+            remove.append(name)
+            if dice.random() < 0.6:
+                add = [line for line in add if line.split()[0].lower() != name.lower()] + self.records(name)
+        if dice.random() < 0.1:
+            renamed = self.version.top.of(39) is not None
+            remove.extend(["example.org."] if renamed else [])
+            add += [] if renamed else ["@ 300 DNAME foo.example."]
+        self.version = edited(self.version, self.signer, add=add, remove=remove, now=self.now)
+
+
+@pytest.mark.parametrize("first", range(0, SEQUENCES, 10))
+def test_sequences(first: int) -> None:
+    """
+    After each of random changes and renewals, with delegations, DNAME records, wildcards and odd names, and with the next image now and
+    then, the zone is octet for octet as if it was signed from nothing at that time; and the difference leads to the same.
+    """
+    for seed in range(first, min(first + 10, SEQUENCES)):
+        sequence = Sequence(seed)
+        for _ in range(7):
+            sequence.step()
+        assert sequence.signer.kept
+
+
+def test_dnameAtApex() -> None:
+    """
+    A DNAME record at the apex takes all other names out of the chain, and they come back when it goes.
+    """
+    version = zone("a 300 A 192.0.2.1", "b.a 300 NS ns1", "*.z 300 A 192.0.2.1")
+    signer = Signer()
+    renamed = edited(version, signer, add=["@ 300 DNAME foo.example."])
+    assert [node.key for node in renamed.nodes() if node.of(NSEC)] == [b""]
+    back = edited(renamed.settled(), signer, remove=["example.org."])
+    assert len([node for node in back.nodes() if node.of(NSEC)]) == 4
+
+
+@pytest.mark.parametrize(
+    ("add", "remove", "made"),
+    [
+        (["a 300 A 192.0.2.2"], [], 2),
+        (["a 300 TXT more"], [], 3),
+        (["c 300 A 192.0.2.1"], [], 4),
+        ([], ["b"], 2),
+        (["new 300 NS ns1"], [], 3),
+        (["cut 300 A 192.0.2.1"], [], 1),
+        (["under.cut 300 A 192.0.2.1"], [], 1),
+        (["A 300 A 192.0.2.1"], ["a"], 1),
+    ],
+    ids=["set", "type", "name", "gone", "cut", "glue", "glue name", "capitals"],
+)
+def test_counts(add: list[str], remove: list[str], made: int) -> None:
+    """
+    One signature is made for the SOA record, one for a set that changes, and one for each NSEC record that does; all others are kept.
+    """
+    signer = Signer()
+    edited(zone("a 300 A 192.0.2.1", "b 300 A 192.0.2.1", "cut 300 NS ns1"), signer, add=add, remove=remove)
+    assert signer.made == made
+    assert signer.kept
+
+
+def test_onlyTouched() -> None:
+    """
+    Of many names, the changes have those that are touched: the apex, a new name and the one before it.
+    """
+    version = zone(*[f"n{number:03} 300 A 192.0.2.1" for number in range(300)])
+    top = tuple([rrset for rrset in version.top.sets if rrset.rrType not in _MADE])
+    new = recordFromText("n100a 300 A 192.0.2.1", APEX)
+    changes = Signer().changed(version, {b"": top, b"\x05n100a": (new,)}, NOW)
+    assert sorted(changes) == [b"", b"\x04n100", b"\x05n100a"]
+    assert len([*completing(version, {b"\x05n100a": (new,)}, signingWith(), NOW)]) == 0
+
+
+def test_madeIgnored() -> None:
+    """
+    Signatures and denials in a change are ignored, and the records of the keys stay as they are, whatever a change has of them.
+    """
+    signing = signingWith(forParent=True)
+    version = zone("a 300 A 192.0.2.1", signing=signing)
+    signer = Signer(signing)
+    top = tuple([rrset for rrset in version.top.sets if rrset.rrType not in (DNSKEY, CDS)])
+    wrong = RRSet(APEX, NSEC, 1, 5, (APEX + b"\0\1\x40",))
+    node = version.find(b"\x01a")
+    assert node is not None
+    after = version.edited(signer.changed(version, {b"": (*top, wrong), b"\x01a": node.sets}, NOW))
+    assert contentOf(after) == contentOf(version)
+    assert not signer.made
+
+
+def test_steps() -> None:
+    """
+    A change of many names is completed in many steps.
+    """
+    records = {bytes([4]) + b"%04d" % number: (recordFromText(f"{number:04} 300 A 192.0.2.1", APEX),) for number in range(400)}
+    assert len([*completing(zone(), records, signingWith(), NOW)]) >= 40
+
+
+def soaWith(ttl: int, minimum: int) -> Changes:
+    """
+    Return a change of the SOA record.
+    """
+    return {b"": (recordFromText(f"@ {ttl} SOA ns1 host 2 7200 900 1209600 {minimum}", APEX), recordFromText(_START[1], APEX))}
+
+
+def reasonOf(version: Version, changes: Changes, signing: Signing | None = None) -> str:
+    """
+    Return why a whole zone is to be signed.
+    """
+    with pytest.raises(Whole) as caught:
+        complete(version, changes, signing or signingWith(), NOW)
+    return str(caught.value)
+
+
+def test_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The whole zone has to be signed when the TTL of negative answers changes, with another chain or a digest, with a key that is not
+    published, and if too many names are touched; the text says which it is.
+    """
+    version = zone("a 300 A 192.0.2.1", "b.a 300 A 192.0.2.1", "c.a 300 A 192.0.2.1")
+    assert "negative answers of example.org. changes" in reasonOf(version, soaWith(3600, 200))
+    assert "negative answers of example.org. changes" in reasonOf(version, soaWith(200, 300))
+    complete(version, soaWith(7200, 300), signingWith(), NOW)
+    for denial in ("nsec3", "nsec3-opt-out"):
+        hashed = signingWith(denial=denial)
+        assert "NSEC chain" in reasonOf(version, {}, hashed)
+        assert "NSEC chain" in reasonOf(zone(signing=hashed), {})
+    assert "NSEC chain" in reasonOf(Version(Image(builderOf([recordFromText(line, APEX) for line in _START]).finish())), {})
+    digested = signingWith(digested=True)
+    assert "ZONEMD" in reasonOf(version, {}, digested)
+    assert "ZONEMD" in reasonOf(zone(signing=digested), {})
+    zonemd = (recordFromText(f"@ 300 ZONEMD 1 1 1 {'00' * 48}", APEX), *soaWith(3600, 300)[b""])
+    assert "ZONEMD" in reasonOf(version, {b"": zonemd})
+    assert "is not among the keys" in reasonOf(version, {}, Signing(Signers([*_KEYS, newKey(13, 256)]), SigningPolicy()))
+    monkeypatch.setattr(incremental, "MOST_NAMES", 2)
+    assert "more than 2 names" in reasonOf(version, {b"\x01a": (recordFromText("a 300 NS ns1", APEX),)})
+
+
+def test_unsignable() -> None:
+    """
+    DS records without a delegation, and ALIAS records, are refused with the words with which signing the whole zone refuses them.
+    """
+    version = zone("a 300 A 192.0.2.1", f"cut 300 DS {_DS}", "cut 300 NS ns1")
+    ds = recordFromText(f"cut 300 DS {_DS}", APEX)
+    alias = RRSet(nameFromText("a", APEX), 65401, 1, 300, (nameFromText("foo.example."),))
+    aliases = builderOf(plainOf(version))
+    aliases.aliases = True
+    signZone(aliases, signingWith(), NOW)
+    withAliases = Version(Image(aliases.finish()))
+    for start, key, rrset in ((version, b"\x03cut", ds), (withAliases, b"\x01a", alias)):
+        with pytest.raises(BadZone) as caught:
+            complete(start, {key: (rrset,)}, signingWith(), NOW)
+        builder = builderOf([*[each for each in plainOf(start) if not each.name.startswith(key)], rrset])
+        builder.aliases = start is withAliases
+        with pytest.raises(BadZone) as whole:
+            signZone(builder, signingWith(), NOW)
+        assert str(caught.value) == str(whole.value)
+    complete(version, {b"\x01a": (alias,)}, signingWith(), NOW)
+
+
+def test_sameTag() -> None:
+    """
+    Of two keys that have the same tag, no signature is kept, since it is not known whose it is.
+    """
+    key = _KEYS[0]
+    # The tag is a sum of pairs of octets, so that a key with two pairs exchanged has the same.
+    twin = key.dnskey[:4] + key.dnskey[6:8] + key.dnskey[4:6] + key.dnskey[8:]
+    signing = Signing(Signers(_KEYS), SigningPolicy(split=True), (twin,))
+    version = signed([recordFromText(line, APEX) for line in _START], signing, NOW)
+    completed = complete(version, {}, signing, NOW, [b""])
+    assert [wanted.key for wanted in completed.wanted] == [key]
+
+
+def test_unordered() -> None:
+    """
+    In an image whose names are not in canonical order, names below a cut are found all the same.
+    """
+    version = zone("b.a 300 A 192.0.2.1", "ab 300 A 192.0.2.1", "c.b.a 300 A 192.0.2.1")
+    builder = builderOf([rrset for node in reversed([*version.nodes()]) for rrset in node.sets])
+    other = Version(Image(builder.finish()))
+    assert version.image.isOrdered
+    assert not other.image.isOrdered
+    assert contentOf(edited(version, Signer(), add=["a 300 NS ns1"])) == contentOf(edited(other, Signer(), add=["a 300 NS ns1"]))
+
+
+def test_finish() -> None:
+    """
+    Each signature that is wanted has to be there.
+    """
+    completed = complete(zone(), soaWith(3600, 300), signingWith(), NOW)
+    with pytest.raises(ValueError, match="shorter"):
+        completed.finish([])
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_orderOfImages(denial: str) -> None:
+    """
+    The image of a zone signed with NSEC records is known to be in canonical order; with NSEC3 records, which come behind, the next one is.
+    """
+    version = zone("b.a 300 A 192.0.2.1", "*.a 300 A 192.0.2.1", "A 300 NS ns1", signing=signingWith(denial=denial))
+    assert version.image.isOrdered == (denial == "nsec")
+    image = version.settled().image
+    assert image.isOrdered
+    keys = [image.key(index) for index in range(image.nodes) if image.tally(index)]
+    assert keys == sorted(keys, key=sortKey)

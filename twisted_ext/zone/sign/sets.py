@@ -1,0 +1,64 @@
+"""
+What is signed of the records of a name, whether a whole zone is signed or only what a change touches.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from twisted_ext.errors import BadZone
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
+from twisted_ext.wire.rrtypes import ALIAS, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG
+
+__all__ = ["MADE", "canonicalSet", "expectSignable", "negativeTTL", "signatureHead", "startOf"]
+
+#: What a signer makes, and takes away before.
+MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
+
+#: Makes the rdata of a signature up to the zone's name: type covered, algorithm, labels, TTL, expiration, inception, key tag.
+signatureHead: Final = Struct(">HBBIIIH").pack
+
+#: Makes what follows the owner in each signed record of a set: type, class, TTL.
+startOf: Final = Struct(">HHI").pack
+
+
+def canonicalSet(start: bytes, rrType: int, rdatas: list[bytes] | tuple[bytes, ...]) -> bytes:
+    """
+    Return what is signed of an RRset, in canonical form and order (RFC 4034, section 6).
+
+    @param start: that of each record: the owner, folded, and L{startOf}.
+    """
+    if len(rdatas) == 1:
+        rdata = canonicalOf(rrType, rdatas[0])
+        return start + len(rdata).to_bytes(2, "big") + rdata
+    canonical = sorted({canonicalOf(rrType, rdata) for rdata in rdatas})
+    return b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in canonical])
+
+
+def negativeTTL(ttl: int, soa: bytes) -> int:
+    """
+    Return the TTL of denials (RFC 9077, section 3): negative answers are cached no longer than the SOA record allows.
+
+    @param ttl: that of the SOA record, and C{soa} its rdata.
+    """
+    return min(ttl, int.from_bytes(soa[-4:], "big"))
+
+
+def expectSignable(owner: bytes, rrType: int, isCut: bool, aliases: bool) -> None:
+    """
+    Refuse records that cannot be signed where they are.
+
+    @param isCut: whether a zone is delegated at their owner.
+    @param aliases: whether records of type 65401 are ALIAS records.
+
+    @raise BadZone: DS records where no zone is delegated, or an ALIAS record.
+    """
+    if rrType == DS and not isCut:
+        said = "has DS records, but no NS records, so that no zone is delegated there; remove them, or add NS"
+    elif rrType == ALIAS and aliases:
+        said = "is an ALIAS, whose addresses are found when it is asked for, so they cannot be signed; write A and AAAA"
+    else:
+        return
+    raise BadZone(f"{nameToText(owner)} {said}")
