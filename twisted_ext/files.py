@@ -49,7 +49,7 @@ def isReadOnly(folder: str) -> bool:
     try:
         return bool(os.statvfs(found).f_flag & os.ST_RDONLY)
     except OSError:
-        # Whoever uses the folder gets the reason.
+        # Its user gets the reason when it is opened.
         return False
 
 

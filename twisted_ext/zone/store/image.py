@@ -58,8 +58,9 @@ _CHUNK: Final = 1 << 20
 #: Flag in the field of the salt's length: records of type 65401 are ALIAS records.
 ALIASES: Final = 256
 
-#: Flag in the same field: the names with records come first, in canonical order, then the empty non-terminals.
-ORDERED: Final = 512
+#: In place of a salt, where that is not used and former releases ignore it: the names with records come first, in canonical order, then
+#: the empty non-terminals.
+ORDERED: Final = b"ordered\x00"
 
 #: Octets of a file up to which it is read instead of mapped.
 _SMALL: Final = 1 << 16
@@ -69,9 +70,8 @@ class Header:
     """
     The header of an image: its counts, and the offsets of its parts.
 
-    @ivar salted: the octets of C{salt}; and L{ALIASES}, if the master file had records of type 65401 under the name ALIAS; and
-        L{ORDERED}, if the nodes are in canonical order.
-    @ivar salt: for slots that use salted BLAKE2b; unused if they use CRC-32.
+    @ivar salted: the octets of C{salt}; and L{ALIASES}, if the master file had records of type 65401 under the name ALIAS.
+    @ivar salt: for slots that use salted BLAKE2b; if they use CRC-32, L{ORDERED} if the nodes are in canonical order.
     """
 
     __slots__ = (
@@ -212,9 +212,9 @@ class Image:
         self._buffer = buffer
         self._words = memoryview(buffer)[: len(buffer) & ~3].cast("I") if words is None else words
         self._mask = slots - 1
-        self._salt = header.salt if header.salted & ~(ALIASES | ORDERED) else b""
+        self._salt = header.salt if header.salted & ~ALIASES else b""
         self.aliases = bool(header.salted & ALIASES)
-        self.isOrdered = bool(header.salted & ORDERED)
+        self.isOrdered = not self._salt and header.salt == ORDERED
         self._order = start + places[0]
         self._records = start + places[1] >> 2
         self._counts = start + places[2] >> 2

@@ -238,7 +238,6 @@ class ImageBuilder:
         below = valuesOf(keys, children, 0)
         flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
-        said = (ALIASES if self.aliases else 0) | (ORDERED if self.inOrder else 0)
         # One array for all words: many small zones feel each call.
         words = array("I", accumulate(map(len, octets), initial=0))
         words.extend(accumulate(valuesOf(keys, counts, 1), initial=0))
@@ -257,9 +256,9 @@ class ImageBuilder:
         for part in body:
             summed = crc32(part, summed)
         header = self.header = Header(
-            nodes=len(keys), records=records, slots=len(slots), salted=len(salt) | said,
+            nodes=len(keys), records=records, slots=len(slots), salted=len(salt) | (ALIASES if self.aliases else 0),
             chain=len(chain), hashed=len(hashed), names=len(names), area=len(area), serial=serial, apex=len(self.apexName),
-            fingerprint=len(fingerprint), summed=summed, salt=salt,
+            fingerprint=len(fingerprint), summed=summed, salt=salt or (ORDERED if self.inOrder else b""),
         )  # fmt: skip
         *_, begin, size = header.places()
         return [header.packed(self.apexName, fingerprint, size), *body, bytes(size - begin - len(area))]

@@ -51,7 +51,7 @@ class Job:
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     @ivar left: zones without a result yet.
     @ivar more: further members of the objects for some of the zones, such as how they are signed, as JSON that begins with a comma.
-    @ivar took: called with the results; L{None} for whoever made the pool.
+    @ivar took: called with the results; L{None} for the owner of the pool.
     """
 
     __slots__ = ("image", "zones", "tried", "left", "more", "took")
