@@ -90,6 +90,7 @@ INTERPRETED = {
     "twisted_ext/zone/build/compiler.py": _STARTED,
     "twisted_ext/zone/transfer/ingestjob.py": _STARTED,
     "twisted_ext/zone/limits.py": _LIMITS,
+    "twisted_ext/zone/sign/child.py": _STARTED,
 }
 
 

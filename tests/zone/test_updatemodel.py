@@ -77,7 +77,7 @@ _WRONG = st.sampled_from(
 )
 
 
-def _section(ttl: st.SearchStrategy[int], size: int) -> st.SearchStrategy[list[RRSet]]:
+def section(ttl: st.SearchStrategy[int], size: int) -> st.SearchStrategy[list[RRSet]]:
     good = st.lists(_records(st.sampled_from(_NAMES), ttl), max_size=size)
     return st.one_of(good, good, good, st.builds(lambda some, wrong: [*some, wrong], good, _WRONG))
 
@@ -216,7 +216,7 @@ class ModelTests(SynchronousTestCase):
     Tests against the model.
     """
 
-    @given(_section(st.just(0), 3), _section(st.sampled_from((0, 300, 600)), 6))
+    @given(section(st.just(0), 3), section(st.sampled_from((0, 300, 600)), 6))
     def test_updateAgreesWithTheModel(self, demands: list[RRSet], changes: list[RRSet]) -> None:
         """
         Any prerequisites and changes lead to the same RCODE or the same zone as the model.

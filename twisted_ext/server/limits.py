@@ -19,7 +19,8 @@ __all__ = [
     "WORKER_REPLY", "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_SECONDS", "CLIENT_RATE",
     "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_NETWORKS",
     "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
-    "COMPILER_PAUSE", "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
+    "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE",
+    "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
     "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
     "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
     "NOTIFY_WATCHED", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_LINES", "ZONE_METRICS", "RECORDS_LOST",
@@ -210,6 +211,12 @@ COMPILER_SILENCE: Final = Limit(default=300.0, least=0.1, most=86400.0)
 
 #: Seconds before zones are retried for which no such process could be started, doubled each time up to the maximum.
 COMPILER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
+
+#: Seconds without a result after which the process with the keys is killed: it signs thousands of records a second.
+SIGNER_SILENCE: Final = Limit(default=10.0, least=0.1, most=3600.0)
+
+#: Seconds before it is started again after it ended, doubled each time up to the maximum until it has answered.
+SIGNER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
 
 #: Octets of their master files together; a larger file is compiled by itself.
 BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)

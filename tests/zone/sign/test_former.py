@@ -10,7 +10,7 @@ from time import time
 import pytest
 
 from tests.zone.sign.zones import APEX, builderOf, randomZone
-from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
@@ -27,7 +27,7 @@ _DAY = 86400
 _KEYS = (newKey(13, 257), newKey(13, 256), newKey(15, 257))
 
 
-def image(records: list[RRSet], signing: Signing, now: float, former: Image | None = None) -> tuple[Image, SignedCounts]:
+def image(records: list[RRSet], signing: Signing[PrivateKey], now: float, former: Image | None = None) -> tuple[Image, SignedCounts]:
     builder = builderOf(records)
     counts = signZone(builder, signing, now, former=former)
     return Image(builder.finish()), counts

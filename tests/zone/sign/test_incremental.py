@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from zlib import crc32
 
 import pytest
 
 from tests.zone.sign.zones import APEX, builderOf
-from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.dnssec.privatekeys.validity import BUCKETS
 from twisted_ext.errors import BadZone
@@ -22,12 +22,13 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, RRSIG
 from twisted_ext.zone.sign import incremental
 from twisted_ext.zone.sign.apex import signZone
-from twisted_ext.zone.sign.incremental import Changes, Whole, complete, completing
+from twisted_ext.zone.sign.incremental import Changes, ChangeSigner, Completing, Whole, complete, completing
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.changeset import applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import Kind, kindOf, sortKey
+from twisted_ext.zone.store.steps import finished
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Completion, Transaction
 
@@ -45,14 +46,14 @@ _DS = f"1 13 2 {'00' * 32}"
 Content = dict[tuple[bytes, Kind], tuple[int, list[bytes]]]
 
 
-def signingWith(*, forParent: bool = False, digested: bool = False, denial: str = "nsec") -> Signing:
+def signingWith(*, forParent: bool = False, digested: bool = False, denial: str = "nsec") -> Signing[PrivateKey]:
     """
     Return two keys, and a policy.
     """
     return Signing(Signers(_KEYS), SigningPolicy(split=True, forParent=forParent, digested=digested, denial=denial))
 
 
-def signed(records: Iterable[RRSet], signing: Signing, now: float) -> Version:
+def signed(records: Iterable[RRSet], signing: Signing[PrivateKey], now: float) -> Version:
     """
     Sign a zone from nothing.
     """
@@ -61,7 +62,7 @@ def signed(records: Iterable[RRSet], signing: Signing, now: float) -> Version:
     return Version(Image(builder.finish()))
 
 
-def zone(*lines: str, signing: Signing | None = None) -> Version:
+def zone(*lines: str, signing: Signing[PrivateKey] | None = None) -> Version:
     """
     Return a signed zone with SOA and NS records and these.
     """
@@ -93,7 +94,7 @@ class Signer:
     @ivar made: how many signatures it has made, and C{kept} how many it has kept.
     """
 
-    def __init__(self, signing: Signing | None = None) -> None:
+    def __init__(self, signing: Signing[PrivateKey] | None = None) -> None:
         self.signing = signing or signingWith()
         self.made = self.kept = 0
 
@@ -102,32 +103,32 @@ class Signer:
         Complete a change.
         """
         completed = complete(version, changes, self.signing, now, [*renew])
-        self.made += len(completed.wanted)
-        self.kept += completed.kept
-        return completed.finish([wanted.key.signMany((wanted.data,))[0] for wanted in completed.wanted])
+        return completed.finish(finished(self._sign(completed)))
 
     def at(self, now: float) -> Completion:
         """
         Return what completes the changes of a transaction.
         """
+        return ChangeSigner(self.signing, now, self._sign)
 
-        def completion(version: Version, changes: Changes) -> Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]:
-            yield from ()
-            return self.changed(version, changes, now)
-
-        return completion
+    def _sign(self, completed: Completing) -> Generator[object, None, list[bytes]]:
+        yield from ()
+        self.made += len(completed.wanted)
+        self.kept += completed.kept
+        secrets = {key.dnskey: key for key in self.signing.signers.keys}
+        return [secrets[wanted.key.dnskey].signMany((wanted.data,))[0] for wanted in completed.wanted]
 
 
 def edited(version: Version, signer: Signer, *, add: Iterable[str] = (), remove: Iterable[str] = (), now: float = NOW) -> Version:
     """
     Return the version after a change, if it changes anything, which is as if it was signed from nothing, and which its difference leads to.
     """
-    transaction = Transaction(version)
+    transaction = Transaction(version, completion=signer.at(now))
     for name in remove:
         transaction.removeName(nameFromText(name, APEX))
     for line in add:
         transaction.add(recordFromText(line, APEX))
-    done = transaction.commit(now=now, complete=signer.at(now))
+    done = transaction.commit(now=now)
     if done is None:
         return version
     after, difference = done
@@ -136,7 +137,7 @@ def edited(version: Version, signer: Signer, *, add: Iterable[str] = (), remove:
     return after
 
 
-def expectSame(version: Version, signing: Signing, now: float) -> None:
+def expectSame(version: Version, signing: Signing[PrivateKey], now: float) -> None:
     """
     Expect that a version is as if it was signed from nothing.
     """
@@ -307,7 +308,7 @@ def soaWith(ttl: int, minimum: int) -> Changes:
     return {b"": (recordFromText(f"@ {ttl} SOA ns1 host 2 7200 900 1209600 {minimum}", APEX), recordFromText(_START[1], APEX))}
 
 
-def reasonOf(version: Version, changes: Changes, signing: Signing | None = None) -> str:
+def reasonOf(version: Version, changes: Changes, signing: Signing[PrivateKey] | None = None) -> str:
     """
     Return why a whole zone is to be signed.
     """

@@ -225,15 +225,19 @@ class TransactionTests(SynchronousTestCase):
         asked: list[tuple[Version, set[bytes]]] = []
         version = versionOf()
 
-        def complete(version: Version, changes: Changes) -> Generator[object, None, Changes]:
-            asked.append((version, set(changes)))
-            yield "a step"
-            return {**changes, b"\x04mail": (), b"\x05other": (record("other 300 A 192.0.2.7"),)}
+        class Made:
+            def isMade(self, key: bytes, rrType: int) -> bool:
+                return False
 
-        transaction = Transaction(version)
-        self.assertIsNone(transaction.commit(complete=complete))
+            def completing(self, version: Version, changes: Changes) -> Generator[object, None, Changes]:
+                asked.append((version, set(changes)))
+                yield "a step"
+                return {**changes, b"\x04mail": (), b"\x05other": (record("other 300 A 192.0.2.7"),)}
+
+        transaction = Transaction(version, completion=Made())
+        self.assertIsNone(transaction.commit())
         transaction.add(record("new 300 CNAME www"))
-        steps = transaction.committing(complete=complete)
+        steps = transaction.committing()
         self.assertEqual(next(step for step in steps if step is not None), "a step")
         done = finished(steps)
         assert done is not None
@@ -244,7 +248,7 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual({rrset.name for rrset in difference.added}, {b"\x03new" + APEX, b"\x05other" + APEX})
         self.assertEqual(textsOf(applied(version, [difference])), textsOf(after))
         transaction.add(record("new 300 A 192.0.2.3"))
-        self.assertRaises(BadChange, transaction.commit, complete=complete)
+        self.assertRaises(BadChange, transaction.commit)
         self.assertEqual(len(asked), 1)
 
     def test_transactionSeesItsOwnChanges(self) -> None:

@@ -30,9 +30,9 @@ from twisted_ext.dnssec.algorithms import (
     RSASHA1_NSEC3,
     RSASHA256,
     algorithmName,
-    digestOf,
 )
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, ZONE, ZoneKey, keyTag
+from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.errors import BadKey, CallerFault
 
 __all__ = ["SIGNING", "PrivateKey", "badKey", "checkAlgorithm", "newKey", "secretNames"]
@@ -54,9 +54,6 @@ _LEAST_BITS: Final = 2048
 _MOST_BITS: Final = 4096
 
 _EXPONENT: Final = 65537
-
-#: The digests of new DS records (RFC 8624, section 3.3).
-_DIGESTS: Final = (2, 4)
 
 #: How many keys are made at most to find one with a free tag: those of RSA take a tenth of a second each.
 _TRIES: Final = 1 << 16
@@ -86,7 +83,6 @@ _ECDSA_LAYOUTS: Final = {
     )
 }
 
-_ds: Final = Struct(">HBB").pack
 _dnskey: Final = Struct(">HBB").pack
 
 _PKCS1: Final = padding.PKCS1v15()
@@ -121,18 +117,15 @@ def secretNames(algorithm: int) -> tuple[str, ...]:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class PrivateKey:
+class PrivateKey(SigningKey):
     """
-    A key that signs.
+    A key that signs, with its secret.
 
-    @ivar flags: 257 for a key-signing key, or the only key; 256 for a zone-signing key.
-    @ivar dnskey: rdata of the public key's DNSKEY record.
-    @ivar tag: the key tag.
     @ivar bits: the size in bits.
     @ivar source: the path of its file, or C{""}.
     """
 
-    __slots__ = ("algorithm", "flags", "dnskey", "tag", "bits", "source", "_private")
+    __slots__ = ("bits", "source", "_private")
 
     def __init__(self, algorithm: int, flags: int, private: _Private, source: str = "") -> None:
         """
@@ -141,14 +134,11 @@ class PrivateKey:
         @raise BadKey: keys of this kind or size do not sign.
         """
         _checkKind(algorithm, flags, source)
-        self.algorithm = algorithm
-        self.flags = flags
-        self.source = source
-        self._private = private
         public, bits = _publicOf(algorithm, private, source)
+        super().__init__(_dnskey(flags, 3, algorithm) + public)
+        self.source = source
         self.bits = bits
-        self.dnskey = _dnskey(flags, 3, algorithm) + public
-        self.tag = keyTag(self.dnskey)
+        self._private = private
 
     @classmethod
     def fromNumbers(cls, algorithm: int, flags: int, numbers: Mapping[str, bytes], source: str = "") -> PrivateKey:
@@ -247,22 +237,6 @@ class PrivateKey:
         Return the key as a revoked one (RFC 5011, section 2.1).
         """
         return PrivateKey(self.algorithm, self.flags | REVOKED, self._private, self.source)
-
-    def ds(self, owner: bytes, digest: int = 2) -> bytes:
-        """
-        Return rdata of the DS record for the key.
-
-        @param owner: the zone.
-
-        @raise CallerFault: DS records are not made with this digest.
-        """
-        made = digestOf(owner, self.dnskey, digest) if digest in _DIGESTS else None
-        if made is None:
-            raise CallerFault(f"DS records are not made with digest type {digest}; 2 (SHA-256) and 4 (SHA-384) are right")
-        return _ds(self.tag, self.algorithm, digest) + made
-
-    def __repr__(self) -> str:
-        return f"<PrivateKey {self.tag} {algorithmName(self.algorithm)}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a private key can neither be pickled nor copied")

@@ -5,10 +5,10 @@ Which keys of a zone sign what.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT
-from twisted_ext.dnssec.privatekeys.keys import PrivateKey
+from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY
 
 __all__ = ["OF_KEYS", "Signers"]
@@ -17,7 +17,10 @@ __all__ = ["OF_KEYS", "Signers"]
 OF_KEYS: Final = frozenset((DNSKEY, CDS, CDNSKEY))
 
 
-class Signers:
+_Key = TypeVar("_Key", bound=SigningKey, covariant=True)
+
+
+class Signers(Generic[_Key]):
     """
     The keys of a zone by their roles: of each algorithm those with the SEP flag sign the DNSKEY records, and what is for the parent, and
     the others everything else. If there is only one kind, it signs everything. Revoked keys sign the DNSKEY records only (RFC 5011, section
@@ -30,13 +33,13 @@ class Signers:
 
     __slots__ = ("keys", "entries", "_ofKeys", "_ofRest")
 
-    def __init__(self, keys: Sequence[PrivateKey], withheld: Sequence[PrivateKey] = ()) -> None:
+    def __init__(self, keys: Sequence[_Key], withheld: Sequence[_Key] = ()) -> None:
         """
         @param withheld: those that are not to be announced to the parent.
         """
         self.keys = tuple(keys)
-        ofKeys: list[PrivateKey] = []
-        ofRest: list[PrivateKey] = []
+        ofKeys: list[_Key] = []
+        ofRest: list[_Key] = []
         for key in keys:
             flags = [other.flags for other in keys if other.algorithm == key.algorithm and not other.flags & REVOKED]
             isEntry = bool(key.flags & SECURE_ENTRY_POINT)
@@ -47,7 +50,7 @@ class Signers:
         self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
         self.entries = tuple([key for key in ofKeys if not key.flags & REVOKED and key not in withheld])
 
-    def of(self, rrType: int) -> tuple[PrivateKey, ...]:
+    def of(self, rrType: int) -> tuple[_Key, ...]:
         """
         Return the keys that sign records of a type.
         """

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from struct import Struct
 from typing import Final
 
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.dnssec.signatures import Signature, signedData
 from twisted_ext.wire.codes import IN
@@ -35,7 +36,7 @@ _OCTETS: Final = 48
 
 
 def signZone(
-    builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None, former: Image | None = None
+    builder: ImageBuilder, signing: Signing[PrivateKey], now: float, tell: Progress | None = None, former: Image | None = None
 ) -> SignedCounts:
     """
     Sign a zone as its policy says.
@@ -62,7 +63,7 @@ def signZone(
     return counts
 
 
-def _addParentRecords(builder: ImageBuilder, signers: Signers, ttl: int) -> None:
+def _addParentRecords(builder: ImageBuilder, signers: Signers[PrivateKey], ttl: int) -> None:
     """
     Add the CDS and CDNSKEY records (RFC 7344) for the keys to which the parent's DS records are to lead, and remove others.
     """
@@ -84,7 +85,7 @@ def _addPlace(builder: ImageBuilder) -> None:
     builder.add(b"", ZONEMD, int.from_bytes(records[6:10], "big"), _zonemd(serial, SIMPLE, _SHA384) + bytes(_OCTETS))
 
 
-def _addDigest(builder: ImageBuilder, signing: Signing, now: float) -> None:
+def _addDigest(builder: ImageBuilder, signing: Signing[PrivateKey], now: float) -> None:
     """
     Put the digest into the ZONEMD record of a signed zone, and sign that anew (RFC 8976, section 3.1).
 

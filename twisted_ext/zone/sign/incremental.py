@@ -8,13 +8,13 @@ Nothing is read or written here, and no key is used: L{Completing} says what is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from twisted_ext.dnssec.keys import keyTag
-from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
+from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import labelCount, nameToText
@@ -29,7 +29,7 @@ from twisted_ext.zone.store.nodes import CUT, DNAME, STAR, Node, gathered, kindO
 from twisted_ext.zone.store.steps import finished
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["MOST_NAMES", "Changes", "Completing", "Wanted", "Whole", "complete", "completing"]
+__all__ = ["ChangeSigner", "MOST_NAMES", "Changes", "Completing", "Wanted", "Whole", "complete", "completing"]
 
 #: All records of each name that differs; none for a name that goes.
 Changes = Mapping[bytes, tuple[RRSet, ...]]
@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
     @ivar data: the octets to sign.
     """
 
-    key: PrivateKey
+    key: SigningKey
     data: bytes
 
 
@@ -111,7 +111,7 @@ class Completing:
         """
         self._names[key] = sets, signed
 
-    def want(self, key: PrivateKey, head: bytes, data: bytes, rdatas: list[bytes]) -> None:
+    def want(self, key: SigningKey, head: bytes, data: bytes, rdatas: list[bytes]) -> None:
         """
         Add a signature that is to be made.
 
@@ -138,7 +138,7 @@ class Completing:
         }
 
 
-def complete(version: Version, changes: Changes, signing: Signing, now: float, renew: Collection[bytes] = ()) -> Completing:
+def complete(version: Version, changes: Changes, signing: Signing[SigningKey], now: float, renew: Collection[bytes] = ()) -> Completing:
     """
     Find out what a change of a signed zone touches, and what of it is to be signed.
 
@@ -157,7 +157,7 @@ def complete(version: Version, changes: Changes, signing: Signing, now: float, r
 
 
 def completing(
-    version: Version, changes: Changes, signing: Signing, now: float, renew: Collection[bytes] = ()
+    version: Version, changes: Changes, signing: Signing[SigningKey], now: float, renew: Collection[bytes] = ()
 ) -> Generator[None, None, Completing]:
     """
     Do what L{complete} does in short steps.
@@ -165,12 +165,49 @@ def completing(
     return (yield from _Completer(version, signing, now).completing(changes, renew))
 
 
+class ChangeSigner:
+    """
+    Completes the changes of a zone with its signatures.
+    """
+
+    def __init__(
+        self, signing: Signing[SigningKey], now: float, sign: Callable[[Completing], Generator[object, None, Sequence[bytes]]]
+    ) -> None:
+        """
+        @param now: seconds since 1970.
+        @param sign: returns the signatures that are wanted, in steps.
+        """
+        self._signing = signing
+        self._now = now
+        self._sign = sign
+
+    def isMade(self, key: bytes, rrType: int) -> bool:
+        """
+        See L{Completion<twisted_ext.zone.update.transactions.Completion>}. At the apex these are the records of keys and for the parent as
+        well, and the digest if the policy wants one.
+        """
+        if rrType in MADE:
+            return True
+        return not key and (rrType in OF_KEYS or (rrType == ZONEMD and self._signing.policy.digested))
+
+    def completing(self, version: Version, changes: Changes) -> Generator[object, None, Changes]:
+        """
+        See L{Completion<twisted_ext.zone.update.transactions.Completion>}.
+
+        @raise Whole: the whole zone has to be signed.
+        @raise BadZone: records that cannot be signed where they are.
+        """
+        completed = yield from completing(version, changes, self._signing, self._now)
+        signatures = yield from self._sign(completed)
+        return completed.finish(signatures)
+
+
 class _Completer:
     """
     Completes one change.
     """
 
-    def __init__(self, version: Version, signing: Signing, now: float) -> None:
+    def __init__(self, version: Version, signing: Signing[SigningKey], now: float) -> None:
         self.version = version
         self.signing = signing
         self.now = now

@@ -4,13 +4,19 @@ What a zone is signed with.
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.zone.sign.policy import SigningPolicy
 
 __all__ = ["Signing"]
 
 
-class Signing:
+_Key = TypeVar("_Key", bound=SigningKey, covariant=True)
+
+
+class Signing(Generic[_Key]):
     """
     What a zone is signed with.
 
@@ -21,7 +27,7 @@ class Signing:
 
     __slots__ = ("signers", "policy", "published")
 
-    def __init__(self, signers: Signers, policy: SigningPolicy, published: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, signers: Signers[_Key], policy: SigningPolicy, published: tuple[bytes, ...] = ()) -> None:
         """
         @param published: further DNSKEY records.
         """

@@ -179,7 +179,7 @@ def withoutSignatures(builder: ImageBuilder) -> int:
 
 
 def signWhole(
-    builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None, former: Image | None = None
+    builder: ImageBuilder, signing: Signing[PrivateKey], now: float, tell: Progress | None = None, former: Image | None = None
 ) -> SignedCounts:
     """
     Sign a zone. The result is the same with and without a former version.
@@ -210,7 +210,9 @@ class _Wanted:
 
 
 class _Signer:
-    def __init__(self, builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None, former: Image | None) -> None:
+    def __init__(
+        self, builder: ImageBuilder, signing: Signing[PrivateKey], now: float, tell: Progress | None, former: Image | None
+    ) -> None:
         self.builder = builder
         self.signing = signing
         self.now = now

@@ -4,9 +4,9 @@ Transactions: changes to a zone that take effect together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["APICAL", "PARENTAL", "SINGLE", "Completion", "Transaction", "expectName"]
-
-#: What completes a change: given a version, and all records of each changed name, it returns those of all names that are to differ.
-Completion = Callable[["Version", Mapping[bytes, tuple[RRSet, ...]]], Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]]
 
 #: Types that belong to the parent zone.
 PARENTAL: Final = frozenset((DS, DELEG))
@@ -44,6 +41,28 @@ _NS: Final[Kind] = (NS, 0)
 _DNAME: Final[Kind] = (DNAME, 0)
 
 
+class Completion(Protocol):
+    """
+    Adds to a change what is made of it, as a signer does.
+    """
+
+    def isMade(self, key: bytes, rrType: int) -> bool:
+        """
+        Return whether the records of a type at a name are made, so that no change reads or writes them.
+        """
+
+    def completing(
+        self, version: Version, changes: Mapping[bytes, tuple[RRSet, ...]]
+    ) -> Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]:
+        """
+        Complete a valid change, in steps.
+
+        @param changes: all records of each changed name after the change, without those that are made.
+
+        @return: all records of all names that are to differ, with the same SOA record.
+        """
+
+
 class Transaction:
     """
     Changes to one version of a zone. Methods that read see the changes made so far; the version itself never changes.
@@ -51,14 +70,17 @@ class Transaction:
     @ivar version: the version before the changes.
     """
 
-    __slots__ = ("version", "_apex", "_touched", "_before", "_known", "_needsNS")
+    __slots__ = ("version", "_apex", "_touched", "_before", "_known", "_needsNS", "_completion")
 
-    def __init__(self, version: Version, *, needsNS: bool = True) -> None:
+    def __init__(self, version: Version, *, needsNS: bool = True, completion: Completion | None = None) -> None:
         """
         @param needsNS: whether the last NS record of the zone's name has to stay.
+        @param completion: adds to the change what is made of it. To readers of the transaction that is not there, and changing it is
+            refused.
         """
         self.version = version
         self._needsNS = needsNS
+        self._completion = completion
         self._apex = version.apex
         # The RRsets of names that were changed, or opened for a change, by their keys.
         self._touched: dict[bytes, dict[Kind, RRSet]] = {}
@@ -87,8 +109,27 @@ class Transaction:
     def _setsBefore(self, key: bytes) -> dict[Kind, RRSet]:
         sets = self._before.get(key)
         if sets is None:
-            sets = self._before[key] = setsOf(self.version.find(key))
+            sets = setsOf(self.version.find(key))
+            completion = self._completion
+            if completion is not None:
+                sets = {kind: rrset for kind, rrset in sets.items() if not completion.isMade(key, kind[0])}
+            self._before[key] = sets
         return sets
+
+    @property
+    def isCompleted(self) -> bool:
+        """
+        Whether what is made of a change is added to it.
+        """
+        return self._completion is not None
+
+    def _expectOpen(self, key: bytes, rrType: int) -> None:
+        """
+        @raise BadChange: such records are made.
+        """
+        if self._completion is not None and self._completion.isMade(key, rrType):
+            name = nameToText(key + self._apex)
+            raise BadChange(f"{name} {typeName(rrType)}: the server that signs this zone makes these records; change the others")
 
     def _open(self, key: bytes) -> dict[Kind, RRSet]:
         sets = self._touched.get(key)
@@ -116,6 +157,7 @@ class Transaction:
         """
         key = self.keyOf(record.name)
         kind = kindOf(record)
+        self._expectOpen(key, record.rrType)
         present = self.setsAt(key).get(kind)
         if present is None:
             self._open(key)[kind] = record
@@ -140,6 +182,7 @@ class Transaction:
         """
         key = self.keyOf(rrset.name)
         kind = kindOf(rrset)
+        self._expectOpen(key, rrset.rrType)
         present = self.setsAt(key).get(kind)
         if present is not None and isIdentical(present, rrset):
             return False
@@ -152,6 +195,7 @@ class Transaction:
         """
         key = self.keyOf(record.name)
         kind = kindOf(record)
+        self._expectOpen(key, record.rrType)
         present = self.setsAt(key).get(kind)
         if present is None:
             return False
@@ -167,6 +211,7 @@ class Transaction:
 
     def removeType(self, name: bytes, rrType: int) -> bool:
         key = self.keyOf(name)
+        self._expectOpen(key, rrType)
         return self._drop(key, [kind for kind in self.setsAt(key) if kind[0] == rrType])
 
     def removeName(self, name: bytes) -> bool:
@@ -184,9 +229,8 @@ class Transaction:
     # -- commit
 
     def commit(
-        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False,
-        complete: Completion | None = None,
-    ) -> tuple[Version, Difference] | None:  # fmt: skip
+        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
+    ) -> tuple[Version, Difference] | None:
         """
         Build the next version. Unless the changes include a newer SOA, set the next serial number.
 
@@ -194,35 +238,22 @@ class Transaction:
         @param now: seconds since 1970.
         @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
         @param always: whether to set the next serial number although no record has changed.
-        @param complete: is given the changes, once they are found to be valid, and returns what is done instead, with the same SOA: a
-            signer adds signatures, and the names whose denials change.
 
         @return: the version and the difference to it; L{None} if nothing has changed.
 
         @raise BadChange: the result is not a valid zone.
         @raise BudgetSpent: more names would differ from the image than the limit.
         """
-        return finished(self.committing(serials, now, bounded=bounded, always=always, complete=complete))
-
-    @overload
-    def committing(
-        self, serials: str = ..., now: float = ..., *, bounded: bool = ..., always: bool = ..., complete: None = ...
-    ) -> Generator[None, None, tuple[Version, Difference] | None]: ...
-
-    @overload
-    def committing(
-        self, serials: str = ..., now: float = ..., *, bounded: bool = ..., always: bool = ..., complete: Completion | None = ...
-    ) -> Generator[object, None, tuple[Version, Difference] | None]: ...
+        return finished(self.committing(serials, now, bounded=bounded, always=always))
 
     def committing(
-        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False,
-        complete: Completion | None = None,
-    ) -> Generator[object, None, tuple[Version, Difference] | None]:  # fmt: skip
+        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
+    ) -> Generator[object, None, tuple[Version, Difference] | None]:
         """
-        Do what L{commit} does in short steps, each a C{yield} of C{None} or of what C{complete} yields. Nothing else may be changed
+        Do what L{commit} does in short steps, each a C{yield} of C{None} or of what the completion yields. Nothing else may be changed
         meanwhile.
         """
-        version = self.version
+        version, completion = self.version, self._completion
         changed: list[bytes] = []
         for count, (key, sets) in enumerate(self._touched.items(), 1):
             if not _alike(sets, self._before[key]):
@@ -249,17 +280,17 @@ class Transaction:
         names: dict[bytes, tuple[RRSet, ...]] = {}
         for count, key in enumerate(changed, 1):
             self._check(key, self._touched[key], self._before[key])
-            if complete is None:
+            if completion is None:
                 compareSets(self._before[key], self._touched[key], removed, added, spelling=True)
             names[key] = sortedSets(self._touched[key])
             if count % _STEP == 0:
                 yield None
-        if complete is None:
+        if completion is None:
             after = yield from version.editing(names, bounded=bounded)
             return after, Difference(before, removed, soa, added)
-        completed = yield from complete(version, names)
+        completed = yield from completion.completing(version, names)
         for count, (key, rrsets) in enumerate(completed.items(), 1):
-            compareSets(self._setsBefore(key), {kindOf(rrset): rrset for rrset in rrsets}, removed, added, spelling=True)
+            compareSets(setsOf(version.find(key)), {kindOf(rrset): rrset for rrset in rrsets}, removed, added, spelling=True)
             if count % _STEP == 0:
                 yield None
         after = yield from version.editing(completed, bounded=bounded)

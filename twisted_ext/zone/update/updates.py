@@ -18,7 +18,7 @@ from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
 from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
-from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.update.transactions import Completion, Transaction
 
 if TYPE_CHECKING:
     from twisted_ext.wire.message import Message
@@ -98,7 +98,7 @@ class Update:
         @raise BadUpdate: REFUSED, because of the first record that may not be changed.
         """
         version = transaction.version
-        if version.signed and not policy.allows(keyName, client, version.apex, RRSIG):
+        if version.signed and not transaction.isCompleted and not policy.allows(keyName, client, version.apex, RRSIG):
             # Validators would reject changed records without new signatures.
             raise BadUpdate("the zone is signed: a client that changes it needs the right to change its signatures as well")
         for record in self.changes:
@@ -244,7 +244,15 @@ def _remove(transaction: Transaction, record: RRSet) -> None:
 
 
 def updated(
-    update: Update, version: Version, policy: Policy, keyName: bytes, client: str, *, serials: str = "increment", now: float = 0.0
+    update: Update,
+    version: Version,
+    policy: Policy,
+    keyName: bytes,
+    client: str,
+    *,
+    serials: str = "increment",
+    now: float = 0.0,
+    completion: Completion | None = None,
 ) -> tuple[Version, Difference] | None:
     """
     Process an update in the order of RFC 2136, section 3, with one exception: check the permissions before the prerequisites, as BIND and
@@ -252,18 +260,19 @@ def updated(
     prerequisites (section 3.3), and are left to servers.
 
     @param serials: see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
+    @param completion: adds to the change what is made of it.
     @param now: seconds since 1970.
 
     @return: the next version and the difference to it; L{None} if nothing changes.
 
     @raise BadUpdate: the update is rejected.
     """
-    transaction = Transaction(version)
+    transaction = Transaction(version, completion=completion)
     update.checkPolicy(policy, keyName, client, transaction)
     update.demand(transaction)
     update.check(version.apex)
-    update.apply(transaction)
     try:
+        update.apply(transaction)
         return transaction.commit(serials, now)
     except BudgetSpent as error:
         raise BadUpdate(error.text, rcode=Rcode.SERVFAIL) from error

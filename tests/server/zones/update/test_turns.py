@@ -52,13 +52,13 @@ class TurnsTests(SynchronousTestCase):
         Add a record in five turns.
         """
 
-        def make(version: Version) -> Generator[None, None, Made]:
+        def make(version: Version) -> Generator[object, None, Made]:
             self.made += 1
             transaction = Transaction(version)
             for _ in range(5):
                 # More than a turn may take.
                 self.clock.rightNow += 1.0
-                yield
+                yield None
             if fault is not None:
                 raise fault
             transaction.add(record(line))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted_ext.apps.cli.terminal.arguments import Given
+    from twisted_ext.dnssec.privatekeys.keys import PrivateKey
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.sign.signing import Signing
     from twisted_ext.zone.sign.whole import SignedCounts
@@ -150,7 +151,7 @@ def _policy(given: Given) -> SigningPolicy:
     )
 
 
-def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output: str) -> tuple[Signing, Callable[[], None]]:
+def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output: str) -> tuple[Signing[PrivateKey], Callable[[], None]]:
     """
     Return what the zone is signed with: the keys in the folder, or new ones, unless it was signed before; and what notes that it is.
     """
@@ -176,7 +177,7 @@ def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output
     return Signing(Signers(active, ring.withheld), policy, tuple(ring.published)), partial(ring.note, made)
 
 
-def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: str) -> SignedCounts:
+def _sign(builder: ImageBuilder, signing: Signing[PrivateKey], now: float, way: str, path: str) -> SignedCounts:
     from twisted_ext.errors import BadZone, KeyFault
     from twisted_ext.zone.check.checkfile import uneven
     from twisted_ext.zone.sign.apex import signZone

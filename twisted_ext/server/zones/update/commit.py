@@ -40,7 +40,7 @@ __all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made", "Mak
 Made = tuple[Version, Difference] | None
 
 #: Makes a change of a version: at once, or in short steps that take turns with other work.
-Make = Callable[[Version], "Made | Generator[None, None, Made]"]
+Make = Callable[[Version], "Made | Generator[object, None, Made]"]
 
 #: Runs a function where it may block, such as in a thread.
 Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
@@ -179,7 +179,7 @@ class CommitQueue:
             self._base = self._tip = self.zone.current
         return self._tip
 
-    def _steps(self, change: _Change) -> Generator[None, None, None]:
+    def _steps(self, change: _Change) -> Generator[object, None, None]:
         assert change.make is not None
         made = change.make(change.base)
         if isinstance(made, Generator):

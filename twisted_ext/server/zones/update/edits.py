@@ -194,7 +194,7 @@ class ZoneEdits:
         except (NotEditable, StorageFault):
             return fail()
 
-        def make(version: Version) -> Generator[None, None, tuple[Version, Difference] | None]:
+        def make(version: Version) -> Generator[object, None, tuple[Version, Difference] | None]:
             if match not in ("", "*") and etagOf(version) not in _TAGS.findall(match):
                 raise StaleEdit(version, match)
             transaction = Transaction(version, needsNS=ward.needsNS)
