@@ -17,9 +17,10 @@ from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
 from twisted_ext.server.zones.update.commit import Compactor
-from twisted_ext.zone.build.compaction import brought, compact, main
+from twisted_ext.zone.build.compaction import compact, main
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.journaled import brought
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.store.version import Version
 
@@ -113,7 +114,7 @@ class CompactingTests(SynchronousTestCase):
         for step in (1, 20, 1000):
             with (
                 patch("twisted_ext.zone.store.overlay.OVERLAY_NODES", Limit(8, 8, 8)),
-                patch("twisted_ext.zone.build.compaction._STEP", step),
+                patch("twisted_ext.zone.store.journaled._STEP", step),
             ):
                 version = brought(self.versions[0], differences)
             self.assertEqual(textsOf(version), textsOf(self.versions[20]))

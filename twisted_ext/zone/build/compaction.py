@@ -7,41 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 from typing import Final
 
-from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
-from twisted_ext.zone.store.steps import portions
-from twisted_ext.zone.store.traversal import builderOf
-from twisted_ext.zone.store.changeset import Difference, applied
+from twisted_ext.errors import DNSFault
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
-from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.store.journal import fingerprintOf, originOf
+from twisted_ext.zone.store.journaled import journaled
 
-__all__ = ["brought", "compact", "main"]
+__all__ = ["compact", "main"]
 
 #: Niceness of the process.
 _NICE: Final = 5
-
-#: Records removed and added in one step.
-_STEP: Final = 8192
-
-
-def brought(version: Version, differences: Iterable[Difference]) -> Version:
-    """
-    Apply any number of differences to a version. Where more would differ from its image than the limit, build a new image in memory.
-
-    @raise BadChange: a difference does not apply.
-    """
-    for some in portions(differences, lambda difference: difference.records, _STEP):
-        try:
-            version = applied(version, some)
-        except BudgetSpent:
-            version = Version(Image(builderOf(version).finish(fingerprintOf(originOf(version.image)))))
-            # Without the limit, even for a single large difference: it is on disk already and has to be applied.
-            version = applied(version, some, bounded=False)
-    return version
-
 
 def compact(image: str, journal: str, serial: int, target: str) -> None:
     """
@@ -53,21 +29,8 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
     @raise DNSFault: the image and the journal do not lead to that serial number.
     @raise OSError: a file cannot be read or written.
     """
-    version = Version(Image.open(image))
-    origin = originOf(version.image)
-    kept = Journal(journal, version.apexName, readOnly=True)
-    try:
-        differences = kept.since(version.serial)
-    finally:
-        kept.close()
-    if differences is None:
-        raise StorageFault(f"{journal}: has nothing on serial {version.serial}, which {image} has")
-    # The journal may have grown meanwhile.
-    ends = [difference.newSerial for difference in differences]
-    if serial != version.serial:
-        if serial not in ends:
-            raise StorageFault(f"{journal}: does not lead from serial {version.serial} to {serial}")
-        version = brought(version, differences[: ends.index(serial) + 1])
+    origin = originOf(Image.open(image, checked=False))
+    version = journaled(image, journal, serial)
     version.compacted(target, fingerprintOf(origin))
 
 

@@ -12,7 +12,9 @@ time at which to check signatures::
      "sign": {"keys": "/state/signing/example.org.", "policy": {…}, "last": 7, "wasSigned": true, "former": "/state/signed/6.image"}}
                                                     sign the version in an image, with the keys in this folder, as one behind serial 7; if
                                                     it was signed before, no key is made; signatures of the former image are kept where
-                                                    that is right. Without "offset" the path is that of an image with a journal
+                                                    that is right. Without "offset" the path is that of an image with a journal. With
+                                                    "changed", an image, a journal and a serial, what clients have changed since then is
+                                                    signed
     {"seal": true}                                  the pack is complete; another one may follow
 
 Results, for a zone that could be built and for one that could not::

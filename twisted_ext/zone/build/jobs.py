@@ -195,17 +195,21 @@ class CompileJobs:
         """
         # Imported for zones that are signed only.
         from twisted_ext.zone.sign.job import SignJob
-        from twisted_ext.zone.sign.unsigned import read
+        from twisted_ext.zone.sign.unsigned import changed, read
 
         builder, sources = read(apex, path, job.get("offset"), job["sources"])
+        former: Image | None = None
+        if "changed" in job:
+            image, journal, serial = job["changed"]
+            builder, former = changed(builder, str(image), str(journal), int(serial))
         result["sources"] = sources
         signing = SignJob.fromTable(job["sign"], float(job["now"]))
-        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS))
+        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS), former)
         result["sources"] = sources = [*sources, *signing.sources]
-        image = str(job["image"])
-        builder.finishTo(image, fingerprintOf(sources))
+        target = str(job["image"])
+        builder.finishTo(target, fingerprintOf(sources))
         result |= {"signed": signing.said, "due": signing.due, "begins": signing.begins, "made": signing.policy.toText()}
-        result |= {"image": image, "offset": 0, "octets": os.path.getsize(image), **_counted(builder)}
+        result |= {"image": target, "offset": 0, "octets": os.path.getsize(target), **_counted(builder)}
 
     def _master(self, apex: bytes, path: str) -> MasterFileContent:
         reader = self._reader = Reader(apex, tell=self._tell, divided=_CORES > 1)

@@ -5,7 +5,6 @@ CDNSKEY).
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from struct import Struct
 from typing import Final
 
@@ -67,7 +66,7 @@ def _addParentRecords(builder: ImageBuilder, signers: Signers[PrivateKey], ttl: 
     """
     Add the CDS and CDNSKEY records (RFC 7344) for the keys to which the parent's DS records are to lead, and remove others.
     """
-    _remove(builder, (CDS, CDNSKEY))
+    builder.drop(b"", (CDS, CDNSKEY))
     for key in signers.entries:
         builder.add(b"", CDS, ttl, key.ds(builder.apexName.lower()))
         builder.add(b"", CDNSKEY, ttl, key.dnskey)
@@ -79,7 +78,7 @@ def _addPlace(builder: ImageBuilder) -> None:
 
     @raise BadZone: there is not exactly one SOA record.
     """
-    _remove(builder, (ZONEMD,))
+    builder.drop(b"", (ZONEMD,))
     records = builder.nodes[b""]
     serial = serialIn(records[BETWEEN : BETWEEN + (records[10] << 8 | records[11])])
     builder.add(b"", ZONEMD, int.from_bytes(records[6:10], "big"), _zonemd(serial, SIMPLE, _SHA384) + bytes(_OCTETS))
@@ -107,13 +106,3 @@ def _addDigest(builder: ImageBuilder, signing: Signing[PrivateKey], now: float) 
         rdata = signature.head + key.signMany((signedData(rrset, signature),))[0]
         parts.append(_pack(TO_APEX, RRSIG, IN, rrset.ttl, len(rdata)) + rdata)
     builder.nodes[b""] = b"".join(parts)
-
-
-def _remove(builder: ImageBuilder, types: Collection[int]) -> None:
-    """
-    Remove records of some types at the apex.
-    """
-    builder.join()
-    kept = [each for each in recordsIn(builder.nodes[b""], 0) if each[1] not in types]
-    builder.nodes[b""] = b"".join([_pack(TO_APEX, rrType, IN, ttl, len(rdata)) + rdata for _, rrType, ttl, rdata in kept])
-    builder.counts[b""] = len(kept)

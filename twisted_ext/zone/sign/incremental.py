@@ -16,7 +16,7 @@ from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.errors import DNSFault
-from twisted_ext.wire.codes import IN
+from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.names import labelCount, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.records import RRSet
@@ -49,6 +49,8 @@ class Whole(DNSFault):
     """
     A change after which the whole zone has to be signed anew. The text says why.
     """
+
+    rcode = Rcode.REFUSED
 
 
 class Wanted(NamedTuple):

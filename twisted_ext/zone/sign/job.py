@@ -105,11 +105,12 @@ class SignJob:
         serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
         return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
 
-    def sign(self, builder: ImageBuilder, tell: Progress | None = None) -> None:
+    def sign(self, builder: ImageBuilder, tell: Progress | None = None, former: Image | None = None) -> None:
         """
         Sign a zone, and give it a serial behind that of the version that is served.
 
         @param tell: is called after each batch of names.
+        @param former: the version with its signatures, if clients have changed it; by default that in the file is taken.
 
         @raise BadKey: a key cannot be used, or the clock is wrong.
         @raise BadZone: the zone cannot be signed.
@@ -118,7 +119,8 @@ class SignJob:
         zone, now = builder.apexName.lower(), self._now
         self._checkClock()
         policy = self.policy
-        former = self._version(zone)
+        isOurs = former is not None
+        former = former or self._version(zone)
         keys = None if former is None else former.node(0).of(DNSKEY)
         ttl = policy.dnskeyTTL if keys is None else max(policy.dnskeyTTL, keys.ttl)
         ring = Keyring(self._folder, zone, now, None if keys is None else keys.rdatas, ttl)
@@ -143,7 +145,7 @@ class SignJob:
         signers = Signers(active, ring.withheld)
         self.said += ring.said
         gone = withoutSignatures(builder)
-        if gone:
+        if gone and not isOurs:
             self.said.append(f"{gone} signatures and denials that it had are replaced")
         expire = self._renumber(builder)
         days = policy.validity.least // _DAY

@@ -11,16 +11,19 @@ from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
+from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
+from twisted_ext.errors import BadChange, BadImage, BudgetSpent, StorageFault
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.journaled import journaled
+from twisted_ext.zone.store.nodes import recordsIn
 from twisted_ext.zone.store.traversal import builderOf, difference
 from twisted_ext.zone.store.version import Version
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.imagebuilder import ImageBuilder
 
-__all__ = ["UnsignedVersion", "read"]
+__all__ = ["UnsignedVersion", "changed", "read"]
 
 #: How often a reader looks while the two files are being replaced, which takes two renames.
 _LOOKS: Final = 100
@@ -148,7 +151,7 @@ class UnsignedVersion:
 
 
 def read(
-    apex: bytes, path: str, offset: int | None, sources: Sequence[tuple[str, int, int]]
+    apex: bytes, path: str, offset: int | None, sources: Sequence[Sequence[object]]
 ) -> tuple[ImageBuilder, list[tuple[str, int, int]]]:
     """
     Return the records of a version, and what it was made from: path, octets and modification time of each file.
@@ -171,7 +174,30 @@ def read(
             raise StorageFault(f"{path}: {bad}") from None
         if not image.sound:
             raise StorageFault(f"{path}: the image is damaged")
-        builder, found = builderOf(Version(image)), [(str(file), int(size), int(changed)) for file, size, changed in sources]
+        builder, found = builderOf(Version(image)), [(str(file), int(str(size)), int(str(changed))) for file, size, changed in sources]
     if builder.apexName.lower() != apex.lower():
         raise StorageFault(f"{path}: the image is another zone's")
     return builder, found
+
+
+def changed(unsigned: ImageBuilder, image: str, journal: str, serial: int) -> tuple[ImageBuilder, Image]:
+    """
+    Return the records of a signed version that clients have changed, and the same as an image.
+
+    @param unsigned: what it was signed of. The DNSKEY, CDS and CDNSKEY records that a signer makes are replaced by those of it.
+    @param image: the file with an earlier version, C{journal} that with the changes since then, and C{serial} that of the version.
+
+    @raise StorageFault: it cannot be read.
+    """
+    try:
+        builder = builderOf(journaled(image, journal, serial))
+    except OSError as error:
+        raise StorageFault(f"{error.filename}: {error.strerror or error}") from None
+    except (BadImage, BadChange) as bad:
+        raise StorageFault(f"{image}: {bad}") from None
+    former = Image(builder.finish())
+    builder.drop(b"", OF_KEYS)
+    for _, rrType, ttl, rdata in recordsIn(unsigned.nodes[b""], 0):
+        if rrType in OF_KEYS:
+            builder.add(b"", rrType, ttl, rdata)
+    return builder, former

@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import accumulate, compress, repeat
 from operator import and_, or_
@@ -44,6 +44,7 @@ from twisted_ext.zone.store.nodes import (
     isOnlyHashed,
     isSettled,
     keyBelow,
+    recordsIn,
     recordsOf,
     sortKey,
     unevenIn,
@@ -164,6 +165,16 @@ class ImageBuilder:
         # With so many records, checking whether one of this type is there already would take too long.
         self.mixed.add(key)
         return len(more)
+
+    def drop(self, key: bytes, types: Collection[int]) -> None:
+        """
+        Remove the records of some types from a name that has others.
+        """
+        self.join()
+        spelled = self.nodes[key][: len(key)]
+        kept = [each for each in recordsIn(self.nodes[key], len(key)) if each[1] not in types]
+        self.nodes[key] = b"".join([spelled + _pack(TO_APEX, rrType, IN, ttl, len(rdata)) + rdata for _, rrType, ttl, rdata in kept])
+        self.counts[key] = len(kept)
 
     def join(self) -> None:
         """

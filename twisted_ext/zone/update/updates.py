@@ -4,10 +4,11 @@ Dynamic updates (RFC 2136): parses them, and checks prerequisites and policy bef
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BudgetSpent
+from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BadZone, BudgetSpent
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
@@ -18,6 +19,7 @@ from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
 from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
+from twisted_ext.zone.store.steps import finished
 from twisted_ext.zone.update.transactions import Completion, Transaction
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.update.policy import Policy
 
-__all__ = ["Update", "updated"]
+__all__ = ["Update", "updated", "updating"]
 
 _SOA: Final[Kind] = (SOA, 0)
 _NS: Final[Kind] = (NS, 0)
@@ -267,14 +269,31 @@ def updated(
 
     @raise BadUpdate: the update is rejected.
     """
+    return finished(updating(update, version, policy, keyName, client, serials=serials, now=now, completion=completion))
+
+
+def updating(
+    update: Update,
+    version: Version,
+    policy: Policy,
+    keyName: bytes,
+    client: str,
+    *,
+    serials: str = "increment",
+    now: float = 0.0,
+    completion: Completion | None = None,
+) -> Generator[object, None, tuple[Version, Difference] | None]:
+    """
+    Do what L{updated} does in steps, each a C{yield} of C{None} or of what the completion yields.
+    """
     transaction = Transaction(version, completion=completion)
     update.checkPolicy(policy, keyName, client, transaction)
     update.demand(transaction)
     update.check(version.apex)
     try:
         update.apply(transaction)
-        return transaction.commit(serials, now)
+        return (yield from transaction.committing(serials, now))
     except BudgetSpent as error:
         raise BadUpdate(error.text, rcode=Rcode.SERVFAIL) from error
-    except BadChange as error:
+    except (BadChange, BadZone) as error:
         raise BadUpdate(error.text, rcode=Rcode.REFUSED) from error

@@ -4,9 +4,9 @@ Tests for L{twisted_ext.server.process.jobs.turns}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -86,3 +86,28 @@ class PacedTests(SynchronousTestCase):
         done.cancel()
         self.failureResultOf(done, CancelledError)
         self.assertEqual((self.taken, self.ended, self.clock.getDelayedCalls()), ([0], True, []))
+
+    def test_stepsThatWait(self) -> None:
+        """
+        A step that waits gets the result, at once if it is there, or the failure; nothing goes on after a cancellation.
+        """
+        said: list[object] = []
+        several: list[Deferred[object]] = [Deferred(), succeed(2), Deferred(), Deferred()]
+
+        def steps() -> Generator[object, object, None]:
+            for each in several:
+                try:
+                    said.append((yield each))
+                except ValueError:
+                    said.append("wrong")
+
+        done = paced(self.clock, steps())
+        self.assertEqual(said, [])
+        several[0].callback(1)
+        self.assertEqual(said, [1, 2])
+        several[2].errback(ValueError())
+        self.assertEqual(said, [1, 2, "wrong"])
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        several[3].callback(4)
+        self.assertEqual((said, self.clock.getDelayedCalls()), ([1, 2, "wrong"], []))

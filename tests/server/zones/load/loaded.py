@@ -31,11 +31,6 @@ __all__ = ["LoadingCase", "LocalCompilers"]
 _TEXT: Final = "$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n{more}"
 
 
-def _asLoaded(version: Version) -> Steps:
-    yield from ()
-    return version
-
-
 class LocalCompilers(Compilers):
     """
     Builds images in this process when L{run} is called.
@@ -83,6 +78,18 @@ class LoadingCase(SynchronousTestCase):
         self.zones = Zones()
         self.stamp = 1_000_000_000
 
+    def revised(self, version: Version) -> Steps:
+        """
+        Return a version that was loaded as it is to be served.
+        """
+        yield from ()
+        return version
+
+    def prepare(self, loading: ZoneLoader) -> None:
+        """
+        Do what a server does before its zones are loaded.
+        """
+
     def today(self) -> float:
         """
         Return the time, in seconds since 1970.
@@ -110,10 +117,11 @@ class LoadingCase(SynchronousTestCase):
             return made[0]
 
         self.guards = Guards()
-        self.publisher = ZonePublisher(self.clock, self.zones, _asLoaded, today=self.today)
+        self.publisher = ZonePublisher(self.clock, self.zones, self.revised, today=self.today)
         loading = ZoneLoader(self.clock, self.publisher, str(self.folder / "state"), watch=watch, guards=self.guards, compilers=make)
         self.compilers = made[0]
         self.addCleanup(self.close, loading)
+        self.prepare(loading)
         loading.begin(zones)
         if run:
             self.compilers.run()

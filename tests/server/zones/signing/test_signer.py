@@ -11,7 +11,6 @@ from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -41,6 +40,7 @@ class Child:
 
     def __init__(self, protocol: object) -> None:
         self.protocol = protocol
+        cast("_Protocol", protocol).transport = self
         self.asked = b""
         self.isOver = False
         self._keys = KeyChild()
@@ -131,9 +131,7 @@ class SignerTests(SynchronousTestCase):
         if self.forbidden:
             raise OSError(11, "Resource temporarily unavailable")
         self.assertEqual(module, "twisted_ext.zone.sign.child")
-        child = Child(protocol)
-        cast("_Protocol", protocol).transport = cast("IProcessTransport", child)
-        self.children.append(child)
+        self.children.append(Child(protocol))
 
     def opened(self) -> OpenedKeys:
         """

@@ -151,6 +151,24 @@ class TurnsTests(SynchronousTestCase):
         self.turns()
         self.assertEqual((self.successResultOf(result).serial, self.disk.waiting), (10, []))
 
+    def test_held(self) -> None:
+        """
+        Work that needs the zone as it is gets it once what has begun is in force; later changes wait until the last one is done with it.
+        """
+        begun = self.short("a 300 A 192.0.2.1")
+        first, second = self.queue.hold(), self.queue.hold()
+        later = self.short("b 300 A 192.0.2.1")
+        self.assertNoResult(first)
+        self.disk.settle()
+        self.assertEqual([self.successResultOf(each) for each in (first, second)], [None, None])
+        self.assertEqual(self.successResultOf(begun).serial, 11)
+        self.queue.release()
+        self.disk.settle()
+        self.assertNoResult(later)
+        self.queue.release()
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(later).serial, 12)
+
     def test_closed(self) -> None:
         """
         A server that ends stores what was made, and fails what was not, at once.

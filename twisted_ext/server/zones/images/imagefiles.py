@@ -44,11 +44,13 @@ class Built:
     @ivar offset: the offset of the image in the file.
     @ivar sources: the files that it was made from, the zone's own first.
     @ivar made: how it was signed, see L{SigningPolicy.toText<twisted_ext.zone.sign.policy.SigningPolicy.toText>}; C{""} if it was not.
+    @ivar taken: the serial of the unsigned version that it was made of, if it was signed.
+    @ivar isEdited: whether it has what clients have changed since that version.
     @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
     @ivar begins: when the last of its signatures becomes valid, in seconds since 1970.
     """
 
-    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "made", "due", "begins")
+    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "made", "due", "begins", "taken", "isEdited")
 
     def __init__(
         self,
@@ -62,6 +64,8 @@ class Built:
         made: str = "",
         due: int = 0,
         begins: int = 0,
+        taken: int = 0,
+        isEdited: bool = False,
     ) -> None:
         self.zone = zone
         self.path = path
@@ -73,12 +77,14 @@ class Built:
         self.made = made
         self.due = due
         self.begins = begins
+        self.taken = taken
+        self.isEdited = isEdited
 
     def toJSON(self) -> str:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
-        made = f", {quoted(self.made)}, {self.due}, {self.begins}" if self.made else ""
+        made = f", {quoted(self.made)}, {self.due}, {self.begins}, {self.taken}, {int(self.isEdited)}" if self.made else ""
         return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{made}]\n"
 
     @classmethod
@@ -90,12 +96,12 @@ class Built:
             if not isinstance(said, list):
                 raise TypeError
             zone, path, offset, octets, serial, records, sources, *rest = said
-            if len(rest) < 2:
-                # It is not made, or by a version that did not note more.
-                rest = [*(rest or [""]), 0, 0]
-            made, due, begins = rest
+            # It is not made, or by a release that did not note more.
+            more: list[object] = [*rest, *["", 0, 0, serial, 0][len(rest) :]]
+            made, (due, begins, taken, isEdited) = str(more[0]), [int(str(each)) for each in more[1:]]
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
-            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found, str(made), int(due), int(begins))
+            numbers = int(offset), int(octets), int(serial), int(records)
+            return cls(str(zone), str(path), *numbers, found, made, due, begins, taken, bool(isEdited))
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is not an image") from None
 
@@ -285,14 +291,29 @@ class Images:
     def __iter__(self) -> Iterator[Built]:
         return iter(self._known.values())
 
-    def note(self, several: list[Built]) -> None:
+    def keep(self, built: Built) -> None:
+        """
+        Note an image so that it is found after a crash.
+
+        @raise OSError: that is not possible; then the former image of the zone is the one noted.
+        """
+        with open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8", opener=forState) as file:
+            file.write(built.toJSON())
+            file.flush()
+            os.fsync(file.fileno())
+        self.note([built], isWritten=True)
+
+    def note(self, several: list[Built], isWritten: bool = False) -> None:
+        """
+        @param isWritten: whether the index has them already.
+        """
         lines = []
         for built in several:
             self._uses[built.path] = self._uses.get(built.path, 0) + 1
             self._release(self._known.get(built.zone))
             self._known[built.zone] = built
             lines.append(built.toJSON())
-        if lines:
+        if lines and not isWritten:
             self._write("".join(lines))
 
     def forget(self, *zones: str) -> None:

@@ -132,12 +132,16 @@ class ZonePublisher(ZoneSink):
             return None
         return place.serial if place.zone is None or place.unopened else place.zone.current.serial
 
-    def ends(self, apex: bytes) -> float | None:
+    def ends(self, apex: bytes, *, ofFormer: bool = False) -> float | None:
         """
         Return when the first signature of the served version of a zone ends, in seconds since 1970; L{None} if that is not known (yet).
+
+        @param ofFormer: whether that of an earlier version will do, which changes have made this one of.
         """
         place = self.zones.at(apex)
-        if place is None or place.signatures is None or place.signaturesRead != (place.since, self.serial(apex)):
+        if place is None or place.signatures is None or place.signaturesRead is None or place.signaturesRead[0] != place.since:
+            return None
+        if not ofFormer and place.signaturesRead[1] != self.serial(apex):
             return None
         return place.signatures.time
 

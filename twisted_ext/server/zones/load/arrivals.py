@@ -123,7 +123,8 @@ class Arrivals(ZoneSink):
         from twisted_ext.server.zones.signing.signedzone import UnsignedZone
 
         file = arrival.file
-        self._loader.signing().take(arrival.zone.name, UnsignedZone.ofFiles(file.path, [file.changes]))
+        assert arrival.version is not None
+        self._loader.signing().take(arrival.zone.name, UnsignedZone.ofFiles(file.path, [file.changes], arrival.version.serial))
 
     def copied(self) -> tuple[int, int]:
         """

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.images.publish import ZonePublisher
     from twisted_ext.server.zones.signing.door import SigningDoor
+    from twisted_ext.server.zones.signing.signer import Signer
+    from twisted_ext.server.zones.update.updates import UpdateHandler
 
 __all__ = ["ZoneLoader"]
 
@@ -61,6 +63,7 @@ class ZoneLoader:
 
     @ivar settled: fires once, when all initial zones have been tried, with their number and the number of those served.
     @ivar door: that of zones that are signed here; L{None} as long as there are none.
+    @ivar changes: what clients have changed in zones, once they may.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class ZoneLoader:
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, PendingZone] = {}
         self.door: SigningDoor | None = None
+        self.changes: UpdateHandler | None = None
         self._servesUnsigned = True
         self._order: Iterator[MadeZone] = iter(())
         # Zones with changed files: the files' status at the last check, and since when they have been changing.
@@ -219,7 +223,8 @@ class ZoneLoader:
         """
         Return whether a zone is not served until it is signed.
         """
-        return wanted.signing is not None and self._publisher.serial(wanted.apex) is None
+        zone = None if self.door is None else self.door.at(wanted.apex)
+        return zone is not None and zone.served is None and self._publisher.serial(wanted.apex) is None
 
     def _loaded(self, wanted: PendingZone, built: Built) -> None:
         wanted.serial = built.serial
@@ -239,7 +244,9 @@ class ZoneLoader:
 
             kept, new = [f"{folder}/{_SIGNED}" for folder in self._folders]
             keys = f"{self._folders[0]}/{_KEYS}"
-            self.door = SigningDoor(Images(kept, new), keys, self._publisher, self._told, self._compilers.add, self._putOff)
+            self.door = SigningDoor(Images(kept, new), keys, self._publisher, self._told, self._compilers.add, self._putOff, self._signer)
+            if self.changes is not None:
+                self.connect(self.changes)
             self.door.serveUnsigned(self._servesUnsigned)
             former = [built for built in self.images if built.isSigned]
             self.door.adopt(former)
@@ -255,7 +262,20 @@ class ZoneLoader:
         from twisted_ext.server.zones.signing.signedzone import UnsignedZone
 
         wanted.serial = built.serial
-        self.signing().take(wanted.apex, UnsignedZone(built.path, built.offset, built.sources), reloads, complaints)
+        self.signing().take(wanted.apex, UnsignedZone(built.path, built.offset, built.sources, built.serial), reloads, complaints)
+
+    def connect(self, updating: UpdateHandler) -> None:
+        """
+        Have what clients change signed, and kept when the whole zone is.
+        """
+        self.changes = updating
+        if self.door is not None:
+            self.door.changes, updating.signing = updating, self.door
+
+    def _signer(self) -> Signer:
+        from twisted_ext.server.zones.signing.signer import Signer
+
+        return Signer(self._reactor)
 
     def _putOff(self, zone: MadeZone, said: str | None) -> None:
         if said is None:
@@ -292,7 +312,7 @@ class ZoneLoader:
                 each.cancel()
         self.images.close()
         if self.door is not None:
-            self.door.images.close()
+            self.door.close()
         if self._own is not None:
             self._own.close()
 

@@ -81,8 +81,13 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
     """
     @raise BadDescription: the zone cannot be signed.
     """
-    for name, what in (("update", "with updates"), ("catalog", "that list others")):
-        if zone.values.get(name):
-            raise BadDescription(f"zone {zone.text}: sign and {name}: zones {what} are not signed; leave one of them out")
+    if zone.catalog:
+        raise BadDescription(f"zone {zone.text}: sign and catalog: zones that list others are not signed; leave one of them out")
+    policy = zone.signing
+    if zone.update and policy is not None and (policy.denial != "nsec" or policy.digested):
+        what = "zonemd" if policy.digested else f"denial = {policy.denial}"
+        raise BadDescription(f"zone {zone.text}: update and {what}: a zone with updates is signed with NSEC records and without a digest")
+    if zone.update and zone.isSignedOnArrival:
+        raise BadDescription(f"zone {zone.text}: update and sign: what comes from a database or a primary is changed there")
     if not settings.stateFolder():
         raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

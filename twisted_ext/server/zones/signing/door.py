@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.logger import Logger
 
 from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
-from twisted_ext.errors import DNSFault
+from twisted_ext.errors import DNSFault, StorageFault
 from twisted_ext.files import STATE_FILE, openNow, replacingFile
 from twisted_ext.server.zones.images.compilers import Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.images.imagefiles import Built, Images, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
 from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone, keysIn, policyOf
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import DNSKEY
+from twisted_ext.zone.sign.incremental import ChangeSigner, Completing
+from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.images.publish import ZonePublisher
+    from twisted_ext.server.zones.signing.signer import OpenedKeys, Signer
+    from twisted_ext.zone.store.version import Version
 
-__all__ = ["SigningDoor"]
+__all__ = ["ChangedZones", "SigningDoor"]
 
 #: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
 _RENEWAL_PAUSE: Final = 600.0
@@ -43,11 +51,37 @@ _HOUR: Final = 3600
 _UINT32: Final = 0xFFFFFFFF
 
 
+class ChangedZones(Protocol):
+    """
+    What clients have changed in zones.
+    """
+
+    def isChanged(self, apex: bytes) -> bool:
+        """
+        Return whether a zone has changes that are not in its image.
+        """
+
+    def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
+        """
+        Let the changes of a zone wait until L{release}, as the next version that is published has those until now.
+
+        @return: fires with the path of the image, that of the journal with the changes since then, and the serial of the version in force,
+            once no change is under way; with L{None} if the zone is not open.
+        """
+
+    def release(self, apex: bytes) -> None:
+        """
+        Make the changes that wait.
+        """
+
+
 class SigningDoor:
     """
     The zones that are signed here, by their folded names.
 
     @ivar images: the signed images.
+    @ivar changes: what clients have changed since then; L{None} while they may not change any zone.
+    @ivar signer: the process that signs what they change; L{None} as long as it is not needed.
     """
 
     def __init__(
@@ -58,12 +92,14 @@ class SigningDoor:
         told: LoadingLog,
         add: Callable[[Job], object],
         put: Callable[[MadeZone, str | None], object],
+        signer: Callable[[], Signer],
     ) -> None:
         """
         @param keys: the folder with the keys, in one for each zone.
         @param told: the log of what becomes of zones.
         @param add: has another process do a job.
         @param put: puts a zone off: with the reason if no process could be started, with L{None} if what failed may do later.
+        @param signer: makes the process with the keys.
         """
         self.images = images
         self._folder = keys
@@ -71,7 +107,11 @@ class SigningDoor:
         self._told = told
         self._add = add
         self._putOff = put
+        self._makeSigner = signer
         self._zones: dict[bytes, SignedZone] = {}
+        # Of zones that clients change; None while there are none.
+        self.changes: ChangedZones | None = None
+        self.signer: Signer | None = None
         self._servesUnsigned = True
         # How far the time is ahead of the reactor's clock, which does not change when the time is set.
         self._ahead = 0.0
@@ -196,11 +236,35 @@ class SigningDoor:
         isMade = built is not None and zone.isMade(built)
         if built is not None and (isMade or zone.served is None):
             isMade = self._serve(zone, built) and isMade
+        if wrong := self._whyNot(zone):
+            self._failed(zone, [*zone.complaints, (wrong, True)], wrong)
+            zone.leave()
+            return
         if not isMade or zone.pending:
             self.sign(zone)
             return
         zone.failed = False
         zone.leave()
+
+    def _whyNot(self, zone: SignedZone) -> str:
+        """
+        Return why the version that came last does not take the place of what clients have changed; C{""} if it may.
+        """
+        built, unsigned = zone.served, zone.unsigned
+        if built is None or unsigned is None or not self._isEdited(zone) or zone.isTaken(built) or isNewer(unsigned.serial, built.taken):
+            return ""
+        where = zone.origin or zone.zone
+        return (
+            f"{where}: serial {unsigned.serial} is not newer than {built.taken}, which it had when clients changed the zone; give it a "
+            "newer one to discard their changes"
+        )
+
+    def _isEdited(self, zone: SignedZone) -> bool:
+        """
+        Return whether clients have changed what was made of the last unsigned version.
+        """
+        isChanged = self.changes is not None and self.changes.isChanged(zone.apex)
+        return zone.served is not None and (zone.served.isEdited or isChanged)
 
     def withdraw(self, apex: bytes) -> None:
         """
@@ -255,9 +319,48 @@ class SigningDoor:
             zone.again = True
         elif zone.unsigned is None:
             zone.leave()
+        elif self.changes is not None and self._isEdited(zone) and not self._isReplaced(zone):
+            zone.pending = True
+            self.changes.hold(zone.apex).addCallback(self._held, zone)
         else:
             zone.pending = True
-            self._add(self._job(zone, zone.unsigned))
+            if zone.served is not None and self._isEdited(zone):
+                _log.warn(
+                    "{zone}: serial {serial} of {origin} takes the place of what clients have changed since serial {taken}: their changes "
+                    "are discarded",
+                    zone=zone.zone, serial=zone.unsigned.serial, origin=zone.origin or "its origin", taken=zone.served.taken,
+                )  # fmt: skip
+            self._add(self._job(zone, zone.unsigned, None))
+
+    def _isReplaced(self, zone: SignedZone) -> bool:
+        """
+        Return whether the version that came last takes the place of the one that is served, and of what clients have changed.
+        """
+        return zone.served is None or (not zone.isTaken(zone.served) and not self._whyNot(zone))
+
+    def _held(self, changed: tuple[str, str, int] | None, zone: SignedZone) -> None:
+        """
+        Have a version signed that clients have changed. Their further changes wait.
+        """
+        zone.isHeld = True
+        if changed is None:
+            self._release(zone)
+            zone.pending = False
+            self._failed(zone, [], "what clients have changed cannot be read; that is tried again")
+            self._putOff(zone, None)
+            zone.leave()
+        elif zone.unsigned is None or self._zones.get(zone.apex) is not zone:
+            self._release(zone)
+            zone.pending = False
+            zone.leave()
+        else:
+            self._add(self._job(zone, zone.unsigned, changed))
+
+    def _release(self, zone: SignedZone) -> None:
+        if zone.isHeld:
+            zone.isHeld = False
+            assert self.changes is not None
+            self.changes.release(zone.apex)
 
     def signSome(self, several: Iterable[MadeZone]) -> None:
         """
@@ -280,9 +383,12 @@ class SigningDoor:
             self.sign(zone, reload)
         return True
 
-    def _job(self, zone: SignedZone, unsigned: UnsignedZone) -> Job:
+    def _job(self, zone: SignedZone, unsigned: UnsignedZone, changed: tuple[str, str, int] | None) -> Job:
         """
         Return a job that signs a zone, with a serial behind that of the version that is served, or was last.
+
+        @param changed: the image and the journal of the version that clients have changed, and its serial; L{None} to sign the unsigned
+            one.
         """
         built, noted = self.images.of(zone.zone), self._noted(zone.apex)
         last = self._publisher.serial(zone.apex)
@@ -303,19 +409,31 @@ class SigningDoor:
             if built.made != policy:
                 sign["anew"] = True
         more: dict[str, object] = {"sign": sign, "sources": unsigned.sources, "origin": zone.origin or zone.zone}
+        taken, served = unsigned.serial, zone.served
+        if changed is not None and served is not None:
+            # What came last may be refused.
+            more["sources"] = served.sources[: len(served.sources) - len(keysIn(served, self._keys(zone.apex)))]
+            more["changed"], taken = changed, served.taken
         if unsigned.offset is not None:
             more["offset"] = unsigned.offset
         text = json.dumps(more)
-        return Job(self.images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"}, took=partial(self._took, zone))
+        took = partial(self._took, zone, taken, changed is not None)
+        return Job(self.images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"}, took=took)
 
-    def _took(self, zone: SignedZone, results: list[Result]) -> None:
+    def _took(self, zone: SignedZone, taken: int, isEdited: bool, results: list[Result]) -> None:
+        try:
+            self._takeAll(zone, taken, isEdited, results)
+        finally:
+            self._release(zone)
+
+    def _takeAll(self, zone: SignedZone, taken: int, isEdited: bool, results: list[Result]) -> None:
         for result in results:
             if self._zones.get(zone.apex) is not zone or zone.unsigned is None:
                 # It is signed no more, or not to be served.
                 zone.pending = zone.again = False
             else:
                 try:
-                    self._result(zone, result)
+                    self._result(zone, result, taken, isEdited)
                 except Exception:
                     _log.failure("{zone} cannot be served", zone=zone.zone)
                     zone.failed = True
@@ -323,7 +441,7 @@ class SigningDoor:
             if result.get("image"):
                 self.images.discard(str(result["image"]))
 
-    def _result(self, zone: SignedZone, result: Result) -> None:
+    def _result(self, zone: SignedZone, result: Result, taken: int, isEdited: bool) -> None:
         zone.pending, again = False, zone.again
         zone.again = False
         said = complaintsOf(result)
@@ -338,7 +456,9 @@ class SigningDoor:
         if not result.get("image"):
             self._failed(zone, [*zone.complaints, *said], first)
         else:
-            self._signed(zone, builtFrom(zone.zone, result, sourcesOf(result)), result)
+            built = builtFrom(zone.zone, result, sourcesOf(result))
+            built.taken, built.isEdited = taken, isEdited
+            self._signed(zone, built, result)
         # What came meanwhile may have been read already.
         if again and not (zone.served is not None and zone.isMade(zone.served)):
             self.sign(zone)
@@ -350,17 +470,89 @@ class SigningDoor:
 
     def _signed(self, zone: SignedZone, built: Built, result: Result) -> None:
         before = None if zone.served is None else self._publisher.serial(zone.apex)
+        if built.isEdited:
+            try:
+                # Before it is served, as the journal is emptied then.
+                self.images.keep(built)
+            except OSError as error:
+                said = f"{self.images.folder}: cannot be written: {error.strerror or error}"
+                self._failed(zone, [(said, True)], said)
+                self._putOff(zone, None)
+                return
         if not self._serve(zone, built):
             self._failed(zone, zone.complaints, "its signed image cannot be used; the log says why")
             return
         zone.failed = zone.isStale = False
-        self.images.note([built])
+        self._forget(zone)
+        if not built.isEdited:
+            self.images.note([built])
         self._note(zone)
         self._told.served(zone, zone.complaints, lambda: news(zone.zone, built, self._publisher.serial(zone.apex), before))
         zone.complaints = []
         lines = result.get("signed")
         for line in lines if isinstance(lines, list) else []:
             _log.info("{zone}: {said}", zone=zone.zone, said=line)
+
+    # -- changes
+
+    def isChangeable(self, apex: bytes) -> bool:
+        """
+        Return whether what clients change in a zone is to be signed here.
+        """
+        return apex in self._zones
+
+    def completing(self, version: Version) -> Generator[object, Any, ChangeSigner]:
+        """
+        Return what signs a change of a zone, in steps: for the first one the keys are opened.
+
+        @raise KeyFault: the keys cannot be used.
+        @raise StorageFault: the zone is not signed yet.
+        """
+        zone = self._zones.get(version.apex)
+        if zone is None or zone.served is None:
+            raise StorageFault(f"{nameToText(version.apex)} is not signed yet")
+        now = self._publisher.today()
+        signer = self.signer
+        if signer is None:
+            signer = self.signer = self._makeSigner()
+        if zone.keys is None:
+            served = version.top.of(DNSKEY)
+            rdatas, ttl = ((), 0) if served is None else (served.rdatas, served.ttl)
+            opened: OpenedKeys = yield signer.open(self._keys(zone.apex), zone.apex, now, rdatas, ttl)
+            zone.keys = opened
+        keys = zone.keys
+        policy = policyOf(zone.served) or zone.policy
+
+        def sign(completed: Completing) -> Generator[object, Any, list[bytes]]:
+            signatures: list[bytes] = yield signer.sign(keys, completed.wanted)
+            return signatures
+
+        return ChangeSigner(Signing(keys.signers, policy, keys.published), now, sign)
+
+    def mended(self, apex: bytes) -> None:
+        """
+        Have a zone signed whose journal was damaged: the SOA record that it got has no signature.
+        """
+        zone = self._zones.get(apex)
+        if zone is not None:
+            zone.isStale = True
+            self.sign(zone)
+
+    def _forget(self, zone: SignedZone) -> None:
+        """
+        Forget keys, as others may sign by now.
+        """
+        keys, zone.keys = zone.keys, None
+        if keys is not None and self.signer is not None:
+            self.signer.forget(keys)
+
+    def close(self) -> None:
+        """
+        End the process with the keys.
+        """
+        if self.signer is not None:
+            self.signer.close()
+        self.images.close()
 
     def _failed(self, zone: SignedZone, complaints: list[tuple[str, bool]], first: str) -> None:
         zone.failed = True
@@ -454,7 +646,9 @@ class SigningDoor:
                 self.sign(zone)
 
     def _isDue(self, zone: SignedZone, today: float) -> bool:
-        ends, built, validity = self._publisher.ends(zone.apex), zone.served, zone.policy.validity
+        # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
+        ends = self._publisher.ends(zone.apex, ofFormer=self._isEdited(zone))
+        built, validity = zone.served, zone.policy.validity
         # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
         if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
             return True

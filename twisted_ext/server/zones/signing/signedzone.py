@@ -14,6 +14,7 @@ from twisted_ext.zone.sign.policy import SigningPolicy
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.signing.signer import OpenedKeys
 
 __all__ = ["SignedZone", "UnsignedZone", "keysIn", "policyOf"]
 
@@ -28,21 +29,23 @@ class UnsignedZone(NamedTuple):
     @ivar path: the file with its image.
     @ivar offset: where in the file that is; L{None} for an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}.
     @ivar sources: what it was made from: another one of the same files with the same status has the same content.
+    @ivar serial: its serial.
     """
 
     path: str
     offset: int | None
     sources: tuple[Source, ...]
+    serial: int
 
     @classmethod
-    def ofFiles(cls, path: str, others: Sequence[str]) -> UnsignedZone:
+    def ofFiles(cls, path: str, others: Sequence[str], serial: int) -> UnsignedZone:
         """
         Return that of an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}, as it is now.
 
         @param path: its image.
         @param others: its other files.
         """
-        return cls(path, None, tuple([(each, *(statusOf(each) or ABSENT)) for each in (path, *others)]))
+        return cls(path, None, tuple([(each, *(statusOf(each) or ABSENT)) for each in (path, *others)]), serial)
 
 
 class SignedZone(MadeZone):
@@ -56,11 +59,13 @@ class SignedZone(MadeZone):
     @ivar complaints: the problems of that, each with whether it is fatal.
     @ivar served: the image that is served; L{None} if none is that is signed.
     @ivar isStale: whether it is to be signed although nothing has changed.
+    @ivar isHeld: whether changes of clients wait until it is signed.
+    @ivar keys: the keys that sign what clients change; L{None} as long as nothing has changed since it was signed.
     @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
     """
 
-    __slots__ = ("policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "held", "renewed")
+    __slots__ = ("policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isHeld", "keys", "held", "renewed")
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
         super().__init__(zone.text, zone.name)
@@ -68,7 +73,8 @@ class SignedZone(MadeZone):
         self.unsigned: UnsignedZone | None = None
         self.complaints: list[tuple[str, bool]] = []
         self.served: Built | None = None
-        self.isStale = False
+        self.isStale = self.isHeld = False
+        self.keys: OpenedKeys | None = None
         self.held = zone.held
         self.renewed = float("-inf")
         self.follow(zone)
@@ -88,9 +94,13 @@ class SignedZone(MadeZone):
         if self.isStale or self.unsigned is None or built.made != self.policy.toText():
             return False
         count = len(self.unsigned.sources)
-        return built.sources[:count] == self.unsigned.sources and all(
-            statusOf(path) == (size, changed) for path, size, changed in built.sources[count:]
-        )
+        return self.isTaken(built) and all(statusOf(path) == (size, changed) for path, size, changed in built.sources[count:])
+
+    def isTaken(self, built: Built) -> bool:
+        """
+        Return whether an image was made of the version that came last.
+        """
+        return self.unsigned is not None and built.sources[: len(self.unsigned.sources)] == self.unsigned.sources
 
 
 def keysIn(built: Built, folder: str) -> tuple[Source, ...]:

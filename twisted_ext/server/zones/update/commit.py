@@ -130,6 +130,9 @@ class CommitQueue:
         # Whether the current write is journal maintenance rather than a change.
         self._keeping = False
         self.superseded: bytes | None = None
+        # How many need the zone as it is, so that changes wait; and what fires once nothing is being made or written.
+        self._holds = 0
+        self._holding: list[Deferred[None]] = []
         self._closed = False
 
     # -- changes
@@ -161,7 +164,7 @@ class CommitQueue:
         if self._isStarting:
             return
         self._isStarting = True
-        while self._unmade and self._making is None:
+        while self._unmade and self._making is None and not self._holds:
             change = self._making = self._unmade.popleft()
             change.base = self._newest()
             turns = paced(self._clock, self._steps(change))
@@ -169,6 +172,32 @@ class CommitQueue:
                 self._turns = turns
             turns.addCallbacks(self._made, self._unmakable, (change,), {}, (change,))
         self._isStarting = False
+        self._settle()
+
+    def hold(self) -> Deferred[None]:
+        """
+        Make no changes from now on, until L{release} was called as often; they wait.
+
+        @return: fires once those that have begun are in force and on disk, or have failed.
+        """
+        holding: Deferred[None] = Deferred()
+        self._holds += 1
+        self._holding.append(holding)
+        self._settle()
+        return holding
+
+    def release(self) -> None:
+        """
+        Make the changes that have waited.
+        """
+        self._holds -= 1
+        self._start()
+
+    def _settle(self) -> None:
+        if self._holding and self._making is None and not self._flushing and not self._waiting:
+            holding, self._holding = self._holding, []
+            for each in holding:
+                each.callback(None)
 
     def _newest(self) -> Version:
         """
@@ -326,6 +355,7 @@ class CommitQueue:
         idle, self._idle = self._idle, []
         for waiter in idle:
             waiter.callback(None)
+        self._settle()
 
     def _upkeep(self, work: Callable[[], object]) -> Deferred[object]:
         """
@@ -511,6 +541,7 @@ class EditableZone:
     @ivar grants: the clients that the policy is for; an empty list is all of them.
     @ivar doors: how it may be changed other than by updates: see the setting C{edit}.
     @ivar needsNS: whether the last NS record of its name has to stay.
+    @ivar isTaken: whether the next version that is published has all changes of the journal.
     @ivar isFrozen: whether it is not to be changed at present.
     """
 
@@ -526,6 +557,7 @@ class EditableZone:
     doors: frozenset[str] = frozenset()
     needsNS: bool = True
     isFrozen: bool = False
+    isTaken: bool = False
 
     @property
     def imagePath(self) -> str:

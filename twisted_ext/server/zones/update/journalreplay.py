@@ -162,7 +162,7 @@ def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], V
         return (yield from journal.replaying(version))
     except BudgetSpent:
         # The image with most of the changes is gone.
-        from twisted_ext.zone.build.compaction import brought
+        from twisted_ext.zone.store.journaled import brought
 
         def now() -> Version:
             return brought(version, journal.since(version.serial) or ())

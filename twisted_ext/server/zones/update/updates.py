@@ -10,13 +10,13 @@ from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
+from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, KeyFault, StorageFault
 from twisted_ext.files import isReadOnly, makeStateFolder
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import policyOf
@@ -24,16 +24,16 @@ from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.zones.table.zonetable import SERVING, Zones
-from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere, StoreJournal
+from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere, Made, StoreJournal
 from twisted_ext.server.zones.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, typeName
 from twisted_ext.zone.store.journal import Journal, originOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.update.updates import Update, updated
+from twisted_ext.zone.update.updates import Update, updated, updating
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.update.transactions import Completion
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["UpdateHandler"]
@@ -53,7 +54,32 @@ _log: Final = Logger(__name__)
 
 #: Removed records, and added ones, that the log line of an update names; and the characters of the values of each.
 _NAMED: Final = 3
+#: Those that a signer makes for it.
+_MADE: Final = frozenset((RRSIG, NSEC, NSEC3))
 _CHARACTERS: Final = 60
+
+
+class Signing(Protocol):
+    """
+    Signs the changes of zones.
+    """
+
+    def isChangeable(self, apex: bytes) -> bool:
+        """
+        Return whether changes of a zone are to be signed.
+        """
+
+    def mended(self, apex: bytes) -> None:
+        """
+        Have a zone signed anew whose journal was damaged.
+        """
+
+    def completing(self, version: Version) -> Generator[object, Any, Completion]:
+        """
+        Return what signs a change of a version, in steps.
+
+        @raise StorageFault: that is not possible now.
+        """
 
 
 class UpdateHandler:
@@ -68,6 +94,7 @@ class UpdateHandler:
     _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
     _DONE: Final = Refusal(Rcode.NOERROR)
     _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((Ede.NOT_READY, "the zone is not loaded"),))
+    _UNSIGNED: Final = Refusal(Rcode.SERVFAIL, ((Ede.OTHER, "the change cannot be signed"),))
     _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((Ede.OTHER, "the change cannot be stored"),))
 
     def __init__(
@@ -95,6 +122,8 @@ class UpdateHandler:
         self._elsewhere = elsewhere or partial(inThread, reactor)
         self._compactor = Compactor(reactor, self._elsewhere)
         self._today = today
+        # Signs changes of zones that are signed here.
+        self.signing: Signing | None = None
         self._wards: dict[bytes, EditableZone] = {}
 
     def _find(self, apex: bytes) -> Zone | None:
@@ -221,7 +250,11 @@ class UpdateHandler:
         if ward is None or journal is None or journal.lost is None:
             return came
         base = came if journal.newest is not None else compacted(ward.imagePath, version, originOf(version.image))
-        return mended(journal, base if isNewer(base.serial, came.serial) else came)
+        found = base if isNewer(base.serial, came.serial) else came
+        version = mended(journal, found)
+        if version is not found and self.signing is not None and self.signing.isChangeable(version.apex):
+            self._clock.callLater(0, self.signing.mended, version.apex)
+        return version
 
     def _opening(self, version: Version) -> Steps:
         ward = self._wards.get(version.apex)
@@ -252,6 +285,12 @@ class UpdateHandler:
         base = compacted(ward.imagePath, version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
             return (yield from replaying(journal, base, lambda work: self._compactor.grown(base, journal, ward.imagePath, work)))
+        if ward.isTaken:
+            # The version has the changes. It is on disk, so that they are not needed here any more.
+            self._clear(ward, version, origin)
+            with suppress(OSError):
+                os.unlink(ward.imagePath)
+            return version
         if not isNewer(version.serial, newest):
             text = (
                 f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
@@ -349,6 +388,46 @@ class UpdateHandler:
             ward.journal = begun(ward.path, zone.current, ward.most)
         return None if zone is None else self._changingOf(ward, zone)
 
+    # -- for the signer of a zone that clients change
+
+    def isChanged(self, apex: bytes) -> bool:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
+        """
+        ward = self._wards.get(apex)
+        journal = None if ward is None else ward.journal
+        return journal is not None and len(journal) > 0
+
+    def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
+        """
+        zone, ward = self._find(apex), self._wards.get(apex)
+        if zone is None:
+            return succeed(None)
+
+        def held(_: object = None) -> tuple[str, str, int]:
+            if ward is not None:
+                ward.isTaken = True
+            current = zone.current
+            return current.image.path, self._pathOf(apex), current.serial
+
+        try:
+            queue = None if ward is None else self._queueOf(ward, apex)
+        except StorageFault:
+            return succeed(None)
+        return succeed(held()) if queue is None else queue.hold().addCallback(held)
+
+    def release(self, apex: bytes) -> None:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
+        """
+        ward = self._wards.get(apex)
+        if ward is not None:
+            ward.isTaken = False
+            if ward.changing is not None:
+                ward.changing.release()
+
     # -- for changes that are not updates
 
     def wardOf(self, apex: bytes) -> EditableZone | None:
@@ -406,12 +485,25 @@ class UpdateHandler:
         serials, now = ward.serials, self._today()
         differences: list[Difference] = []
 
-        def make(version: Version) -> tuple[Version, Difference] | None:
+        def make(version: Version) -> Made | Generator[object, Any, Made]:
             # It may be made again, and later than it came: the zone may have been frozen, and its rules changed, meanwhile.
             differences.clear()
             if ward.isFrozen:
                 raise BadUpdate("the zone is frozen", rcode=Rcode.REFUSED)
+            signing = self.signing
+            if signing is not None and signing.isChangeable(apex):
+                return signed(version, signing)
             made = updated(update, version, ward.policy, keyName, client, serials=serials, now=now)
+            if made is not None:
+                differences.append(made[1])
+            return made
+
+        def signed(version: Version, signing: Signing) -> Generator[object, Any, Made]:
+            completion = yield from signing.completing(version)
+            if ward.isFrozen:
+                raise BadUpdate("the zone is frozen", rcode=Rcode.REFUSED)
+            steps = updating(update, version, ward.policy, keyName, client, serials=serials, now=now, completion=completion)
+            made = yield from steps
             if made is not None:
                 differences.append(made[1])
             return made
@@ -426,12 +518,18 @@ class UpdateHandler:
             serial=serialIn(differences[-1].after.rdatas[0]) if differences else version.serial,
             client=request.client,
             key=nameToText(request.keyName) if request.keyName else "without a key",
-            changes=changesText(differences[-1]) if differences else "nothing to change",
+            changes=changesText(differences[-1], self._isMade(version.apex)) if differences else "nothing to change",
         )
         return self._DONE
 
+    def _isMade(self, apex: bytes) -> bool:
+        return self.signing is not None and self.signing.isChangeable(apex)
+
     def _ebChanged(self, failure: Failure, request: Request) -> Refusal:
         fault = failure.value
+        if isinstance(fault, KeyFault):
+            _log.error("a change of {zone} cannot be signed: {fault}", zone=nameToText(request.question.name), fault=fault)
+            return self._UNSIGNED
         if isinstance(fault, StorageFault):
             return self._UNKEPT
         if isinstance(fault, DNSFault):
@@ -461,12 +559,15 @@ def _refusalOf(fault: DNSFault) -> Refusal:
     return Refusal(fault.rcode, ((code, fault.text),))
 
 
-def changesText(difference: Difference) -> str:
+def changesText(difference: Difference, isSigned: bool = False) -> str:
     """
     Return what an update has removed and added, in one line. Of many records the first ones are named.
+
+    @param isSigned: whether the difference has signatures and denials that were made for it, which are not named.
     """
     parts = []
-    for word, rrsets in (("removed", difference.removed), ("added", difference.added)):
+    for word, several in (("removed", difference.removed), ("added", difference.added)):
+        rrsets = [rrset for rrset in several if not isSigned or rrset.rrType not in _MADE]
         count = sum([len(rrset.rdatas) for rrset in rrsets])
         named = [(rrset, rdata) for rrset in rrsets[:_NAMED] for rdata in rrset.rdatas[:_NAMED]][:_NAMED]
         texts = [f"{nameToText(rrset.name)} {typeName(rrset.rrType)} {_short(rrset.rrType, rdata)}" for rrset, rdata in named]

@@ -1,0 +1,110 @@
+"""
+Live tests of updates of a zone that the server signs: by nsupdate, over kills and touched keys, verified by programs of others.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from tests.live.twistds import Twistd, wait
+from tests.peers import peer
+
+_ZONE: Final = "$TTL 300\n@ SOA ns hostmaster 1 3600 900 1209600 300\n@ NS ns\nns A 192.0.2.1\nsub NS ns.sub\nns.sub A 192.0.2.3\n"
+
+_SETTINGS: Final = """
+state = "{folder}/state"
+
+[[zone]]
+name = "example.org"
+file = "{folder}/zone"
+sign = "default"
+allow-transfer = ["127.0.0.1"]
+update = ["address 127.0.0.1 zone ANY"]
+"""
+
+#: Updates between two kills, and kills.
+_UPDATES: Final = 40
+_KILLS: Final = 5
+
+
+class Changes:
+    """
+    Random changes, and what has to be there after those that were acknowledged.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._dice = random.Random(seed)
+        self.names: dict[str, str] = {}
+
+    def one(self, port: int) -> bool:
+        """
+        Make a change; return whether it was acknowledged.
+        """
+        dice = self._dice
+        name = ".".join([dice.choice("abcdefgh*") for _ in range(dice.randint(1, 3))])
+        kind = dice.random()
+        lines = [f"update delete {name}.example.org."]
+        made = ""
+        if kind < 0.6 or (kind < 0.8 and name.startswith("*")):
+            made = f"{name}.example.org. 300 A 192.0.2.{dice.randint(1, 250)}"
+        elif kind < 0.7:
+            made = f"{name}.example.org. 300 NS ns.example.org."
+        elif kind < 0.8:
+            made = f"{name}.example.org. 300 DNAME example.com."
+        if made:
+            lines.append(f"update add {made}")
+        text = "\n".join([f"server 127.0.0.1 {port}", "zone example.org", *lines, "send", ""])
+        done = subprocess.run([peer("nsupdate"), "-v"], input=text, text=True, capture_output=True, timeout=60)
+        if done.returncode == 0:
+            self.names.pop(name, None)
+            if made:
+                self.names[name] = made
+        return done.returncode == 0
+
+
+def verified(port: int, folder: Path) -> list[str]:
+    """
+    Transfer the zone, have programs of others verify it, and return its records.
+    """
+    words = [str(peer("dig")), "@127.0.0.1", "-p", str(port), "+noall", "+answer", "+onesoa", "example.org", "AXFR"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    path = folder / "transferred"
+    path.write_text(text)
+    for command in (["ldns-verify-zone"], ["dnssec-verify", "-q", "-x", "-z", "-o", "example.org"]):
+        done = subprocess.run([peer(command[0]), *command[1:], str(path)], capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_updatesOverKills(tmp_path: Path) -> None:
+    """
+    What was acknowledged is there after each kill, and after another key, and each version that is transferred is signed as programs of
+    others want it.
+    """
+    (tmp_path / "zone").write_text(_ZONE)
+    (tmp_path / "settings.toml").write_text(_SETTINGS.format(folder=tmp_path))
+    changes = Changes(7)
+    server = Twistd(tmp_path, "--config", "settings.toml")
+    for round in range(_KILLS + 1):
+        with server:
+            wait(lambda: server.gives("ns.example.org", ["192.0.2.1"]), server)
+            found = verified(server.port, tmp_path)
+            for name, line in changes.names.items():
+                owner, ttl, *rest = line.split()
+                assert f"{owner} {ttl} IN {' '.join(rest)}" in found, (name, line)
+            if round % 2:
+                os.utime(tmp_path / "state" / "signing" / "example.org.")
+            done = [changes.one(server.port) for _ in range(_UPDATES)]
+            assert any(done), server.text()
+            os.kill(server.pid, signal.SIGKILL)
+    with server:
+        wait(lambda: server.gives("ns.example.org", ["192.0.2.1"]), server)
+        serial = next(line for line in verified(server.port, tmp_path) if " SOA " in line).split()[6]
+        assert int(serial) > _UPDATES
+        # No process with the keys is left by those that were killed.
+        assert "Traceback" not in server.text()
