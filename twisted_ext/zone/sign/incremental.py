@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
-from twisted_ext.errors import DNSFault
-from twisted_ext.wire.codes import IN, Rcode
+from twisted_ext.errors import BadZone
+from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import labelCount, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.records import RRSet
@@ -45,12 +45,10 @@ _UINT32: Final = 0xFFFFFFFF
 _bits: Final = TypeBits()
 
 
-class Whole(DNSFault):
+class Whole(BadZone):
     """
     A change after which the whole zone has to be signed anew. The text says why.
     """
-
-    rcode = Rcode.REFUSED
 
 
 class Wanted(NamedTuple):
