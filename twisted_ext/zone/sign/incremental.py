@@ -22,7 +22,7 @@ from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ALIAS, DNSKEY, DS, NS, NSEC, NSEC3PARAM, RRSIG, SOA, ZONEMD
 from twisted_ext.wire.rrtypes import DNAME as _DNAME
-from twisted_ext.zone.sign.sets import MADE, canonicalSet, expectSignable, negativeTTL, signatureHead, startOf
+from twisted_ext.zone.sign.sets import MADE, canonicalSet, expectSignable, isMade, negativeTTL, signatureHead, startOf
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.chain import NSECChain
 from twisted_ext.zone.store.nodes import CUT, DNAME, STAR, Node, gathered, kindOf, parentKey, sortKey
@@ -186,9 +186,7 @@ class ChangeSigner:
         See L{Completion<twisted_ext.zone.update.transactions.Completion>}. At the apex these are the records of keys and for the parent as
         well, and the digest if the policy wants one.
         """
-        if rrType in MADE:
-            return True
-        return not key and (rrType in OF_KEYS or (rrType == ZONEMD and self._signing.policy.digested))
+        return isMade(key, rrType) or (not key and rrType == ZONEMD and self._signing.policy.digested)
 
     def completing(self, version: Version, changes: Changes) -> Generator[object, None, Changes]:
         """

@@ -7,12 +7,13 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rrtypes import ALIAS, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG
 
-__all__ = ["MADE", "canonicalSet", "expectSignable", "negativeTTL", "signatureHead", "startOf"]
+__all__ = ["MADE", "canonicalSet", "expectSignable", "isMade", "negativeTTL", "signatureHead", "startOf"]
 
 #: What a signer makes, and takes away before.
 MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
@@ -22,6 +23,13 @@ signatureHead: Final = Struct(">HBBIIIH").pack
 
 #: Makes what follows the owner in each signed record of a set: type, class, TTL.
 startOf: Final = Struct(">HHI").pack
+
+
+def isMade(key: bytes, rrType: int) -> bool:
+    """
+    Return whether a signer makes the records of a type at a name: signatures, denials, and at the apex those of keys and for the parent.
+    """
+    return rrType in MADE or (not key and rrType in OF_KEYS)
 
 
 def canonicalSet(start: bytes, rrType: int, rdatas: list[bytes] | tuple[bytes, ...]) -> bytes:

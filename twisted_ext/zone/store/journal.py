@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "originOf"]
+__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "hasEntries", "originOf"]
 
 
 _MAGIC: Final = b"txdnsjn1"
@@ -62,6 +62,18 @@ _ENTRY_WORK: Final = 2**10
 
 #: Offsets after damage at which a complete difference is searched for: half a second's work.
 _SCANNED: Final = 2**18
+
+
+def hasEntries(path: str, apex: bytes) -> bool:
+    """
+    Return whether the file of a journal has more than a header.
+
+    @param apex: the zone's name.
+    """
+    try:
+        return os.path.getsize(path) > len(_MAGIC) + 1 + len(apex) + ORIGIN_OCTETS
+    except OSError:
+        return False
 
 
 def originOf(image: Image) -> bytes:

@@ -4,6 +4,7 @@ Tests of zones that are signed here and changed by updates.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from time import time
 from unittest.mock import patch
@@ -36,7 +37,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ANY, DNSKEY, SOA, A
+from twisted_ext.wire.rrtypes import ANY, DNSKEY, RRSIG, SOA, A
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.version import Version
@@ -391,6 +392,66 @@ class ChangesTests(ChangedCase):
             self.clock.advance(1)
         self.settle()
         self.assertEqual((self.names(), self.journal), ({"a", "b", "c", "ns", "ns1"}, 0))
+
+    def test_longDown(self) -> None:
+        """
+        A server that was down until the signatures had ended serves the zone with what clients have changed, and signs it anew.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        for isTaken in (False, True):
+            if isTaken:
+                # What they have changed is in the image.
+                makeKeys(str(self.keys), APEX, ECDSA_P256, time() - 100)
+                self.later()
+                self.assertEqual(self.journal, 0)
+            self.end()
+            for path in (self.folder / "state" / "signed").glob("*.image"):
+                os.utime(path, (time() - 30 * 86400, time() - 30 * 86400))
+            self.loading = self.load(self.zone)
+            self.settle()
+            self.assertIn("b", self.names())
+            with patch.object(SigningDoor, "_isDue", return_value=True):
+                self.later()
+            self.assertEqual(self.names(), {"a", "b", "ns", "ns1"})
+
+    def test_signedNoMoreForAWhile(self) -> None:
+        """
+        A zone that leaves the settings, or is to be signed no more, and comes back has what clients have changed; meanwhile the log says
+        where that is.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        makeKeys(str(self.keys), APEX, ECDSA_P256, time() - 100)
+        self.later()
+        self.update("c 300 A 192.0.2.7")
+        for zones in ([], [ZoneSettings({name: value for name, value in self.zone.values.items() if name != "sign"})]):
+            done = self.loading.reload(zones)
+            self.settle()
+            self.successResultOf(done)
+            self.assertIn("example.org.: what clients have changed since it was signed of serial 1 is kept in ", self.said())
+            self.events.clear()
+            done = self.loading.reload([self.zone])
+            self.settle()
+            self.successResultOf(done)
+            self.assertEqual((self.names(), RRSIG in self.types()), ({"a", "b", "c", "ns", "ns1"}, True))
+            self.restart()
+            self.assertEqual(self.names(), {"a", "b", "c", "ns", "ns1"})
+
+    def test_otherCapitals(self) -> None:
+        """
+        If only the capitals of its name change in the settings, what clients have changed stays.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        self.zone = ZoneSettings({**self.zone.values, "name": "Example.ORG."})
+        self.zone.signing = self.policy
+        done = self.loading.reload([self.zone])
+        self.settle()
+        self.successResultOf(done)
+        self.assertIn("b", self.names())
+        self.restart()
+        self.assertEqual((self.names(), RRSIG in self.types()), ({"a", "b", "ns", "ns1"}, True))
 
     def test_damagedJournal(self) -> None:
         """

@@ -273,6 +273,8 @@ class Images:
             with open(temporary, "w", encoding="utf-8", opener=forState) as file:
                 for built in self._known.values():
                     file.write(built.toJSON())
+                file.flush()
+                os.fsync(file.fileno())
             os.rename(temporary, f"{self.folder}/{_INDEX}")
         except OSError:
             # If the disk is full, the longer index still works.
@@ -315,6 +317,16 @@ class Images:
             lines.append(built.toJSON())
         if lines and not isWritten:
             self._write("".join(lines))
+
+    def rename(self, former: str, zone: str) -> None:
+        """
+        Have the image of a zone be that of another name: the same one with other capitals.
+        """
+        built = self._known.pop(former, None)
+        if built is not None:
+            built.zone = zone
+            self._known[zone] = built
+            self._write(built.toJSON() + json.dumps(former) + "\n")
 
     def forget(self, *zones: str) -> None:
         """

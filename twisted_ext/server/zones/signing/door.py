@@ -22,7 +22,7 @@ from twisted_ext.server.zones.images.imagefiles import Built, Images, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
 from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone, keysIn, policyOf
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import DNSKEY
 from twisted_ext.zone.sign.incremental import ChangeSigner, Completing
 from twisted_ext.zone.sign.signing import Signing
@@ -58,7 +58,7 @@ class ChangedZones(Protocol):
 
     def isChanged(self, apex: bytes) -> bool:
         """
-        Return whether a zone has changes that are not in its image.
+        Return whether a zone has changes that are not in its image, or may have: that is known once it is open.
         """
 
     def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
@@ -138,9 +138,10 @@ class SigningDoor:
             former, zone = zone, SignedZone(settings, origin)
             self._zones[zone.apex] = zone
             if former is not None:
-                # It is written otherwise now, and so are the names in it.
+                # It is written otherwise now, and so are the names in it, unless clients have changed it.
                 zone.served = former.served
-                self.images.forget(former.zone)
+                self.images.rename(former.zone, zone.zone)
+                zone.isStale = True
                 former.leave()
         zone.origin = origin
         zone.follow(settings)
@@ -157,7 +158,7 @@ class SigningDoor:
 
     def leave(self, apex: bytes) -> int | None:
         """
-        Sign a zone no longer.
+        Sign a zone no longer. What clients have changed is kept.
 
         @return: the serial of the signed version; L{None} if there was none.
         """
@@ -166,7 +167,8 @@ class SigningDoor:
             return None
         zone.leave()
         built = self.images.of(zone.zone)
-        self.images.forget(zone.zone)
+        if built is not None:
+            self._drop([built])
         return None if built is None else built.serial
 
     def sweep(self) -> list[Built]:
@@ -175,8 +177,24 @@ class SigningDoor:
         """
         texts = {zone.zone for zone in self._zones.values()}
         gone = [built for built in self.images if built.zone not in texts]
-        self.images.forget(*[built.zone for built in gone])
+        self._drop(gone)
         return gone
+
+    def _drop(self, several: Iterable[Built]) -> None:
+        """
+        Remove images, but those with what clients have changed: nothing else has that.
+        """
+        kept = [built for built in several if self._hasChanges(built)]
+        for built in kept:
+            text = "{zone}: what clients have changed since it was signed of serial {taken} is kept in {path}, for when it is signed again"
+            _log.warn(text, zone=built.zone, taken=built.taken, path=built.path)
+        self.images.forget(*[built.zone for built in several if built not in kept])
+
+    def _hasChanges(self, built: Built) -> bool:
+        """
+        Return whether clients have changed a zone since it was signed, or may have.
+        """
+        return built.isEdited or (self.changes is not None and self.changes.isChanged(nameFromText(built.zone).lower()))
 
     def serveUnsigned(self, serves: bool) -> None:
         """
@@ -263,8 +281,7 @@ class SigningDoor:
         """
         Return whether clients have changed what was made of the last unsigned version.
         """
-        isChanged = self.changes is not None and self.changes.isChanged(zone.apex)
-        return zone.served is not None and (zone.served.isEdited or isChanged)
+        return zone.served is not None and self._hasChanges(zone.served)
 
     def withdraw(self, apex: bytes) -> None:
         """
@@ -278,15 +295,16 @@ class SigningDoor:
     def _usable(self, zone: SignedZone) -> Built | None:
         """
         Return the image of a zone whose signatures were made here, and of which none ends soon: when it was made, each had at least so long
-        left.
+        left. One with what clients have changed is of use in any case, as nothing else has that.
         """
         built = self.images.of(zone.zone)
         policy = None if built is None else policyOf(built)
         found = None if built is None or policy is None else statusOf(built.path)
-        if policy is None or found is None:
+        if built is None or policy is None or found is None:
             return None
         validity = policy.validity
-        return built if self._publisher.today() - found[1] / 1e9 < validity.signatures - validity.renew else None
+        isFresh = self._publisher.today() - found[1] / 1e9 < validity.signatures - validity.renew
+        return built if isFresh or self._hasChanges(built) else None
 
     def _serve(self, zone: SignedZone, built: Built) -> bool:
         """

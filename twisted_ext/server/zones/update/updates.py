@@ -30,7 +30,7 @@ from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, typeName
-from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.journal import Journal, hasEntries, originOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
 from twisted_ext.zone.update.policy import Policy
 from twisted_ext.zone.update.updates import Update, updated, updating
@@ -396,7 +396,7 @@ class UpdateHandler:
         """
         ward = self._wards.get(apex)
         journal = None if ward is None else ward.journal
-        return journal is not None and len(journal) > 0
+        return hasEntries(self._pathOf(apex), apex) if journal is None else len(journal) > 0
 
     def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
         """
