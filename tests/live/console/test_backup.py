@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import subprocess
 import tarfile
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.live.console.test_console import Browser, Console
 from tests.live.console.test_settings import blocked, consoleAt, press
 from tests.live.twistds import Twistd, addresses, wait
 from tests.live.zones.test_updates import ask
+from tests.peers import peer
 from twisted_ext.wire.rrtypes import DNSKEY, A
 
 
@@ -41,7 +43,8 @@ def test_backup(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     signed = "@ 60 SOA ns1 hostmaster 1 36000 3600 604800 60\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n"
     tables = ""
-    for name, more in (("all.example", ""), ("own.example", 'sign = "default"\n')):
+    updated = 'sign = "default"\nupdate = ["address 127.0.0.1 zone"]\n'
+    for name, more in (("all.example", ""), ("own.example", 'sign = "default"\n'), ("changed.example", updated)):
         (tmp_path / name).write_text(signed)
         tables += f'[[zone]]\nname = "{name}"\nfile = "{tmp_path}/{name}"\n{more}'
     own = f'block-list = ["{tmp_path}/more.txt"]\nroot-hints = ""\nsign = "default"\n'
@@ -59,6 +62,8 @@ def test_backup(tmp_path: Path) -> None:
             browser.get(f"/zones/{zone}/edit")
             fields = {"name": owner, "type": "A", "ttl": "60", "data": "192.0.2.7", "etag": browser.field("etag")}
             assert browser.post(f"/zones/{zone}/edit", action="apply", **fields) == 303
+        text = f"server 127.0.0.1 {console.server.port}\nzone changed.example\nupdate add www.changed.example 60 A 192.0.2.7\nsend\n"
+        subprocess.run([peer("nsupdate"), "-v"], input=text, text=True, check=True)
         guest = Browser(console, "guest")
         guest.get("/zones")
         assert guest.post("/backup") == 403
@@ -72,6 +77,10 @@ def test_backup(tmp_path: Path) -> None:
         assert b"argon2id" in members["secrets/users"]
         # Of what is signed here, by its own settings or by those of all zones, its file.
         assert [members[f"zones/{name}"].decode() for name in ("all.example", "own.example")] == [signed] * 2
+        # What clients may change is in force, and is signed again where it is put.
+        lines = [line.split() for line in members["zones/changed.example"].decode().splitlines()]
+        assert any(line[-2:] == ["A", "192.0.2.7"] for line in lines)
+        assert not [line for line in lines if {"RRSIG", "NSEC", "DNSKEY"} & {*line}]
         assert members["files/ads.txt"] == b"ads.example.net\n"
         console.twistd.stop()
         ended = True
@@ -89,9 +98,9 @@ def test_backup(tmp_path: Path) -> None:
             wait(lambda: blocked(console, "two.example"), server)
             wait(lambda: blocked(console, "ads.example.net"), server)
             wait(lambda: blocked(console, "more.example"), server)
-            for name in ("www.new.example", "www2.example.org"):
+            for name in ("www.new.example", "www2.example.org", "www.changed.example"):
                 wait(partial(gives, console, name, "192.0.2.7"), server)
-            for name in ("all.example", "own.example"):
+            for name in ("all.example", "own.example", "changed.example"):
                 wait(partial(isSigned, console, name), server)
             again = Browser(console)
             assert again.get("/blocking?name=one.example&client=127.0.0.9") == 200

@@ -8,8 +8,12 @@ import os
 import random
 import signal
 import subprocess
+from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from tests.live.twistds import Twistd, wait
 from tests.peers import peer
@@ -108,3 +112,45 @@ def test_updatesOverKills(tmp_path: Path) -> None:
         assert int(serial) > _UPDATES
         # No process with the keys is left by those that were killed.
         assert "Traceback" not in server.text()
+
+
+def count(pid: int, secret: bytes) -> int:
+    """
+    Return how often the memory of a process has a secret: as a number with either end first, or as in its file.
+    """
+    found = 0
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory, open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
+        for line in maps:
+            area, rights = line.split()[:2]
+            if "r" in rights and "[v" not in line:
+                begin, end = [int(each, 16) for each in area.split("-")]
+                with suppress(OSError):
+                    memory.seek(begin)
+                    octets = memory.read(end - begin)
+                    found += sum(map(octets.count, (secret, secret[::-1], b64encode(secret))))
+    return found
+
+
+def test_noOtherProcessHasKeys(tmp_path: Path) -> None:
+    """
+    While a zone is signed and changed, the secret of its key is in the memory of the process that signs, and in that of no other.
+    """
+    (tmp_path / "zone").write_text(_ZONE)
+    (tmp_path / "settings.toml").write_text(_SETTINGS.format(folder=tmp_path))
+    with Twistd(tmp_path, "--config", "settings.toml", "--workers", "2") as server:
+        wait(lambda: server.gives("ns.example.org", ["192.0.2.1"]), server)
+        changes = Changes(1)
+        wait(lambda: changes.one(server.port), server)
+        (path,) = (tmp_path / "state" / "signing").glob("*/*.private")
+        secret = b64decode(path.read_text().partition("PrivateKey: ")[2].split()[0])
+        below = [int(each) for each in subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True).stdout.split()]
+        words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in (server.pid, *below)}
+        # The one that signs whole zones may not have ended yet.
+        words = {pid: each for pid, each in words.items() if b"twisted_ext.zone.build.compiler" not in each}
+        try:
+            counts = {pid: count(pid, secret) for pid in words}
+        except PermissionError:
+            pytest.skip("this system lets nobody read the memory of another process")
+        signing = [pid for pid in words if b"twisted_ext.zone.sign.child" in words[pid]]
+        assert len(signing) == 1 and len(words) >= 4
+        assert [pid for pid in counts if counts[pid]] == signing, (counts, words)

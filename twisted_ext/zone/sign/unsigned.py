@@ -9,19 +9,18 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from mmap import ACCESS_READ, mmap
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.errors import BadChange, BadImage, BudgetSpent, StorageFault
+from twisted_ext.wire.rrtypes import NSEC, RRSIG
 from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.journal import Journal, originOf
 from twisted_ext.zone.store.journaled import journaled
-from twisted_ext.zone.store.nodes import recordsIn
+from twisted_ext.zone.store.nodes import BETWEEN, recordsIn
 from twisted_ext.zone.store.traversal import builderOf, difference
 from twisted_ext.zone.store.version import Version
-
-if TYPE_CHECKING:
-    from twisted_ext.zone.store.imagebuilder import ImageBuilder
 
 __all__ = ["UnsignedVersion", "changed", "read"]
 
@@ -195,9 +194,29 @@ def changed(unsigned: ImageBuilder, image: str, journal: str, serial: int) -> tu
         raise StorageFault(f"{error.filename}: {error.strerror or error}") from None
     except (BadImage, BadChange) as bad:
         raise StorageFault(f"{image}: {bad}") from None
-    former = Image(builder.finish())
+    inOrder = ImageBuilder(builder.apexName)
+    inOrder.counts, inOrder.marks = builder.counts.copy(), builder.marks.copy()
+    inOrder.nodes = {key: _asSigned(records, len(key)) for key, records in builder.nodes.items()}
+    former = Image(inOrder.finish())
     builder.drop(b"", OF_KEYS)
     for _, rrType, ttl, rdata in recordsIn(unsigned.nodes[b""], 0):
         if rrType in OF_KEYS:
             builder.add(b"", rrType, ttl, rdata)
     return builder, former
+
+
+def _asSigned(records: bytes, labels: int) -> bytes:
+    """
+    Return the records of a name in the order in which the signer of whole zones leaves them: signatures follow, and denials are last. So it
+    finds those that it can keep.
+
+    @param labels: the octets of the owner's labels.
+    """
+    parts: list[list[bytes]] = [[], [], [], []]
+    position = 0
+    for _, rrType, _, rdata in recordsIn(records, labels):
+        end = position + labels + BETWEEN + len(rdata)
+        ofDenial = rrType == NSEC or (rrType == RRSIG and int.from_bytes(rdata[:2], "big") == NSEC)
+        parts[2 * ofDenial + (rrType == RRSIG)].append(records[position:end])
+        position = end
+    return b"".join([each for part in parts for each in part])

@@ -5,6 +5,7 @@ Tests of zones that are signed here and changed by updates.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from time import time
 from unittest.mock import patch
@@ -273,6 +274,9 @@ class ChangesTests(ChangedCase):
         self.update("d 300 A 192.0.2.7")
         with patch.object(SigningDoor, "_isDue", return_value=True):
             self.later()
+        counts = re.findall(r"signed: (\d+) signatures \((\d+) of them as before\)", self.said())
+        # All but those of the apex, in which the serial is another one.
+        self.assertEqual(int(counts[-1][0]) - int(counts[-1][1]), 4)
         self.restart()
         self.assertEqual((self.names(), self.serial(NAME), self.journal), ({"b", "c", "d", "ns", "ns1"}, 7, 0))
         (image,) = (self.folder / "state" / "signed").glob("*.image")
