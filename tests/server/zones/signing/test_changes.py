@@ -24,6 +24,7 @@ from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.zones.images.imagefiles import Built, Images
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.signing import signer
 from twisted_ext.server.zones.signing.door import SigningDoor
@@ -396,6 +397,76 @@ class ChangesTests(ChangedCase):
             self.clock.advance(1)
         self.settle()
         self.assertEqual((self.names(), self.journal), ({"a", "b", "c", "ns", "ns1"}, 0))
+
+    def test_twiceMeanwhile(self) -> None:
+        """
+        If the policy changes once more while a zone that clients have changed is signed by another one, the updates that wait are made when
+        both are done.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        for days in (30, 40):
+            self.policy = self.zone.signing = SigningPolicySettings.fromText(f"p=signatures={days}d").policy
+            self.loading.reload([self.zone])
+            self.clock.advance(0.01)
+            self.disk.settle()
+        replies = self.send("c 300 A 192.0.2.7")
+        self.settle()
+        self.assertEqual(Message.fromWire(replies[0]).rcode, Rcode.NOERROR)
+        self.assertEqual(self.update("d 300 A 192.0.2.7"), Rcode.NOERROR)
+        self.restart()
+        self.assertEqual(self.names(), {"a", "b", "c", "d", "ns", "ns1"})
+
+    def test_unreadableJournal(self) -> None:
+        """
+        While the journal of a zone cannot be read at a start, the zone is not served, and its image stays: what clients have changed is
+        there once it can.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        self.end()
+        before = [*(self.folder / "state" / "signed").glob("*.image")]
+        (path,) = (self.folder / "state" / "journals").glob("*.journal")
+        away = path.rename(self.folder / "away")
+        path.mkdir()
+        self.loading = self.load(self.zone)
+        self.later()
+        self.assertIsNone(self.serial(NAME))
+        self.assertIn("Is a directory", self.said())
+        self.assertEqual([*(self.folder / "state" / "signed").glob("*.image")], before)
+        path.rmdir()
+        away.rename(path)
+        for _ in range(61):
+            self.clock.advance(1)
+        self.settle()
+        self.assertEqual((self.names(), self.serial(NAME)), ({"a", "b", "ns", "ns1"}, 2))
+
+    def test_killedAfterTheIndexFailed(self) -> None:
+        """
+        If the next image could not be noted for certain, or its line was cut off, and the server is killed, the former image is there with
+        its changes, and what is noted later is found.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        makeKeys(str(self.keys), APEX, ECDSA_P256, time() - 100)
+
+        def keep(images: Images, built: Built) -> None:
+            with open(f"{images.folder}/index", "a") as index:
+                index.write("\n" + built.toJSON())
+            raise OSError(28, "No space left on device")
+
+        with patch.object(Images, "keep", keep):
+            self.later()
+        self.assertIn("the signed image cannot be kept: No space left on device", self.said())
+        with (self.folder / "state" / "signed" / "index").open("a") as index:
+            index.write('["example.org.", "/cut/o')
+        self.restart()
+        self.assertIn("b", self.names())
+        self.later()
+        self.assertEqual(self.update("c 300 A 192.0.2.7"), Rcode.NOERROR)
+        for _ in range(2):
+            self.restart()
+            self.assertEqual(self.names(), {"a", "b", "c", "ns", "ns1"})
 
     def test_longDown(self) -> None:
         """

@@ -240,7 +240,11 @@ class Images:
                     except ValueError:
                         self._garbage += 1
                         continue
-                    self._garbage += built.zone in self._known
+                    if built.zone in self._known:
+                        self._garbage += 1
+                        if not os.path.exists(built.path):
+                            # It was noted and could not be used; the one before is there.
+                            continue
                     self._known[built.zone] = built
         except FileNotFoundError:
             pass
@@ -297,10 +301,11 @@ class Images:
         """
         Note an image so that it is found after a crash.
 
-        @raise OSError: that is not possible; then the former image of the zone is the one noted.
+        @raise OSError: that is not certain. Once the file of it is removed, the former image of the zone is the one noted.
         """
         with open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8", opener=forState) as file:
-            file.write(built.toJSON())
+            # What was written before may have been cut off, since the disk was full.
+            file.write("\n" + built.toJSON())
             file.flush()
             os.fsync(file.fileno())
         self.note([built], isWritten=True)

@@ -254,6 +254,8 @@ class SigningDoor:
         isMade = built is not None and zone.isMade(built)
         if built is not None and (isMade or zone.served is None):
             isMade = self._serve(zone, built) and isMade
+            if zone.served is None and self._isOnly(zone):
+                return
         if wrong := self._whyNot(zone):
             self._failed(zone, [*zone.complaints, (wrong, True)], wrong)
             zone.leave()
@@ -313,6 +315,9 @@ class SigningDoor:
         try:
             self._publisher.loaded(zone.apex, zone.origin, built)
         except (DNSFault, OSError) as fault:
+            if self._hasChanges(built):
+                self._failed(zone, [(str(fault), True)], str(fault))
+                return False
             _log.warn("{zone}: it is signed anew: {fault}", zone=zone.zone, fault=fault)
             self.images.forget(zone.zone)
             return False
@@ -320,6 +325,18 @@ class SigningDoor:
         zone.sources = keysIn(built, self._keys(zone.apex))
         if zone.held:
             self._publisher.failed(zone.apex, zone.held)
+        return True
+
+    def _isOnly(self, zone: SignedZone) -> bool:
+        """
+        Return whether an image that cannot be served now has what clients have changed: nothing else is served then, and it is tried again.
+        """
+        built = self.images.of(zone.zone)
+        if built is None or not self._hasChanges(built):
+            return False
+        zone.failed = True
+        self._putOff(zone, None)
+        zone.leave()
         return True
 
     # -- signing
@@ -337,6 +354,8 @@ class SigningDoor:
             zone.again = True
         elif zone.unsigned is None:
             zone.leave()
+        elif zone.served is None and (built := self._usable(zone)) is not None and not self._serve(zone, built) and self._isOnly(zone):
+            pass
         elif self.changes is not None and self._isEdited(zone) and not self._isReplaced(zone):
             zone.pending = True
             self.changes.hold(zone.apex).addCallback(self._held, zone)
@@ -360,9 +379,8 @@ class SigningDoor:
         """
         Have a version signed that clients have changed. Their further changes wait.
         """
-        zone.isHeld = True
+        zone.isHeld = changed is not None
         if changed is None:
-            self._release(zone)
             zone.pending = False
             self._failed(zone, [], "what clients have changed cannot be read; that is tried again")
             self._putOff(zone, None)
@@ -439,10 +457,13 @@ class SigningDoor:
         return Job(self.images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"}, took=took)
 
     def _took(self, zone: SignedZone, taken: int, isEdited: bool, results: list[Result]) -> None:
+        # The zone may be held once more by then, for the next time that it is signed.
+        wasHeld, zone.isHeld = zone.isHeld, False
         try:
             self._takeAll(zone, taken, isEdited, results)
         finally:
-            self._release(zone)
+            if wasHeld and self.changes is not None:
+                self.changes.release(zone.apex)
 
     def _takeAll(self, zone: SignedZone, taken: int, isEdited: bool, results: list[Result]) -> None:
         for result in results:
@@ -490,10 +511,11 @@ class SigningDoor:
         before = None if zone.served is None else self._publisher.serial(zone.apex)
         if built.isEdited:
             try:
+                self._publisher.versionIn(zone.apex, built)
                 # Before it is served, as the journal is emptied then.
                 self.images.keep(built)
-            except OSError as error:
-                said = f"{self.images.folder}: cannot be written: {error.strerror or error}"
+            except (DNSFault, OSError) as error:
+                said = f"{self.images.folder}: the signed image cannot be kept: {getattr(error, 'strerror', None) or error}"
                 self._failed(zone, [(said, True)], said)
                 self._putOff(zone, None)
                 return

@@ -190,8 +190,12 @@ class CommitQueue:
         """
         Make the changes that have waited.
         """
-        self._holds -= 1
+        self._holds = max(self._holds - 1, 0)
         self._start()
+
+    @property
+    def isHeld(self) -> bool:
+        return self._holds > 0
 
     def _settle(self) -> None:
         if self._holding and self._making is None and not self._flushing and not self._waiting:

@@ -416,7 +416,9 @@ class UpdateHandler:
             queue = None if ward is None else self._queueOf(ward, apex)
         except StorageFault:
             return succeed(None)
-        return succeed(held()) if queue is None else queue.hold().addCallback(held)
+        if queue is None:
+            return succeed(held() if ward is None else None)
+        return queue.hold().addCallback(held)
 
     def release(self, apex: bytes) -> None:
         """
@@ -424,9 +426,9 @@ class UpdateHandler:
         """
         ward = self._wards.get(apex)
         if ward is not None:
-            ward.isTaken = False
             if ward.changing is not None:
                 ward.changing.release()
+            ward.isTaken = ward.changing is not None and ward.changing.isHeld
 
     # -- for changes that are not updates
 
