@@ -4,16 +4,20 @@ Zones for tests that change them.
 
 from __future__ import annotations
 
-from twisted_ext.wire.codes import IN
+from twisted_ext.errors import BadChange, BadUpdate, BadZone
+from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.update.transactions import Completion, Transaction
+from twisted_ext.zone.update.updates import Update, perform
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["APEX", "ZONE", "edited", "record", "records", "textsOf", "versionOf", "zoneOf"]
+__all__ = ["APEX", "ZONE", "edited", "record", "records", "textsOf", "updated", "versionOf", "zoneOf"]
 
 APEX = nameFromText("example.org.")
 
@@ -75,6 +79,22 @@ def edited(version: Version, *lines: str) -> Version:
     made = transaction.commit()
     assert made is not None
     return made[0]
+
+
+def updated(
+    update: Update, version: Version, policy: Policy, keyName: bytes, client: str, *, completion: Completion | None = None
+) -> tuple[Version, Difference] | None:
+    """
+    Return what an update alone makes of a version; L{None} if it changes nothing.
+
+    @raise BadUpdate: it is rejected, by the rules for updates or as what a zone cannot have.
+    """
+    transaction = Transaction(version, completion=completion)
+    try:
+        perform(update, transaction, policy, keyName, client)
+        return transaction.commit()
+    except (BadChange, BadZone) as fault:
+        raise BadUpdate(fault.text, rcode=Rcode.REFUSED) from None
 
 
 def textsOf(version: Version) -> set[tuple[bytes, int, int, bytes]]:

@@ -8,18 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.zone.changing import APEX, versionOf
-from twisted_ext.errors import BadUpdate
+from tests.zone.changing import APEX, updated, versionOf
+from twisted_ext.errors import BadChange, BadUpdate
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, AXFR, CNAME, NS, SOA, TXT, A
+from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.serials import isNewer, serialIn, withSerial
+from twisted_ext.zone.store.steps import finished
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.update.updates import Update, updated
+from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.update.updates import Update, perform
 
 EVERYTHING = Policy.fromTexts(["address 127.0.0.0/8 zone ANY"])
 
@@ -80,6 +83,10 @@ _WRONG = st.sampled_from(
 def section(ttl: st.SearchStrategy[int], size: int) -> st.SearchStrategy[list[RRSet]]:
     good = st.lists(_records(st.sampled_from(_NAMES), ttl), max_size=size)
     return st.one_of(good, good, good, st.builds(lambda some, wrong: [*some, wrong], good, _WRONG))
+
+
+#: Changes that are in order. To write a name in other case is a change too, which the model does not know.
+_SOME = st.lists(_records(st.sampled_from([each for each in _NAMES if each.islower()]), st.sampled_from((0, 300, 600))), max_size=4)
 
 
 #: The TTL and the records of each set by folded name and type.
@@ -187,11 +194,11 @@ def _delete(zone: _Zone, record: RRSet) -> None:
         del zone[name, rrType]
 
 
-def expected(demands: list[RRSet], changes: list[RRSet]) -> _Zone | int:
+def expected(before: _Zone, demands: list[RRSet], changes: list[RRSet]) -> _Zone | int:
     """
-    Return the contents of the zone afterwards, or the RCODE.
+    Return the contents of the zone afterwards, or the RCODE. The serial number is set once.
     """
-    zone = held(START)
+    zone = {place: (ttl, dict(records)) for place, (ttl, records) in before.items()}
     try:
         _demand(zone, demands)
         _prescan(changes)
@@ -201,14 +208,26 @@ def expected(demands: list[RRSet], changes: list[RRSet]) -> _Zone | int:
         (_add if each.rrClass == IN else _delete)(zone, each)
     ttl, soas = zone[APEX, SOA]
     soa = next(iter(soas.values()))
-    if serialIn(soa) == 10 and _plain(zone) != _plain(held(START)):
+    if serialIn(soa) == 10 and _plain(zone) != _plain(before):
         soa = withSerial(soa, 11)
         zone[APEX, SOA] = (ttl, {soa: soa})
+    former = serialIn(next(iter(before[APEX, SOA][1].values())))
+    if serialIn(soa) != former and not (isNewer(serialIn(soa), former) and isNewer(serialIn(soa), 10)):
+        # Two steps that each lead to a newer one, and together to one that is not (RFC 1982).
+        return int(Rcode.REFUSED)
     return zone
 
 
 def _plain(zone: _Zone) -> dict[tuple[bytes, int], tuple[int, frozenset[bytes]]]:
     return {place: (ttl, frozenset(rdatas)) for place, (ttl, rdatas) in zone.items()}
+
+
+def arrived(demands: list[RRSet], changes: list[RRSet]) -> Update:
+    """
+    Return an update as it arrives.
+    """
+    message = Message(1, Opcode.UPDATE << 11, (Question(APEX, SOA),), tuple(demands), tuple(changes))
+    return Update.fromMessage(Message.fromWire(buildMessage(message)).check())
 
 
 class ModelTests(SynchronousTestCase):
@@ -221,8 +240,7 @@ class ModelTests(SynchronousTestCase):
         """
         Any prerequisites and changes lead to the same RCODE or the same zone as the model.
         """
-        message = Message(1, Opcode.UPDATE << 11, (Question(APEX, SOA),), tuple(demands), tuple(changes))
-        update = Update.fromMessage(Message.fromWire(buildMessage(message)).check())
+        update = arrived(demands, changes)
         found: _Zone | int
         try:
             done = updated(update, START, EVERYTHING, b"", "127.0.0.1")
@@ -230,8 +248,39 @@ class ModelTests(SynchronousTestCase):
             found = int(refused.rcode)
         else:
             found = held(START if done is None else done[0])
-        wanted = expected(demands, changes)
+        wanted = expected(held(START), demands, changes)
         if isinstance(found, int) or isinstance(wanted, int):
             self.assertEqual(found, wanted)
         else:
             self.assertEqual(_plain(found), _plain(wanted))
+
+    @given(st.lists(st.tuples(st.just([]) | st.just([]) | section(st.just(0), 2), _SOME), min_size=2, max_size=5))
+    def test_severalAtOnce(self, updates: list[tuple[list[RRSet], list[RRSet]]]) -> None:
+        """
+        Updates that become one version get the RCODEs that the model gives them one after another, and lead to the same zone; what each
+        says that it changed, together, is what changed.
+        """
+        transaction = Transaction(START)
+        zone = held(START)
+        parts: list[Difference] = []
+        for demands, changes in updates:
+            wanted = expected(zone, demands, changes)
+            try:
+                perform(arrived(demands, changes), transaction, EVERYTHING, b"", "127.0.0.1")
+                part = finished(transaction.closing())
+            except (BadUpdate, BadChange) as refused:
+                transaction.undo()
+                self.assertEqual(int(refused.rcode) if isinstance(refused, BadUpdate) else Rcode.REFUSED, wanted)
+                continue
+            assert not isinstance(wanted, int)
+            self.assertEqual(part is None, _plain(wanted) == _plain(zone))
+            parts += [] if part is None else [part]
+            zone = wanted
+        done = transaction.commit()
+        self.assertEqual(done is None, not parts)
+        if done is not None:
+            version, difference = done
+            self.assertEqual(_plain(held(version)), _plain(zone))
+            self.assertEqual(_plain(held(applied(START, [difference]))), _plain(zone))
+            self.assertEqual([part.newSerial for part in parts[-1:]], [version.serial])
+            self.assertEqual([part.before for part in parts], [START.soa, *[part.after for part in parts[:-1]]])

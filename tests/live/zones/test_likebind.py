@@ -10,6 +10,7 @@ import socket
 from tests.live.zones.test_updates import APEX, ZONE, exchange
 from tests.patience import PATIENCE
 from tests.peers import LivePeer, bind
+from tests.zone.changing import updated
 from twisted_ext.errors import BadUpdate
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
@@ -22,7 +23,7 @@ from twisted_ext.wire.rrtypes import AAAA, ANY, AXFR, CNAME, DNAME, MX, NS, SOA,
 from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.update.updates import Update, updated
+from twisted_ext.zone.update.updates import Update
 from twisted_ext.zone.zone import Zone
 
 #: All in lower case: BIND takes another case of an owner for a change.

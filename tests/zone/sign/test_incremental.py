@@ -122,13 +122,18 @@ class Signer:
 def edited(version: Version, signer: Signer, *, add: Iterable[str] = (), remove: Iterable[str] = (), now: float = NOW) -> Version:
     """
     Return the version after a change, if it changes anything, which is as if it was signed from nothing, and which its difference leads to.
+    What is removed and what is added are changes of two clients, of whom a third one, in between, is refused.
     """
-    transaction = Transaction(version, completion=signer.at(now))
+    transaction = Transaction(version, now=now, completion=signer.at(now))
     for name in remove:
         transaction.removeName(nameFromText(name, APEX))
+    finished(transaction.closing())
+    for line in add:
+        transaction.removeName(nameFromText(line.split()[0], APEX))
+    transaction.undo()
     for line in add:
         transaction.add(recordFromText(line, APEX))
-    done = transaction.commit(now=now)
+    done = transaction.commit()
     if done is None:
         return version
     after, difference = done

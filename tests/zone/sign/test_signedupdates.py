@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.zone.changing import updated
 from tests.zone.sign.test_incremental import NOW, Signer, contentOf, expectSame, plainOf, signed, signingWith, zone
 from tests.zone.sign.zones import APEX, builderOf
 from tests.zone.test_updatemodel import EVERYTHING, START, section
@@ -24,7 +25,7 @@ from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.policy import Policy
 from twisted_ext.zone.update.transactions import Transaction
-from twisted_ext.zone.update.updates import Update, updated
+from twisted_ext.zone.update.updates import Update
 
 _SIGNED = signed([rrset for node in START.nodes() for rrset in node.sets], signingWith(), NOW)
 
@@ -125,4 +126,4 @@ def test_otherDoors() -> None:
             change(made)
     with pytest.raises(BadChange, match=r"^a\.example\.org\. RRSIG: "):
         transaction.removeType(nameFromText("a", APEX), RRSIG)
-    assert transaction.commit(now=NOW) is None
+    assert transaction.commit() is None

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
+from tests.zone.changing import APEX, ZONE, record, textsOf, updated, versionOf
 from twisted_ext.errors import BadUpdate
 from twisted_ext.limits import Limit
 from twisted_ext.wire.builder import buildMessage
@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import ANY, AXFR, CNAME, DNAME, NS, SOA, TXT, WKS,
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update import updates
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.update.updates import Update, updated
+from twisted_ext.zone.update.updates import Update
 
 EVERYTHING = Policy.fromTexts(["address 127.0.0.0/8 zone ANY"])
 
@@ -57,7 +57,7 @@ def deletionOf(line: str) -> RRSet:
 
 class UpdateTests(SynchronousTestCase):
     """
-    Tests for L{updated}.
+    Tests for L{twisted_ext.zone.update.updates.perform}.
     """
 
     def update(

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.zones.update.commit import Elsewhere
-    from twisted_ext.server.zones.update.edits import Edited
+    from twisted_ext.server.zones.update.commit import Edited, Elsewhere
     from twisted_ext.web.api.site.site import ApiAsked
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version

@@ -1,5 +1,5 @@
 """
-Transactions: changes to a zone that take effect together or not at all.
+Transactions: changes to a zone that take effect together or not at all. They may be those of several clients, each judged alone.
 """
 
 from __future__ import annotations
@@ -70,23 +70,41 @@ class Transaction:
     @ivar version: the version before the changes.
     """
 
-    __slots__ = ("version", "_apex", "_touched", "_before", "_known", "_needsNS", "_completion")
+    __slots__ = (
+        "version", "_apex", "_touched", "_before", "_since", "_known", "_needsNS", "_completion", "_serials", "_now", "_closed", "_only",
+    )  # fmt: skip
 
-    def __init__(self, version: Version, *, needsNS: bool = True, completion: Completion | None = None) -> None:
+    def __init__(
+        self,
+        version: Version,
+        *,
+        serials: str = "increment",
+        now: float = 0.0,
+        needsNS: bool = True,
+        completion: Completion | None = None,
+    ) -> None:
         """
+        @param serials: how the next serial number is chosen, see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
+        @param now: seconds since 1970.
         @param needsNS: whether the last NS record of the zone's name has to stay.
         @param completion: adds to the change what is made of it. To readers of the transaction that is not there, and changing it is
             refused.
         """
         self.version = version
+        self._serials = serials
+        self._now = now
         self._needsNS = needsNS
         self._completion = completion
         self._apex = version.apex
-        # The RRsets of names that were changed, or opened for a change, by their keys.
+        # The RRsets of names that were changed, or opened for a change, by their keys; before all changes, and before the last one.
         self._touched: dict[bytes, dict[Kind, RRSet]] = {}
         self._before: dict[bytes, dict[Kind, RRSet]] = {}
+        self._since: dict[bytes, dict[Kind, RRSet]] = {}
         # Changed RRsets with their records by canonical form, so that finding a record takes the same time in a large RRset.
         self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
+        # How many of the changes that were closed changed something, and what the first one did.
+        self._closed = 0
+        self._only: tuple[list[bytes], Difference] | None = None
 
     # -- reading
 
@@ -132,10 +150,10 @@ class Transaction:
             raise BadChange(f"{name} {typeName(rrType)}: the server that signs this zone makes these records; change the others")
 
     def _open(self, key: bytes) -> dict[Kind, RRSet]:
-        sets = self._touched.get(key)
-        if sets is None:
-            sets = self._touched[key] = dict(self.setsAt(key))
-        return sets
+        if key not in self._since:
+            before = self._since[key] = self.setsAt(key)
+            self._touched[key] = dict(before)
+        return self._touched[key]
 
     def _byCanonicalForm(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
         known = self._known.get((key, kind))
@@ -226,16 +244,79 @@ class Transaction:
             del self._open(key)[kind]
         return bool(kinds)
 
+    # -- the end of a change
+
+    def undo(self) -> None:
+        """
+        Take back what was changed since the last change was closed.
+        """
+        self._touched.update(self._since)
+        self._since = {}
+        self._known = {}
+
+    def closing(self, *, always: bool = False) -> Generator[None, None, Difference | None]:
+        """
+        End a change, in short steps; nothing else may be changed meanwhile. What is changed from then on belongs to the next one. The first
+        one that changes a record sets the next serial number, unless it has a newer SOA record.
+
+        @param always: whether to set the next serial number although no record has changed.
+
+        @return: what it has changed; L{None} for nothing.
+
+        @raise BadChange: the result is not a valid zone; to be followed by L{undo}.
+        """
+        since = self._since
+        changed: list[bytes] = []
+        for count, (key, before) in enumerate(since.items(), 1):
+            if not _alike(self._touched[key], before):
+                changed.append(key)
+            if count % _STEP == 0:
+                yield None
+        if not changed and not always:
+            self._since = {}
+            return None
+        former, soa = self._withSerial()
+        if b"" not in changed:
+            changed.append(b"")
+        removed: list[RRSet] = []
+        added: list[RRSet] = []
+        for count, key in enumerate(changed, 1):
+            self._check(key, self._touched[key], since[key])
+            compareSets(since[key], self._touched[key], removed, added, spelling=True)
+            if count % _STEP == 0:
+                yield None
+        self._since = {}
+        self._closed += 1
+        difference = Difference(former, removed, soa, added)
+        self._only = (changed, difference) if self._closed == 1 else None
+        return difference
+
+    def _withSerial(self) -> tuple[RRSet, RRSet]:
+        """
+        See that the change has a newer serial number than the version; return its SOA records, before it and now.
+
+        @raise BadChange: there is none, or an older one.
+        """
+        apex = self._open(b"")
+        former = self._since[b""][_SOA]
+        soa = apex.get(_SOA)
+        if soa is None or len(soa.rdatas) != 1:
+            raise BadChange(f"{nameToText(self._apex)} would have {0 if soa is None else len(soa.rdatas)} SOA records; a zone has one")
+        old, serial = serialIn(former.rdatas[0]), serialIn(soa.rdatas[0])
+        if serial != old:
+            for known in (old, self.version.serial):
+                if not isNewer(serial, known):
+                    raise BadChange(f"{nameToText(self._apex)}: serial number {serial} is not newer than {known} (RFC 1982)")
+        elif old == self.version.serial:
+            apex[_SOA] = soa = soa.withRdatas((withSerial(soa.rdatas[0], nextSerial(old, self._serials, self._now)),))
+        return former, soa
+
     # -- commit
 
-    def commit(
-        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
-    ) -> tuple[Version, Difference] | None:
+    def commit(self, *, bounded: bool = True, always: bool = False) -> tuple[Version, Difference] | None:
         """
-        Build the next version. Unless the changes include a newer SOA, set the next serial number.
+        Build the next version.
 
-        @param serials: the method, see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
-        @param now: seconds since 1970.
         @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
         @param always: whether to set the next serial number although no record has changed.
 
@@ -244,57 +325,42 @@ class Transaction:
         @raise BadChange: the result is not a valid zone.
         @raise BudgetSpent: more names would differ from the image than the limit.
         """
-        return finished(self.committing(serials, now, bounded=bounded, always=always))
+        return finished(self.committing(bounded=bounded, always=always))
 
     def committing(
-        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
+        self, *, bounded: bool = True, always: bool = False
     ) -> Generator[object, None, tuple[Version, Difference] | None]:
         """
         Do what L{commit} does in short steps, each a C{yield} of C{None} or of what the completion yields. Nothing else may be changed
         meanwhile.
         """
-        version, completion = self.version, self._completion
-        changed: list[bytes] = []
-        for count, (key, sets) in enumerate(self._touched.items(), 1):
-            if not _alike(sets, self._before[key]):
-                changed.append(key)
-            if count % _STEP == 0:
-                yield None
-        if not changed and not always:
+        yield from self.closing(always=always)
+        version, completion, only = self.version, self._completion, self._only
+        if not self._closed:
             return None
-        apex = self._open(b"")
-        before = self._before[b""][_SOA]
-        soa = apex.get(_SOA)
-        if soa is None or len(soa.rdatas) != 1:
-            raise BadChange(f"{nameToText(self._apex)} would have {0 if soa is None else len(soa.rdatas)} SOA records; a zone has one")
-        old = serialIn(before.rdatas[0])
-        serial = serialIn(soa.rdatas[0])
-        if serial == old:
-            apex[_SOA] = soa = soa.withRdatas((withSerial(soa.rdatas[0], nextSerial(old, serials, now)),))
-        elif not isNewer(serial, old):
-            raise BadChange(f"{nameToText(self._apex)}: serial number {serial} is not newer than {old} (RFC 1982)")
-        if b"" not in changed:
-            changed.append(b"")
+        changed = [*self._touched] if only is None else only[0]
         removed: list[RRSet] = []
         added: list[RRSet] = []
         names: dict[bytes, tuple[RRSet, ...]] = {}
         for count, key in enumerate(changed, 1):
-            self._check(key, self._touched[key], self._before[key])
-            if completion is None:
-                compareSets(self._before[key], self._touched[key], removed, added, spelling=True)
-            names[key] = sortedSets(self._touched[key])
+            sets, before = self._touched[key], self._before[key]
+            if only is not None or not _alike(sets, before):
+                names[key] = sortedSets(sets)
+                if only is None and completion is None:
+                    compareSets(before, sets, removed, added, spelling=True)
             if count % _STEP == 0:
                 yield None
-        if completion is None:
-            after = yield from version.editing(names, bounded=bounded)
-            return after, Difference(before, removed, soa, added)
-        completed = yield from completion.completing(version, names)
-        for count, (key, rrsets) in enumerate(completed.items(), 1):
-            compareSets(setsOf(version.find(key)), {kindOf(rrset): rrset for rrset in rrsets}, removed, added, spelling=True)
-            if count % _STEP == 0:
-                yield None
-        after = yield from version.editing(completed, bounded=bounded)
-        return after, Difference(before, removed, soa, added)
+        if completion is not None:
+            completed = yield from completion.completing(version, names)
+            for count, (key, rrsets) in enumerate(completed.items(), 1):
+                compareSets(setsOf(version.find(key)), {kindOf(rrset): rrset for rrset in rrsets}, removed, added, spelling=True)
+                if count % _STEP == 0:
+                    yield None
+            names = {**completed}
+        after = yield from version.editing(names, bounded=bounded)
+        if only is not None and completion is None:
+            return after, only[1]
+        return after, Difference(version.soa, removed, self._touched[b""][_SOA], added)
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """

@@ -4,11 +4,10 @@ Dynamic updates (RFC 2136): parses them, and checks prerequisites and policy bef
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BadZone, BudgetSpent
+from twisted_ext.errors import BadMessage, BadUpdate
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
@@ -16,18 +15,15 @@ from twisted_ext.wire.rdata.registry import rdataFromWire
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName
 from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
-from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
-from twisted_ext.zone.store.steps import finished
-from twisted_ext.zone.update.transactions import Completion, Transaction
 
 if TYPE_CHECKING:
     from twisted_ext.wire.message import Message
-    from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.update.policy import Policy
+    from twisted_ext.zone.update.transactions import Transaction
 
-__all__ = ["Update", "updated", "updating"]
+__all__ = ["Update", "perform"]
 
 _SOA: Final[Kind] = (SOA, 0)
 _NS: Final[Kind] = (NS, 0)
@@ -245,55 +241,16 @@ def _remove(transaction: Transaction, record: RRSet) -> None:
     transaction.remove(record)
 
 
-def updated(
-    update: Update,
-    version: Version,
-    policy: Policy,
-    keyName: bytes,
-    client: str,
-    *,
-    serials: str = "increment",
-    now: float = 0.0,
-    completion: Completion | None = None,
-) -> tuple[Version, Difference] | None:
+def perform(update: Update, transaction: Transaction, policy: Policy, keyName: bytes, client: str) -> None:
     """
     Process an update in the order of RFC 2136, section 3, with one exception: check the permissions before the prerequisites, as BIND and
     Knot do, so that clients without permission cannot probe the zone through prerequisites. In the RFC permissions come after the
     prerequisites (section 3.3), and are left to servers.
 
-    @param serials: see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
-    @param completion: adds to the change what is made of it.
-    @param now: seconds since 1970.
-
-    @return: the next version and the difference to it; L{None} if nothing changes.
-
     @raise BadUpdate: the update is rejected.
+    @raise BadChange: it has what cannot be in a zone.
     """
-    return finished(updating(update, version, policy, keyName, client, serials=serials, now=now, completion=completion))
-
-
-def updating(
-    update: Update,
-    version: Version,
-    policy: Policy,
-    keyName: bytes,
-    client: str,
-    *,
-    serials: str = "increment",
-    now: float = 0.0,
-    completion: Completion | None = None,
-) -> Generator[object, None, tuple[Version, Difference] | None]:
-    """
-    Do what L{updated} does in steps, each a C{yield} of C{None} or of what the completion yields.
-    """
-    transaction = Transaction(version, completion=completion)
     update.checkPolicy(policy, keyName, client, transaction)
     update.demand(transaction)
-    update.check(version.apex)
-    try:
-        update.apply(transaction)
-        return (yield from transaction.committing(serials, now))
-    except BudgetSpent as error:
-        raise BadUpdate(error.text, rcode=Rcode.SERVFAIL) from error
-    except (BadChange, BadZone) as error:
-        raise BadUpdate(error.text, rcode=Rcode.REFUSED) from error
+    update.check(transaction.version.apex)
+    update.apply(transaction)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
@@ -17,12 +18,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.zones.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf, zoneOf
 from tests.zone.journals import steps
-from twisted_ext.errors import BadChange, StorageFault
-from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, Made
+from twisted_ext.errors import BadChange, BadZone, StorageFault
+from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, Edited
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA, TXT
 from twisted_ext.zone.limits import IMAGE_PAUSE
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
@@ -46,16 +50,14 @@ class ChangingTests(SynchronousTestCase):
         """
         return CommitQueue(self.clock, self.zone, self.journal, self.disk, compact=compact)
 
-    def add(self, changing: CommitQueue, *lines: str) -> Deferred[Version]:
+    def add(self, changing: CommitQueue, *lines: str) -> Deferred[Edited]:
         """
         Add records.
         """
 
-        def make(version: Version) -> Made:
-            transaction = Transaction(version)
+        def make(transaction: Transaction) -> None:
             for line in lines:
                 transaction.add(record(line))
-            return transaction.commit()
 
         return changing.change(make)
 
@@ -68,12 +70,12 @@ class ChangingTests(SynchronousTestCase):
         self.assertNoResult(result)
         self.assertEqual(self.zone.current.serial, 10)
         self.disk.turn()
-        self.assertEqual(self.successResultOf(result).serial, 11)
+        self.assertEqual(self.successResultOf(result).version.serial, 11)
         self.assertEqual(self.zone.current.serial, 11)
 
-    def test_queuedChangesShareOneWrite(self) -> None:
+    def test_queuedChangesBecomeOneVersion(self) -> None:
         """
-        Changes that arrive while the disk is busy are based on each other and written together.
+        Changes that arrive while the disk is busy get one serial number and one write; each says what it has changed itself.
         """
         changing = self.changing()
         results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(10)]
@@ -82,8 +84,125 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(self.zone.current.serial, 11)
         self.assertEqual(len(self.disk.waiting), 1)
         self.disk.turn()
-        self.assertEqual([self.successResultOf(result).serial for result in results], list(range(11, 21)))
-        self.assertEqual(len(self.journal), 10)
+        edits = [self.successResultOf(result) for result in results]
+        self.assertEqual([(edited.before, edited.version.serial) for edited in edits], [(10, 11)] + 9 * [(11, 12)])
+        added = [edited.difference.added for edited in edits if edited.difference is not None]
+        self.assertEqual(added, [(record(f"n{number} 60 A 192.0.2.9"),) for number in range(10)])
+        self.assertEqual(len(self.journal), 2)
+
+    def test_oneOfThemFails(self) -> None:
+        """
+        A change that is refused among others is taken back alone, whether its own steps refuse it or what a name may have; one behind it
+        sees what the others did.
+        """
+        changing = self.changing()
+        first = self.add(changing, "new 60 A 192.0.2.9")
+        good = self.add(changing, "two 60 A 192.0.2.1")
+
+        def refused(transaction: Transaction) -> None:
+            transaction.removeName(b"\x03two" + APEX)
+            transaction.add(record("three 60 A 192.0.2.1"))
+            raise BadChange("not so")
+
+        seen: list[set[int]] = []
+
+        def looks(transaction: Transaction) -> None:
+            seen.append({kind[0] for kind in transaction.setsAt(b"\x05three")})
+            seen.append({kind[0] for kind in transaction.setsAt(b"\x03two")})
+            transaction.add(record("two 60 A 192.0.2.2"))
+
+        results = [changing.change(refused), self.add(changing, "two 60 CNAME www"), changing.change(looks)]
+        self.disk.settle()
+        self.assertEqual([self.successResultOf(each).version.serial for each in (first, good, results[2])], [11, 12, 12])
+        self.assertEqual(str(self.failureResultOf(results[0], BadChange).value), "not so")
+        self.assertIn("a CNAME has to be alone", str(self.failureResultOf(results[1], BadChange).value))
+        self.assertEqual(seen, [set(), {1}])
+        node = self.zone.current.find(b"\x03two")
+        assert node is not None
+        self.assertEqual([rrset.rdatas for rrset in node.sets], [(b"\xc0\x00\x02\x01", b"\xc0\x00\x02\x02")])
+
+    def test_serialIsTakenOnce(self) -> None:
+        """
+        Of two changes that want the SOA record to be as it was, one finds it so, though both become one version.
+        """
+        changing = self.changing()
+        first = self.add(changing, "new 60 A 192.0.2.9")
+
+        def wants(transaction: Transaction) -> None:
+            (soa,) = [rrset for kind, rrset in transaction.setsAt(b"").items() if kind[0] == SOA]
+            if serialIn(soa.rdatas[0]) != 11:
+                raise BadChange("it has changed")
+            transaction.add(record("once 60 A 192.0.2.1"))
+
+        results = [changing.change(wants), changing.change(wants), self.add(changing, "two 60 A 192.0.2.1")]
+        self.disk.settle()
+        self.assertEqual([self.successResultOf(each).version.serial for each in (first, results[0], results[2])], [11, 12, 12])
+        self.failureResultOf(results[1], BadChange)
+
+    def test_togetherTheyCannotBe(self) -> None:
+        """
+        Changes that cannot be completed together are made one by one, and only the one that cannot be fails.
+        """
+
+        class Picky:
+            """
+            Completes nothing that has a TXT record.
+            """
+
+            def isMade(self, key: bytes, rrType: int) -> bool:
+                return False
+
+            def completing(
+                self, version: Version, changes: Mapping[bytes, tuple[RRSet, ...]]
+            ) -> Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]:
+                yield None
+                if any(rrset.rrType == TXT for key, sets in changes.items() for rrset in sets):
+                    raise BadZone("no TXT here")
+                return changes
+
+        def opening(version: Version) -> Generator[object, Any, Transaction]:
+            yield from ()
+            return Transaction(version, completion=Picky())
+
+        changing = CommitQueue(self.clock, self.zone, self.journal, self.disk, opening=opening)
+        results = [self.add(changing, f"n{number} 60 {'TXT x' if number == 3 else 'A 192.0.2.9'}") for number in range(6)]
+        self.disk.settle()
+        self.assertEqual(str(self.failureResultOf(results.pop(3), BadZone).value), "no TXT here")
+        self.assertEqual([self.successResultOf(each).version.serial for each in results], [11, 12, 13, 14, 15])
+        self.assertEqual((self.zone.current.serial, len(self.journal)), (15, 5))
+
+    def test_failingWriteFailsItsRound(self) -> None:
+        """
+        A write that fails fails all changes in it, also one that was refused because of another one; those that came later are made.
+        """
+        changing = self.changing()
+        first = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.turn()
+        self.successResultOf(first)
+        begun = self.add(changing, "one 60 A 192.0.2.9")
+        together = [self.add(changing, "two 60 CNAME www"), self.add(changing, "two 60 A 192.0.2.1")]
+        self.disk.turn()
+        self.successResultOf(begun)
+        later = self.add(changing, "two 60 A 192.0.2.1")
+        ((_, done),) = self.disk.waiting
+        self.disk.waiting.clear()
+        done.errback(StorageFault("no space left"))
+        for each in together:
+            self.assertIn("no space left", str(self.failureResultOf(each, StorageFault).value))
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(later).version.serial, 13)
+
+    def test_largeOnesAreNotMerged(self) -> None:
+        """
+        No change is added to one of many records, nor more than a hundred to any.
+        """
+        changing = self.changing()
+        first = self.add(changing, "new 60 A 192.0.2.9")
+        large = self.add(changing, *[f"l{number} 60 A 192.0.2.9" for number in range(1100)])
+        many = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(150)]
+        self.disk.settle()
+        self.assertEqual([self.successResultOf(each).version.serial for each in (first, large)], [11, 12])
+        self.assertEqual([self.successResultOf(each).version.serial for each in many], 100 * [13] + 50 * [14])
 
     def test_repeatedChangeWaitsForFirst(self) -> None:
         """
@@ -95,8 +214,8 @@ class ChangingTests(SynchronousTestCase):
         self.assertNoResult(second)
         self.disk.turn()
         self.successResultOf(first)
-        self.assertEqual(self.successResultOf(second).serial, 11)
-        self.assertEqual(self.successResultOf(self.add(changing, "new 60 A 192.0.2.9")).serial, 11)
+        self.assertEqual(self.successResultOf(second).version.serial, 11)
+        self.assertEqual(self.successResultOf(self.add(changing, "new 60 A 192.0.2.9")).version.serial, 11)
 
     def test_fullDiskRefusesChanges(self) -> None:
         """
@@ -115,7 +234,7 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(textsOf(self.zone.current), textsOf(zoneOf().current))
         after = self.add(changing, "new 60 A 192.0.2.9")
         self.disk.settle()
-        self.assertEqual(self.successResultOf(after).serial, 11)
+        self.assertEqual(self.successResultOf(after).version.serial, 11)
         self.journal.close()
         self.assertEqual(Journal(self.path, APEX).newest, 11)
 
@@ -140,7 +259,7 @@ class ChangingTests(SynchronousTestCase):
             if refused:
                 self.failureResultOf(results[-1], StorageFault)
             disk.settle()
-            self.assertEqual(zone.current.serial, 14 if refused else 15)
+            self.assertEqual(len(zone.current.overlay) - 1, 4 if refused else 5)
 
     def test_reloadDuringWriteWins(self) -> None:
         """
@@ -157,7 +276,7 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(len(self.journal), 0)
         after = self.add(changing, "new 60 A 192.0.2.9")
         self.disk.settle()
-        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual(self.successResultOf(after).version.serial, 21)
 
     def test_laterChangeBuildsOnReload(self) -> None:
         """
@@ -172,7 +291,7 @@ class ChangingTests(SynchronousTestCase):
         self.zone.replace(zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current)
         after = self.add(changing, "new 60 A 192.0.2.9")
         self.disk.settle()
-        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual(self.successResultOf(after).version.serial, 21)
         self.assertEqual((self.journal.oldest, len(self.journal), changing.superseded), (20, 1, None))
 
     def test_changesFailUntilJournalIsEmptied(self) -> None:
@@ -198,7 +317,7 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual((self.zone.current.serial, self.journal.newest), (20, 11))
         after = self.add(changing, "new 60 A 192.0.2.9")
         self.disk.settle()
-        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual(self.successResultOf(after).version.serial, 21)
         self.assertEqual((self.journal.oldest, self.journal.newest, self.journal.origin), (20, 21, b"0123456789abcdef"))
         closed = changing.close()
         self.disk.settle()
@@ -249,7 +368,8 @@ class ChangingTests(SynchronousTestCase):
             self.assertEqual(textsOf(self.zone.current), textsOf(before))
             self.assertEqual(self.zone.current.image.serial, version.serial)
             self.disk.settle()
-        self.assertEqual(self.zone.current.serial, 10 + 225)
+        # The last nine became one version.
+        self.assertEqual(self.zone.current.serial, 10 + 225 - 8)
         self.assertEqual(self.zone.current.image.serial, version.serial)
         self.assertEqual(textsOf(self.journal.replayed(zoneOf().current)), textsOf(self.zone.current))
 

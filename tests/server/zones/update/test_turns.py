@@ -15,9 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.zones.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadChange, StorageFault
-from twisted_ext.server.zones.update.commit import CommitQueue, Made
+from twisted_ext.server.zones.update.commit import CommitQueue, Edited
 from twisted_ext.zone.store.journal import Journal
-from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
 
@@ -35,26 +34,20 @@ class TurnsTests(SynchronousTestCase):
         self.queue = CommitQueue(self.clock, self.zone, self.journal, self.disk)
         self.made = 0
 
-    def short(self, line: str) -> Deferred[Version]:
+    def short(self, line: str) -> Deferred[Edited]:
         """
         Add a record at once.
         """
 
-        def make(version: Version) -> Made:
-            transaction = Transaction(version)
-            transaction.add(record(line))
-            return transaction.commit()
+        return self.queue.change(lambda transaction: transaction.add(record(line)))
 
-        return self.queue.change(make)
-
-    def long(self, line: str, fault: Exception | None = None) -> Deferred[Version]:
+    def long(self, line: str, fault: Exception | None = None) -> Deferred[Edited]:
         """
         Add a record in five turns.
         """
 
-        def make(version: Version) -> Generator[object, None, Made]:
+        def make(transaction: Transaction) -> Generator[object, None, None]:
             self.made += 1
-            transaction = Transaction(version)
             for _ in range(5):
                 # More than a turn may take.
                 self.clock.rightNow += 1.0
@@ -62,7 +55,6 @@ class TurnsTests(SynchronousTestCase):
             if fault is not None:
                 raise fault
             transaction.add(record(line))
-            return (yield from transaction.committing())
 
         return self.queue.change(make)
 
@@ -86,8 +78,8 @@ class TurnsTests(SynchronousTestCase):
         self.assertEqual((self.zone.current.serial, len(self.journal)), (11, 1))
         self.turns()
         self.disk.settle()
-        self.assertEqual([self.successResultOf(each).serial for each in results], [11, 12, 13, 14])
-        self.assertEqual((self.made, self.journal.newest), (2, 14))
+        self.assertEqual([self.successResultOf(each).version.serial for each in results], [11, 12, 12, 12])
+        self.assertEqual((self.made, self.journal.newest), (2, 12))
 
     def test_othersGoOn(self) -> None:
         """
@@ -98,7 +90,7 @@ class TurnsTests(SynchronousTestCase):
         self.turns()
         self.disk.settle()
         self.assertEqual(str(self.failureResultOf(failing, BadChange).value), "not so")
-        self.assertEqual(self.successResultOf(behind).serial, 11)
+        self.assertEqual(self.successResultOf(behind).version.serial, 11)
 
     def test_reloaded(self) -> None:
         """
@@ -109,12 +101,12 @@ class TurnsTests(SynchronousTestCase):
         self.zone.replace(zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current)
         self.turns()
         self.disk.settle()
-        self.assertEqual((self.successResultOf(result).serial, self.made), (21, 2))
+        self.assertEqual((self.successResultOf(result).version.serial, self.made), (21, 2))
         self.assertIn(b"\x01b" + APEX, {text[0] for text in textsOf(self.zone.current)})
 
     def test_reloadedWithoutEnd(self) -> None:
         """
-        Where it is reloaded in each of eleven tries, the change fails, and says why; the next one is made.
+        Where it is reloaded in each of eleven tries, the change fails, and says why; one that was to be made with it is made alone.
         """
         result = self.long("b 60 A 192.0.2.2")
         behind = self.short("c 60 A 192.0.2.3")
@@ -131,7 +123,7 @@ class TurnsTests(SynchronousTestCase):
 
     def test_theWriteFails(self) -> None:
         """
-        Where what the change was made upon could not be stored, it is made anew without that.
+        Where what was changed before could not be stored, the change is made without that.
         """
         first, result = self.short("a 60 A 192.0.2.1"), self.long("b 60 A 192.0.2.2")
         ((_, done),) = self.disk.waiting
@@ -140,7 +132,7 @@ class TurnsTests(SynchronousTestCase):
         self.failureResultOf(first, StorageFault)
         self.turns()
         self.disk.settle()
-        self.assertEqual((self.successResultOf(result).serial, self.made), (11, 2))
+        self.assertEqual((self.successResultOf(result).version.serial, self.made), (11, 1))
         self.assertNotIn(b"\x01a" + APEX, {text[0] for text in textsOf(self.zone.current)})
 
     def test_nothingToChange(self) -> None:
@@ -149,7 +141,7 @@ class TurnsTests(SynchronousTestCase):
         """
         result = self.long("ns1 3600 A 192.0.2.1")
         self.turns()
-        self.assertEqual((self.successResultOf(result).serial, self.disk.waiting), (10, []))
+        self.assertEqual((self.successResultOf(result).version.serial, self.disk.waiting), (10, []))
 
     def test_held(self) -> None:
         """
@@ -161,13 +153,13 @@ class TurnsTests(SynchronousTestCase):
         self.assertNoResult(first)
         self.disk.settle()
         self.assertEqual([self.successResultOf(each) for each in (first, second)], [None, None])
-        self.assertEqual(self.successResultOf(begun).serial, 11)
+        self.assertEqual(self.successResultOf(begun).version.serial, 11)
         self.queue.release()
         self.disk.settle()
         self.assertNoResult(later)
         self.queue.release()
         self.disk.settle()
-        self.assertEqual(self.successResultOf(later).serial, 12)
+        self.assertEqual(self.successResultOf(later).version.serial, 12)
 
     def test_closed(self) -> None:
         """
@@ -179,7 +171,7 @@ class TurnsTests(SynchronousTestCase):
             self.assertIn("accepts no more changes", str(self.failureResultOf(each, StorageFault).value))
         self.assertNoResult(closing)
         self.disk.settle()
-        self.assertEqual(self.successResultOf(stored).serial, 11)
+        self.assertEqual(self.successResultOf(stored).version.serial, 11)
         self.successResultOf(closing)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -193,7 +185,7 @@ class TurnsTests(SynchronousTestCase):
         self.failureResultOf(results[-1], StorageFault)
         self.turns()
         self.disk.settle()
-        self.assertEqual([self.successResultOf(each).serial for each in results[:3]], [12, 13, 14])
+        self.assertEqual([self.successResultOf(each).version.serial for each in results[:3]], [11, 11, 11])
         self.assertFalse(queue.busy)
 
 

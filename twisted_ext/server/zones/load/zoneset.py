@@ -622,7 +622,7 @@ class ZoneSet:
     def edits(self) -> ZoneEdits:
         from twisted_ext.server.zones.update.edits import ZoneEdits
 
-        return ZoneEdits(self._updating, self.zones, self.originOf, self.publisher.today)
+        return ZoneEdits(self._updating, self.zones, self.originOf)
 
     def notify(self, apex: bytes) -> bool:
         """

@@ -1,15 +1,15 @@
 """
-Commit queue of a zone that is changed while it is served: changes are computed one after another, long ones in turns, and take effect once
-they are on disk. Now and then the next image of the zone is built from them.
+Commit queue of a zone that is changed while it is served: changes that wait are judged one after another, long ones in turns, and become
+one new version, which is in force once it is on disk. Now and then the next image of the zone is built from them.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
@@ -26,6 +26,7 @@ from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
 from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -34,19 +35,24 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made", "Make", "StoreJournal"]
+__all__ = ["CommitQueue", "Compactor", "EditableZone", "Edited", "Elsewhere", "Opening", "Steps", "StoreJournal"]
 
-#: The result of a change: the next version and the difference; or L{None} for no change.
-Made = tuple[Version, Difference] | None
+#: Makes a change: at once, or in short steps that take turns with other work if it is a generator. An exception takes it back.
+Steps = Callable[[Transaction], object]
 
-#: Makes a change of a version: at once, or in short steps that take turns with other work.
-Make = Callable[[Version], "Made | Generator[object, None, Made]"]
+#: Opens a transaction of a version, in steps.
+Opening = Callable[[Version], Generator[object, Any, Transaction]]
 
 #: Runs a function where it may block, such as in a thread.
 Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 
 #: RRsets applied to a new image before control returns to the reactor: 5 ms of work.
 _STEP: Final = 500
+
+#: Changes that become one version at most, and the records in them from which on no others are added: the difference is to be a small one
+#: for secondaries too.
+_TOGETHER: Final = 100
+_RECORDS: Final = 1000
 
 #: How often a change is made again because another server has changed the zone in the database first: each time there are some
 #: milliseconds for that, so one that does not get through within ten tries has many rivals, and its client had better try again later.
@@ -59,31 +65,78 @@ _SMALL: Final = 20_000
 _log: Final = Logger(__name__)
 
 
+class Edited(NamedTuple):
+    """
+    What a change has made of a zone.
+
+    @ivar version: the version that has it, and maybe others.
+    @ivar before: the serial number before it.
+    @ivar difference: what it has changed itself; L{None} if there was nothing to change.
+    """
+
+    version: Version
+    before: int
+    difference: Difference | None
+
+
 @dataclass(slots=True, eq=False)
 class _Change:
     """
-    A change, or maintenance work of the journal.
+    A change.
 
-    @ivar base: the version of which it is made.
-    @ivar version: the version that has it, once it is made.
+    @ivar isFirst: whether it is made of a version in force.
+    @ivar isAlone: whether it is made without others.
     @ivar tries: how often it was made in vain.
+    @ivar difference: what it has changed, C{fault} why it was refused.
     """
 
-    make: Make | None
-    version: Version
-    base: Version
-    difference: Difference | None = None
+    steps: Steps
+    isFirst: bool
+    isAlone: bool
+    isDry: bool
+    beside: Sequence[object]
     tries: int = 0
-    result: Deferred[Version] = field(init=False, default_factory=Deferred)
+    difference: Difference | None = None
+    fault: Exception | None = None
+    result: Deferred[Edited] = field(init=False, default_factory=Deferred)
+
+    def settle(self, version: Version, before: int) -> None:
+        """
+        Say what has become of it.
+        """
+        if self.fault is not None:
+            self.result.errback(self.fault)
+        else:
+            self.result.callback(Edited(version, before, self.difference))
+
+
+@dataclass(slots=True, eq=False)
+class _Round:
+    """
+    Changes that are made together.
+
+    @ivar base: the version of which they are made.
+    @ivar version: the version that has them, once they are made.
+    """
+
+    base: Version
+    version: Version
+    changes: list[_Change]
+    difference: Difference | None = None
+
+
+def _opened(version: Version) -> Generator[object, Any, Transaction]:
+    yield from ()
+    return Transaction(version)
 
 
 class CommitQueue:
     """
     The commit queue of one zone.
 
-    Each change is applied to the result of the one before, whether or not that is on disk yet; changes that arrive while a long one is
-    being made wait for it, and all that arrive while the disk is busy are written together. A change is confirmed and becomes visible only
-    when it would survive a crash of this process.
+    The changes that wait become one transaction, with one serial number and one write: each is judged with the result of those before it,
+    and one that fails is taken back alone. Those that arrive meanwhile wait for the next one. A change is confirmed and becomes visible
+    only when it would survive a crash of this process.
 
     @ivar journal: a journal, or the database that the zone comes from; L{None} for a zone that lives only in this process.
     @ivar superseded: the origin of a newly loaded version for which the journal has yet to be cleared, or L{None}.
@@ -96,39 +149,43 @@ class CommitQueue:
         journal: Journal | StoreJournal | None,
         elsewhere: Elsewhere,
         *,
+        opening: Opening = _opened,
+        isFrozen: Callable[[], bool] = lambda: False,
         changed: Callable[[Version], object] = lambda version: None,
         compact: Callable[[Version], Deferred[Image]] | None = None,
         most: int | None = None,
     ) -> None:
         """
+        @param isFrozen: returns whether changes that have been made are to be made again before they are written, as they may be refused
+            by now.
         @param changed: called with each new version in force.
         @param compact: builds the image of a version, in a subprocess; L{None} to never build images.
-        @param most: maximum number of changes that wait for the disk.
+        @param most: maximum number of changes that wait.
         """
         self.zone = zone
         self.journal = journal
         self._clock = clock
         self._elsewhere = elsewhere
+        self._opening = opening
+        self._isFrozen = isFrozen
         self._changed = changed
         self._compact = compact
         self._most = int(UPDATES_WAITING.pick(most))
-        self._base = self._tip = zone.current
-        # Changes that are yet to be made, and the one that is being made in turns, with what cancels it.
+        # Changes that are yet to be made; those that are being made or written, and what cancels the former.
         self._unmade: deque[_Change] = deque()
-        self._making: _Change | None = None
+        self._round: _Round | None = None
         self._turns: Deferred[None] | None = None
+        self._isWriting = False
         self._isStarting = False
-        self._waiting: list[_Change] = []
-        self._flushing: list[_Change] = []
         # Differences in force that the image being built will lack; L{None} while none is being built.
         self._since: list[Difference] | None = None
         self._imaged: int | None = None
         self._building: Deferred[Image] | None = None
+        # The version that was last put in force here.
+        self._last: Version | None = None
         # Time before which no build is started, after one that failed.
         self._again = 0.0
         self._idle: list[Deferred[None]] = []
-        # Whether the current write is journal maintenance rather than a change.
-        self._keeping = False
         self.superseded: bytes | None = None
         # How many need the zone as it is, so that changes wait; and what fires once nothing is being made or written.
         self._holds = 0
@@ -137,42 +194,59 @@ class CommitQueue:
 
     # -- changes
 
-    def change(self, make: Make) -> Deferred[Version]:
+    def change(self, steps: Steps, *, isFirst: bool = False, isDry: bool = False, beside: Sequence[object] = ()) -> Deferred[Edited]:
         """
-        @param make: called with a version; returns the next version, or L{None} if there is nothing to change. It is called again if
-            another server has changed the zone in the meantime, in the database that it comes from, or if it takes turns and the zone is
-            another one at their end.
+        @param steps: called with the transaction. It is called again if another server has changed the zone in the meantime, in the
+            database that it comes from, or if the zone is another one once all is made.
+        @param isFirst: whether it is made of a version in force: it reads the version, and not only what the transaction says.
+        @param isDry: whether to return what would be, without changing anything.
+        @param beside: what the database of the zone is to store with that; with it there is a new version in any case.
 
-        @return: fires with the version that has the change, once it is in force and on disk. Fails with any exception of C{make}, and with
-            L{StorageFault} if the change could not be stored: then it has no effect.
+        @return: fires once the change is in force and on disk. Fails with any exception of C{steps}, of the judge and of what opens or
+            completes the transaction, and with L{StorageFault} if it could not be stored: then it has no effect.
         """
         if self._closed:
-            return fail(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
-        count = len(self._waiting) + len(self._unmade)
+            return fail(self._over())
+        count = len(self._unmade)
         if count >= self._most:
-            what = "for one that takes long" if self._unmade else "for the disk"
-            return fail(StorageFault(f"{count} changes of {nameToText(self.zone.apex)} wait {what}"))
-        change = _Change(make, self._tip, self._tip)
+            return fail(StorageFault(f"{count} changes of {nameToText(self.zone.apex)} wait for those before them"))
+        change = _Change(steps, isFirst, isDry, isDry, beside)
         self._unmade.append(change)
         self._start()
         return change.result
 
+    def _over(self) -> StorageFault:
+        return StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes")
+
     def _start(self) -> None:
         """
-        Make the changes that are yet to be made, until one takes longer than a turn.
+        Do what is due: maintenance of the journal, then changes that wait.
         """
         if self._isStarting:
             return
         self._isStarting = True
-        while self._unmade and self._making is None and not self._holds:
-            change = self._making = self._unmade.popleft()
-            change.base = self._newest()
-            turns = paced(self._clock, self._steps(change))
-            if not turns.called:
-                self._turns = turns
-            turns.addCallbacks(self._made, self._unmakable, (change,), {}, (change,))
+        while self._round is None and not self._isWriting and (self._isMaintained() or self._isBegun()):
+            pass
         self._isStarting = False
-        self._settle()
+        if self._round is None and not self._isWriting:
+            idle, self._idle = self._idle, []
+            holding, self._holding = self._holding, []
+            for each in (*idle, *holding):
+                each.callback(None)
+
+    def _isBegun(self) -> bool:
+        """
+        Begin to make changes; return whether there are any to be made.
+        """
+        if not self._unmade or self._holds:
+            return False
+        current = self.zone.current
+        group = self._round = _Round(current, current, [self._unmade.popleft()])
+        turns = paced(self._clock, self._making(group))
+        if not turns.called:
+            self._turns = turns
+        turns.addCallbacks(self._made, self._unmakable, (group,), {}, (group,))
+        return True
 
     def hold(self) -> Deferred[None]:
         """
@@ -183,7 +257,7 @@ class CommitQueue:
         holding: Deferred[None] = Deferred()
         self._holds += 1
         self._holding.append(holding)
-        self._settle()
+        self._start()
         return holding
 
     def release(self) -> None:
@@ -197,60 +271,98 @@ class CommitQueue:
     def isHeld(self) -> bool:
         return self._holds > 0
 
-    def _settle(self) -> None:
-        if self._holding and self._making is None and not self._flushing and not self._waiting:
-            holding, self._holding = self._holding, []
-            for each in holding:
-                each.callback(None)
-
-    def _newest(self) -> Version:
-        """
-        Return the version of which the next change is made.
-        """
-        if not self._flushing or (self._keeping and not self._waiting):
-            # Another version may have been put in force in the meantime, such as by a reload.
-            self._base = self._tip = self.zone.current
-        return self._tip
-
-    def _steps(self, change: _Change) -> Generator[object, None, None]:
-        assert change.make is not None
-        made = change.make(change.base)
-        if isinstance(made, Generator):
-            made = yield from made
-        change.version, change.difference = (change.base, None) if made is None else made
-
-    def _made(self, ignored: None, change: _Change) -> None:
-        self._making = self._turns = None
-        if self._newest() is not change.base:
-            change.tries += 1
-            if change.tries > _TRIES:
-                change.result.errback(StorageFault(f"{nameToText(self.zone.apex)} changes more often than this can be made"))
+    def _making(self, group: _Round) -> Generator[object, Any, None]:
+        transaction = yield from self._opening(group.base)
+        records = 0
+        change: _Change | None = group.changes[0]
+        while change is not None:
+            try:
+                steps = change.steps(transaction)
+                if isinstance(steps, Generator):
+                    yield from steps
+                change.difference = yield from transaction.closing(always=bool(change.beside))
+            except Exception as fault:
+                transaction.undo()
+                change.fault = fault
             else:
-                self._unmade.appendleft(change)
-            self._start()
-            return
-        isBusy = bool(self._flushing)
-        if change.difference is None and not isBusy:
-            change.result.callback(change.version)
+                records += 0 if change.difference is None else change.difference.records
+            change = None if records > _RECORDS else self._another(group)
+        made = yield from transaction.committing()
+        if made is not None:
+            group.version, group.difference = made
+            group.difference.beside = [each for change in group.changes if change.fault is None for each in change.beside]
+
+    def _another(self, group: _Round) -> _Change | None:
+        """
+        Return another change to be made with those that there are.
+        """
+        if not self._unmade or self._holds or len(group.changes) >= _TOGETHER or group.changes[0].isAlone:
+            return None
+        change = self._unmade[0]
+        if change.isFirst or change.isAlone:
+            return None
+        group.changes.append(self._unmade.popleft())
+        return change
+
+    def _made(self, ignored: None, group: _Round) -> None:
+        self._turns = None
+        if self.zone.current is not group.base or (group.difference is not None and self._isFrozen()):
+            self._makeAgain(group.changes, StorageFault(f"{nameToText(self.zone.apex)} changes more often than this can be made"), True)
+        elif group.difference is None or group.changes[0].isDry:
+            self._settle(group)
+        elif self.journal is None:
+            self._written(None, group)
         else:
-            # If there is nothing to change because of a change that is not on disk yet, wait for that one.
-            self._tip = change.version
-            self._waiting.append(change)
-            if not isBusy:
-                self._next()
+            journal, difference = self.journal, group.difference
+            self._isWriting = True
+            self._elsewhere(lambda: journal.append([difference])).addCallbacks(self._written, self._unwritten, (group,), {}, (group,))
+
+    def _settle(self, group: _Round) -> None:
+        self._round, self._isWriting = None, False
+        for change in group.changes:
+            change.settle(group.version, group.base.serial)
         self._start()
 
-    def _unmakable(self, failure: Failure, change: _Change) -> None:
-        self._making = self._turns = None
+    def _unmakable(self, failure: Failure, group: _Round) -> None:
+        """
+        Make changes one by one that cannot be made together.
+        """
+        self._turns = None
         if isinstance(failure.value, CancelledError):
-            change.result.errback(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
+            self._fail(group.changes, self._over())
+        elif len(group.changes) == 1 or isinstance(failure.value, StorageFault):
+            self._fail(group.changes, failure)
         else:
-            change.result.errback(failure)
+            self._makeAgain(group.changes, failure, True)
+
+    def _makeAgain(self, changes: list[_Change], fault: Failure | Exception, isAlone: bool = False) -> None:
+        """
+        @param fault: why those fail that were made in vain too often.
+        @param isAlone: whether each is made alone from now on, as one of them may be the reason.
+        """
+        failed: list[_Change] = []
+        for change in reversed(changes):
+            change.tries += 1
+            change.isAlone |= isAlone
+            change.difference = change.fault = None
+            if change.tries > _TRIES or self._closed:
+                failed.insert(0, change)
+            else:
+                self._unmade.appendleft(change)
+        self._fail(failed, self._over() if self._closed else fault)
+
+    def _fail(self, changes: Iterable[_Change], fault: Failure | Exception) -> None:
+        self._round, self._isWriting = None, False
+        for change in changes:
+            change.result.errback(fault)
         self._start()
 
     @property
     def busy(self) -> bool:
-        return bool(self._flushing)
+        """
+        Whether something is being written.
+        """
+        return self._isWriting
 
     def supersede(self, origin: bytes) -> None:
         """
@@ -260,122 +372,72 @@ class CommitQueue:
         """
         if self.journal is not None:
             self.superseded = origin
-            self._next()
+            self._start()
 
-    def _flush(self) -> None:
-        self._flushing, self._waiting = self._waiting, []
-        journal = self.journal
-        differences = [change.difference for change in self._flushing if change.difference is not None]
-        if journal is None or not differences:
-            self._flushed(None)
-            return
-        kept = journal
-        self._elsewhere(lambda: kept.append(differences)).addCallbacks(self._flushed, self._unkept)
-
-    def _flushed(self, ignored: object) -> None:
-        done, self._flushing = self._flushing, []
-        if self.zone.current is not self._base:
+    def _written(self, ignored: object, group: _Round) -> None:
+        difference = group.difference
+        assert difference is not None
+        if self.zone.current is not group.base:
             # The zone was reloaded in the meantime, and the new version lacks these changes.
-            self._fail(done, StorageFault(f"{nameToText(self.zone.apex)} was reloaded"))
+            self._fail(group.changes, StorageFault(f"{nameToText(self.zone.apex)} was reloaded"))
             return
-        differences = [change.difference for change in done if change.difference is not None]
-        if differences:
-            self._put(done[-1].version)
-            if self._since is not None:
-                self._since += differences
-            elif self._compact is not None and self.zone.current.crowded:
-                self._begin(self._compact)
-        for change in done:
-            change.result.callback(change.version)
-        self._next()
-
-    def _put(self, version: Version) -> None:
-        self._base = version
-        self.zone.replace(version)
+        self._last = group.version
+        self.zone.replace(group.version)
         try:
-            self._changed(version)
+            self._changed(group.version)
         except Exception:
             _log.failure("failed to notify others that {zone} has changed", zone=nameToText(self.zone.apex))
+        if self._since is not None:
+            self._since.append(difference)
+        elif self._compact is not None and self.zone.current.crowded:
+            self._begin(self._compact)
+        self._settle(group)
 
-    def _makeAgain(self, ignored: object, serial: int, fault: StoreMoved) -> None:
-        """
-        Make changes again with what another server has made of the zone.
-        """
-        changes, self._flushing, self._waiting = [*self._flushing, *self._waiting], [], []
-        self._base = self._tip = self.zone.current
-        failed: list[_Change] = []
-        for change in reversed(changes):
-            change.tries += 1
-            if change.make is None or change.tries > _TRIES or self._base.serial == serial:
-                failed.append(change)
-            else:
-                self._unmade.appendleft(change)
-        self._start()
-        self._next()
-        for change in reversed(failed):
-            change.result.errback(fault)
-
-    def _unkept(self, failure: Failure) -> None:
+    def _unwritten(self, failure: Failure, group: _Round) -> None:
         fault = failure.value
         journal = self.journal
         if isinstance(fault, StoreMoved) and journal is not None and not isinstance(journal, Journal):
             # What is under way stays so, as nothing else may be written meanwhile.
-            journal.look().addBoth(self._makeAgain, self._base.serial, fault)
+            journal.look().addBoth(self._moved, group, fault)
             return
         if not isinstance(fault, DNSFault):
             _log.failure("changes of {zone} cannot be kept", failure, zone=nameToText(self.zone.apex))
             fault = StorageFault("internal error")
         else:
             _log.error("changes of {zone} cannot be stored: {fault}", zone=nameToText(self.zone.apex), fault=fault)
-        done, self._flushing = self._flushing, []
-        self._fail(done, fault)
+        self._fail(group.changes, fault)
 
-    def _fail(self, done: list[_Change], fault: DNSFault) -> None:
-        # The waiting changes are based on these.
-        done += self._waiting
-        self._waiting = []
-        self._base = self._tip = self.zone.current
-        for change in done:
-            change.result.errback(fault)
-        self._next()
-
-    def _next(self) -> None:
-        if self._flushing:
-            return
-        journal, imaged, origin = self.journal, self._imaged, self.superseded
-        if journal is not None and origin is not None:
-            # The journal is cleared anyway, so there is no need to trim it.
-            self._imaged = None
-            self._upkeep(lambda: journal.clear(origin)).addCallbacks(self._cleared, self._uncleared, (origin,))
-        elif journal is not None and imaged is not None:
-            self._imaged = None
-            self._upkeep(lambda: journal.trim(imaged)).addErrback(self._untrimmed).addCallback(self._kept)
-        elif self._waiting:
-            self._flush()
+    def _moved(self, ignored: object, group: _Round, fault: StoreMoved) -> None:
+        """
+        Make changes again with what another server has made of the zone.
+        """
+        if self.zone.current.serial == group.base.serial:
+            self._fail(group.changes, fault)
         else:
-            self._rest()
+            self._makeAgain(group.changes, fault)
 
-    def _rest(self) -> None:
-        idle, self._idle = self._idle, []
-        for waiter in idle:
-            waiter.callback(None)
-        self._settle()
+    # -- maintenance of the journal
 
-    def _upkeep(self, work: Callable[[], object]) -> Deferred[object]:
+    def _isMaintained(self) -> bool:
         """
-        Run maintenance work while nothing else writes to the journal.
+        Begin to maintain the journal, while nothing else writes to it; return whether that is due.
         """
-        self._flushing = [_Change(None, self.zone.current, self.zone.current)]
-        self._keeping = True
-        return self._elsewhere(work)
+        journal, imaged, origin = self.journal, self._imaged, self.superseded
+        if journal is None or (origin is None and imaged is None):
+            return False
+        self._imaged = None
+        self._isWriting = True
+        if origin is not None:
+            # The journal is cleared anyway, so there is no need to trim it.
+            self._elsewhere(lambda: journal.clear(origin)).addCallbacks(self._cleared, self._uncleared, (origin,))
+        else:
+            assert imaged is not None
+            self._elsewhere(lambda: journal.trim(imaged)).addErrback(self._untrimmed).addCallback(self._kept)
+        return True
 
     def _kept(self, ignored: object) -> None:
-        self._flushing = []
-        self._keeping = False
-        if self._waiting and self.zone.current is not self._base:
-            self._fail([], StorageFault(f"{nameToText(self.zone.apex)} was reloaded"))
-        else:
-            self._next()
+        self._isWriting = False
+        self._start()
 
     def _untrimmed(self, failure: Failure) -> None:
         _log.error("the journal of {zone} stays as large as it is: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
@@ -391,14 +453,10 @@ class CommitQueue:
         """
         text = nameToText(self.zone.apex)
         _log.error("{zone} cannot be changed until its journal can be emptied: {reason}", zone=text, reason=failure.value)
-        waiting, self._waiting = self._waiting, []
-        self._flushing = []
-        self._keeping = False
-        self._base = self._tip = self.zone.current
+        waiting, self._unmade = self._unmade, deque()
+        self._isWriting = False
         for change in waiting:
             change.result.errback(StorageFault(f"{text} was reloaded, and its journal cannot be emptied"))
-        if not self._flushing:
-            self._rest()
 
     # -- images
 
@@ -435,18 +493,17 @@ class CommitQueue:
             self._clock.callLater(0, self._follow, version)
             return
         self._since = None
-        if self.zone.current is not self._base or version.serial != self._base.serial:
+        last = self._last
+        if last is None or self.zone.current is not last or version.serial != last.serial:
             # Reloaded in the meantime.
             return
+        group = self._round
+        if group is not None and group.base is last and self._isWriting and group.difference is not None:
+            group.base, group.version = version, applied(version, (group.difference,))
         # Do not call C{changed}: the contents are the same.
-        self._base = version
+        self._last = version
         self.zone.replace(version)
-        for change in (*self._flushing, *self._waiting):
-            if change.difference is not None:
-                version = applied(version, (change.difference,))
-            change.version = version
-        self._tip = version
-        self._next()
+        self._start()
 
     def _unbuilt(self, failure: Failure) -> None:
         self._since = None
@@ -465,16 +522,16 @@ class CommitQueue:
         """
         self._closed = True
         unmade, self._unmade = self._unmade, deque()
+        for change in unmade:
+            change.result.errback(self._over())
         if self._turns is not None:
             self._turns.cancel()
-        for change in unmade:
-            change.result.errback(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
         if self._building is not None:
             # It would write to a file that another server may be using by then.
             self._building.cancel()
         done: Deferred[None] = Deferred()
         done.addCallback(self._close)
-        if self._flushing:
+        if self._isWriting:
             self._idle.append(done)
         else:
             done.callback(None)

@@ -1,31 +1,29 @@
 """
-The one door for changes that people and programs make other than by updates: each is made of the version in force, together with all
-others, by the commit queue of its zone.
+The one door for changes that people and programs make other than by updates: each is made of the version in force by the commit queue of
+its zone, which makes updates too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, StorageFault
 from twisted_ext.server.zones.table.zonetable import SERVING, Place, Zones
 from twisted_ext.server.zones.update.updates import UpdateHandler, changesText
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.store.journal import originOf
-from twisted_ext.zone.update.transactions import Transaction
 
 if TYPE_CHECKING:
-    from twisted_ext.server.zones.update.commit import EditableZone
-    from twisted_ext.zone.store.changeset import Difference
+    from twisted_ext.server.zones.update.commit import EditableZone, Edited
     from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.update.transactions import Transaction
 
-__all__ = ["Edited", "NoSuchZone", "NotEditable", "StaleEdit", "ZoneEdits", "etagOf"]
+__all__ = ["NoSuchZone", "NotEditable", "StaleEdit", "ZoneEdits", "etagOf"]
 
 _log: Final = Logger(__name__)
 
@@ -68,29 +66,6 @@ class StaleEdit(CallerFault):
         self.version = version
 
 
-class _DryRun(Exception):
-    """
-    A change is made up to here and no further.
-    """
-
-    def __init__(self, edited: Edited) -> None:
-        super().__init__()
-        self.edited = edited
-
-
-class Edited(NamedTuple):
-    """
-    What a change has made of a zone.
-
-    @ivar before: the serial number before it.
-    @ivar difference: L{None} if there was nothing to change.
-    """
-
-    version: Version
-    before: int
-    difference: Difference | None
-
-
 def etagOf(version: Version) -> str:
     """
     Return the entity tag of a version (RFC 9110, section 8.8.3): that of another one is never the same.
@@ -108,17 +83,14 @@ class ZoneEdits:
         updating: UpdateHandler | None,
         zones: Zones,
         origin: Callable[[bytes], tuple[str, bool]],
-        today: Callable[[], float],
     ) -> None:
         """
         @param updating: has the commit queues; L{None} while no zone may be changed.
         @param origin: see L{ZoneSet.originOf<twisted_ext.server.zones.load.zoneset.ZoneSet.originOf>}.
-        @param today: returns seconds since 1970.
         """
         self._updating = updating
         self._zones = zones
         self._origin = origin
-        self._today = today
 
     def expectEditable(self, apex: bytes, door: str) -> EditableZone:
         """
@@ -186,44 +158,27 @@ class ZoneEdits:
         @return: fires once the change is in force and on disk. Fails with L{NotEditable}, L{StaleEdit}, L{StorageFault} or what C{steps}
             raises; then nothing has changed.
         """
-        edits: list[Edited] = []
         try:
-            ward = self.expectEditable(apex, door)
+            self.expectEditable(apex, door)
             assert self._updating is not None
             queue = self._updating.queueOf(apex)
         except (NotEditable, StorageFault):
             return fail()
 
-        def make(version: Version) -> Generator[object, None, tuple[Version, Difference] | None]:
+        def make(transaction: Transaction) -> Generator[object, None, None]:
+            version = transaction.version
             if match not in ("", "*") and etagOf(version) not in _TAGS.findall(match):
                 raise StaleEdit(version, match)
-            transaction = Transaction(version, needsNS=ward.needsNS)
             stepping = steps(transaction)
             if isinstance(stepping, Generator):
                 yield from stepping
-            made = yield from transaction.committing(ward.serials, self._today(), always=bool(beside))
             # It may have been frozen meanwhile.
             self.expectEditable(apex, door)
-            edited = Edited(version, version.serial, None) if made is None else Edited(made[0], version.serial, made[1])
-            if dry:
-                raise _DryRun(edited)
-            if made is not None:
-                made[1].beside = beside
-            edits.append(edited)
-            return made
 
-        def done(version: Version) -> Edited:
-            edited = edits[-1]
-            if edited.difference is not None:
+        def done(edited: Edited) -> Edited:
+            if edited.difference is not None and not dry:
                 text = changesText(edited.difference)
                 _log.info("{zone} {serial}: {who}: {changes}", zone=nameToText(apex), serial=edited.version.serial, who=who, changes=text)
             return edited
 
-        return queue.change(make).addCallbacks(done, _tried)
-
-
-def _tried(failure: Failure) -> Edited:
-    if not isinstance(failure.value, _DryRun):
-        failure.raiseException()
-        raise AssertionError("unreachable")
-    return failure.value.edited
+        return queue.change(make, isFirst=True, isDry=dry, beside=beside).addCallback(done)

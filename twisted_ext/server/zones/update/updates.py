@@ -16,7 +16,17 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, KeyFault, StorageFault
+from twisted_ext.errors import (
+    BadChange,
+    BadDescription,
+    BadMessage,
+    BadUpdate,
+    BadZone,
+    BudgetSpent,
+    DNSFault,
+    KeyFault,
+    StorageFault,
+)
 from twisted_ext.files import isReadOnly, makeStateFolder
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import policyOf
@@ -24,16 +34,17 @@ from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.zones.table.zonetable import SERVING, Zones
-from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere, Made, StoreJournal
+from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Edited, Elsewhere, StoreJournal
 from twisted_ext.server.zones.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, typeName
+from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.store.journal import Journal, hasEntries, originOf
-from twisted_ext.zone.store.serials import isNewer, serialIn
+from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.update.updates import Update, updated, updating
+from twisted_ext.zone.update.transactions import Completion, Transaction
+from twisted_ext.zone.update.updates import Update, perform
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -42,7 +53,6 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
-    from twisted_ext.zone.update.transactions import Completion
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["UpdateHandler"]
@@ -54,8 +64,6 @@ _log: Final = Logger(__name__)
 
 #: Removed records, and added ones, that the log line of an update names; and the characters of the values of each.
 _NAMED: Final = 3
-#: Those that a signer makes for it.
-_MADE: Final = frozenset((RRSIG, NSEC, NSEC3))
 _CHARACTERS: Final = 60
 
 
@@ -366,10 +374,18 @@ class UpdateHandler:
             def compact(version: Version) -> Deferred[Image]:
                 return self._compactor(version, ward.path, ward.imagePath)
 
+            def opening(version: Version) -> Generator[object, Any, Transaction]:
+                completion: Completion | None = None
+                if self.signing is not None and self.signing.isChangeable(version.apex):
+                    completion = yield from self.signing.completing(version)
+                needsNS, today = ward.needsNS, self._today()
+                return Transaction(version, serials=ward.serials, now=today, needsNS=needsNS, completion=completion)
+
             keeper, elsewhere = ward.keeper or (ward.journal, self._elsewhere)
             changing = ward.changing = CommitQueue(
-                self._clock, zone, keeper, elsewhere, changed=self._changed, compact=compact if ward.path else None
-            )
+                self._clock, zone, keeper, elsewhere,
+                opening=opening, isFrozen=lambda: ward.isFrozen, changed=self._changed, compact=compact if ward.path else None,
+            )  # fmt: skip
         elif changing.zone is not zone:
             if changing.busy:
                 return None
@@ -484,55 +500,33 @@ class UpdateHandler:
             update = Update.fromMessage(request.message)
         except (BadUpdate, BadMessage) as fault:
             return _refusalOf(fault)
-        serials, now = ward.serials, self._today()
-        differences: list[Difference] = []
 
-        def make(version: Version) -> Made | Generator[object, Any, Made]:
+        def steps(transaction: Transaction) -> None:
             # It may be made again, and later than it came: the zone may have been frozen, and its rules changed, meanwhile.
-            differences.clear()
             if ward.isFrozen:
                 raise BadUpdate("the zone is frozen", rcode=Rcode.REFUSED)
-            signing = self.signing
-            if signing is not None and signing.isChangeable(apex):
-                return signed(version, signing)
-            made = updated(update, version, ward.policy, keyName, client, serials=serials, now=now)
-            if made is not None:
-                differences.append(made[1])
-            return made
+            perform(update, transaction, ward.policy, keyName, client)
 
-        def signed(version: Version, signing: Signing) -> Generator[object, Any, Made]:
-            completion = yield from signing.completing(version)
-            if ward.isFrozen:
-                raise BadUpdate("the zone is frozen", rcode=Rcode.REFUSED)
-            steps = updating(update, version, ward.policy, keyName, client, serials=serials, now=now, completion=completion)
-            made = yield from steps
-            if made is not None:
-                differences.append(made[1])
-            return made
+        return changing.change(steps).addCallbacks(self._cbChanged, self._ebChanged, (request,), {}, (request,))
 
-        return changing.change(make).addCallbacks(self._cbChanged, self._ebChanged, (request, differences), {}, (request,))
-
-    def _cbChanged(self, version: Version, request: Request, differences: list[Difference]) -> Refusal:
+    def _cbChanged(self, edited: Edited, request: Request) -> Refusal:
+        difference = edited.difference
         _log.info(
             "{zone} {serial}: update by {client} {key}: {changes}",
-            zone=nameToText(version.apex),
-            # That of this update; others may have been made in the meantime.
-            serial=serialIn(differences[-1].after.rdatas[0]) if differences else version.serial,
+            zone=nameToText(edited.version.apex),
+            serial=edited.version.serial,
             client=request.client,
             key=nameToText(request.keyName) if request.keyName else "without a key",
-            changes=changesText(differences[-1], self._isMade(version.apex)) if differences else "nothing to change",
+            changes=changesText(difference) if difference is not None else "nothing to change",
         )
         return self._DONE
-
-    def _isMade(self, apex: bytes) -> bool:
-        return self.signing is not None and self.signing.isChangeable(apex)
 
     def _ebChanged(self, failure: Failure, request: Request) -> Refusal:
         fault = failure.value
         if isinstance(fault, KeyFault):
             _log.error("a change of {zone} cannot be signed: {fault}", zone=nameToText(request.question.name), fault=fault)
             return self._UNSIGNED
-        if isinstance(fault, StorageFault):
+        if isinstance(fault, StorageFault | BudgetSpent):
             return self._UNKEPT
         if isinstance(fault, DNSFault):
             return _refusalOf(fault)
@@ -557,19 +551,16 @@ class UpdateHandler:
 
 
 def _refusalOf(fault: DNSFault) -> Refusal:
-    code = Ede.PROHIBITED if fault.rcode == Rcode.REFUSED else Ede.OTHER
-    return Refusal(fault.rcode, ((code, fault.text),))
+    rcode = Rcode.REFUSED if isinstance(fault, BadChange | BadZone) else fault.rcode
+    return Refusal(rcode, ((Ede.PROHIBITED if rcode == Rcode.REFUSED else Ede.OTHER, fault.text),))
 
 
-def changesText(difference: Difference, isSigned: bool = False) -> str:
+def changesText(difference: Difference) -> str:
     """
-    Return what an update has removed and added, in one line. Of many records the first ones are named.
-
-    @param isSigned: whether the difference has signatures and denials that were made for it, which are not named.
+    Return what a change has removed and added, in one line. Of many records the first ones are named.
     """
     parts = []
-    for word, several in (("removed", difference.removed), ("added", difference.added)):
-        rrsets = [rrset for rrset in several if not isSigned or rrset.rrType not in _MADE]
+    for word, rrsets in (("removed", difference.removed), ("added", difference.added)):
         count = sum([len(rrset.rdatas) for rrset in rrsets])
         named = [(rrset, rdata) for rrset in rrsets[:_NAMED] for rdata in rrset.rdatas[:_NAMED]][:_NAMED]
         texts = [f"{nameToText(rrset.name)} {typeName(rrset.rrType)} {_short(rrset.rrType, rdata)}" for rrset, rdata in named]

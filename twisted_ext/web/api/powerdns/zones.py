@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.zones.load.databases.added import Aside
     from twisted_ext.server.zones.load.zoneset import ZoneSet
-    from twisted_ext.server.zones.update.commit import Elsewhere
-    from twisted_ext.server.zones.update.edits import Edited
+    from twisted_ext.server.zones.update.commit import Edited, Elsewhere
     from twisted_ext.web.api.site.site import ApiAsked
     from twisted_ext.zone.update.transactions import Transaction
 

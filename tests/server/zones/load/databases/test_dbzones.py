@@ -23,7 +23,7 @@ from twisted_ext.server.zones.load.databases.sqlite import SQLiteStore, makeData
 from twisted_ext.server.zones.table.guards import Guards
 from twisted_ext.server.zones.table.sink import ZoneSink
 from twisted_ext.server.zones.table.zonetable import FAILED, SERVING, Zones
-from twisted_ext.server.zones.update.commit import CommitQueue, Made
+from twisted_ext.server.zones.update.commit import CommitQueue
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -206,7 +206,7 @@ class StoringTests(SynchronousTestCase):
             result = CommitQueue(self.clock, place.zone, self.storing.journal, self.storing.exclusively).change(self.withRecord)
             self.poll()
             # The serial number of the first is the same, so the change cannot be detected.
-            self.assertEqual(self.successResultOf(result).serial, serial + 1)
+            self.assertEqual(self.successResultOf(result).version.serial, serial + 1)
             self.poll()
             node = self.current().find(b"\x05turn%d" % turn)
             self.assertIsNotNone(node)
@@ -229,13 +229,11 @@ class StoringTests(SynchronousTestCase):
         self.assertIsNotNone(self.current().find(b"\x04late"))
 
     @staticmethod
-    def withRecord(version: Version) -> Made:
+    def withRecord(transaction: Transaction) -> None:
         """
-        Return a version with one more record.
+        Add a record.
         """
-        transaction = Transaction(version)
-        transaction.add(record(f"made{version.recordCount} 60 A 192.0.2.9"))
-        return transaction.commit()
+        transaction.add(record(f"made{transaction.version.recordCount} 60 A 192.0.2.9"))
 
     def test_updateIsWrittenToDatabase(self) -> None:
         """
@@ -246,25 +244,23 @@ class StoringTests(SynchronousTestCase):
         assert place is not None and place.zone is not None
         changing = CommitQueue(self.clock, place.zone, self.storing.journal, self.storing.exclusively)
 
-        def add(version: Version) -> Made:
-            transaction = Transaction(version)
-            transaction.add(record(f"n{version.serial} 60 A 192.0.2.9"))
-            return transaction.commit()
+        def add(transaction: Transaction) -> None:
+            transaction.add(record(f"n{transaction.version.serial} 60 A 192.0.2.9"))
 
         result = changing.change(add)
         self.assertEqual(self.current().serial, 10)
         self.disk.settle()
-        self.assertEqual(self.successResultOf(result).serial, 11)
+        self.assertEqual(self.successResultOf(result).version.serial, 11)
         self.assertEqual(self.sql.execute("SELECT serial FROM zones").fetchone(), (11,))
         self.poll()
         self.assertEqual(self.current().serial, 11)
         self.sql.execute("DELETE FROM records WHERE owner = 'n10'")
         result = changing.change(add)
-        second = changing.change(add)
+        second = changing.change(add, isFirst=True)
         self.disk.settle()
         self.clock.advance(0)
         self.disk.settle()
-        self.assertEqual((self.successResultOf(result).serial, self.successResultOf(second).serial), (13, 14))
+        self.assertEqual((self.successResultOf(result).version.serial, self.successResultOf(second).version.serial), (13, 14))
         self.assertEqual(self.current().serial, 14)
         owners = {owner for (owner,) in self.sql.execute("SELECT owner FROM records WHERE owner LIKE 'n1%'")}
         self.assertEqual(owners, {"n12", "n13"})
@@ -276,18 +272,18 @@ class StoringTests(SynchronousTestCase):
         """
         changing = CommitQueue(self.clock, self.zone(), self.storing.journal, self.storing.exclusively)
 
-        def once(version: Version) -> Made:
-            if version.find(b"\x05there") is not None:
+        def once(transaction: Transaction) -> None:
+            if transaction.setsAt(b"\x05there"):
                 raise BadUpdate("it is there", rcode=Rcode.YXDOMAIN)
-            return self.added(version, "there 60 A 192.0.2.1")
+            transaction.add(record("there 60 A 192.0.2.1"))
 
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'there', 'A', 60, '192.0.2.9')")
-        results = [changing.change(once), changing.change(lambda version: self.added(version, "other 60 A 192.0.2.1"))]
+        results = [changing.change(once), changing.change(lambda transaction: transaction.add(record("other 60 A 192.0.2.1")))]
         self.disk.settle()
         self.clock.advance(0)
         self.disk.settle()
         self.assertEqual(self.failureResultOf(results[0], BadUpdate).value.rcode, Rcode.YXDOMAIN)
-        self.assertEqual(self.successResultOf(results[1]).serial, 12)
+        self.assertEqual(self.successResultOf(results[1]).version.serial, 12)
 
     def test_rivals(self) -> None:
         """
@@ -295,10 +291,10 @@ class StoringTests(SynchronousTestCase):
         """
         changing = CommitQueue(self.clock, self.zone(), self.storing.journal, self.storing.exclusively)
 
-        def ahead(version: Version) -> Made:
-            made.append(version.serial)
+        def ahead(transaction: Transaction) -> None:
+            made.append(transaction.version.serial)
             self.sql.execute(f"INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'r{len(made)}', 'A', 60, '192.0.2.9')")
-            return self.added(version, "own 60 A 192.0.2.1")
+            transaction.add(record("own 60 A 192.0.2.1"))
 
         made: list[int] = []
         result = changing.change(ahead)
@@ -309,7 +305,7 @@ class StoringTests(SynchronousTestCase):
         self.assertEqual(len(made), 11)
         self.poll()
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'wrong', 'A', 60, 'x')")
-        result = changing.change(lambda version: self.added(version, "own 60 A 192.0.2.1"))
+        result = changing.change(lambda transaction: transaction.add(record("own 60 A 192.0.2.1")))
         self.poll()
         self.assertIn("the change begins at", str(self.failureResultOf(result, StorageFault).value))
         self.sql.execute("DELETE FROM records WHERE owner = 'wrong'")
@@ -325,7 +321,7 @@ class StoringTests(SynchronousTestCase):
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
         self.poll()
         changing = CommitQueue(self.clock, self.zone(), self.storing.journal, self.storing.exclusively)
-        result = changing.change(lambda version: self.added(version, "newer 60 A 192.0.2.9"))
+        result = changing.change(lambda transaction: transaction.add(record("newer 60 A 192.0.2.9")))
         self.disk.settle()
         self.successResultOf(result)
         self.poll()
@@ -337,7 +333,7 @@ class StoringTests(SynchronousTestCase):
         self.assertGreater(history.octetsSince(10) or 0, history.octetsSince(11) or 0)
         self.assertIsNone(history.octetsSince(9))
         with patch.object(events, "CHANGES_OCTETS", Limit(default=300, least=0, most=1000)):
-            result = changing.change(lambda version: self.added(version, "newest 60 A 192.0.2.9"))
+            result = changing.change(lambda transaction: transaction.add(record("newest 60 A 192.0.2.9")))
             self.disk.settle()
             self.successResultOf(result)
         self.assertEqual((history.since(10), len(history.since(12) or ())), (None, 1))
@@ -354,14 +350,6 @@ class StoringTests(SynchronousTestCase):
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
         return place.zone
-
-    def added(self, version: Version, text: str) -> Made:
-        """
-        Return a version with this record added.
-        """
-        transaction = Transaction(version)
-        transaction.add(record(text))
-        return transaction.commit()
 
     def test_lockedDatabaseIsTriedAgain(self) -> None:
         """

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange, BadName, BadRecord, CallerFault, StorageFault
 from twisted_ext.server.process.jobs.turns import paced
-from twisted_ext.server.zones.update.edits import Edited, NotEditable, StaleEdit, etagOf
+from twisted_ext.server.zones.update.commit import Edited
+from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit, etagOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
