@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import html
 import http.client
+import os
 import re
 import subprocess
 import sys
@@ -38,7 +39,10 @@ class Console:
     A server with the console.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, isSigned: bool = False) -> None:
+        """
+        @param isSigned: whether the server signs the zone that is changed.
+        """
         self.folder = folder
         self.port = freePort("127.0.0.1")
         self.server = ServerAddress(folder)
@@ -60,6 +64,7 @@ console-users = "{folder}/users"
 name = "example.org"
 file = "{folder}/example.org"
 edit = ["console"]
+sign = "{'default' if isSigned else 'none'}"
 [[zone]]
 name = "fixed.example"
 file = "{folder}/fixed.example"
@@ -131,9 +136,9 @@ class Browser:
         return html.unescape(value[1])
 
 
-@pytest.fixture
-def console(tmp_path: Path) -> Iterator[Console]:
-    made = Console(tmp_path)
+@pytest.fixture(params=["unsigned", "signed"])
+def console(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Console]:
+    made = Console(tmp_path, request.param == "signed")
     made.begin()
     yield made
     made.twistd.stop()
@@ -247,6 +252,42 @@ def test_zones(console: Console) -> None:
     assert [browser.get(path) for path in ("/zones/none.", "/zones/a..b", "/zones/..%2f..", "/zones?from=x", "/zones?q=fixed")] == [
         *(404, 404, 404, 200, 200)
     ]
+    assert "Traceback" not in console.twistd.text()
+
+
+def test_text(console: Console) -> None:
+    """
+    The text of a zone has what people wrote. What a signer has made in it, as in a transfer of the zone, changes nothing.
+    """
+    browser = Browser(console)
+    assert browser.get("/zones/example.org./text") == 200
+    area = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", browser.page, re.DOTALL)
+    assert area is not None
+    text = html.unescape(area[1])
+    assert ("RRSIG" in text, "DNSKEY" in text, "192.0.2.80" in text) == (False, False, True)
+    assert browser.get("/zones/example.org.") == 200
+    assert "RRSIG" not in browser.page
+    isSigned = "Signatures, and what else is made by signing" in browser.page
+    if isSigned:
+        (folder,) = (console.folder / "state" / "signing").glob("example.org*/")
+        subprocess.run(
+            [sys.executable, "-m", "twisted_ext.apps.cli.main", "zone", "sign", "--keys", str(folder.parent), "--output", "signed",
+             f"example.org={console.folder}/example.org"],
+            cwd=console.folder, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        text = (console.folder / "signed").read_text()
+        assert "RRSIG" in text
+    assert browser.get("/zones/example.org./text") == 200
+    etag = browser.field("etag")
+    assert browser.post("/zones/example.org./text", text=text, etag=etag, action="show") == 200
+    assert "<div>nothing</div>" in browser.page
+    assert browser.post("/zones/example.org./text", text=f"{text}\nmore.example.org. 60 A 192.0.2.7\n", etag=etag, action="apply") == 303
+    assert found(console.server, "more.example.org", A) == {"192.0.2.7"}
+    assert browser.get("/zones/example.org./changes") == 200
+    assert ("+ more.example.org. 60 A 192.0.2.7" in browser.page, "RRSIG" in browser.page) == (True, False)
+    assert browser.get("/zones/example.org./changes?back=10") == 200
+    assert browser.post("/zones/example.org./changes", back="10", etag=browser.field("etag"), action="back") == 303
+    assert ask(console.server, "more.example.org", A).rcode == Rcode.NXDOMAIN
     assert "Traceback" not in console.twistd.text()
 
 

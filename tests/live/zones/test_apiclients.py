@@ -39,9 +39,9 @@ zones:
 """
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    made = Api(tmp_path)
+@pytest.fixture(params=["unsigned", "signed"])
+def api(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Api]:
+    made = Api(tmp_path, request.param == "signed")
     made.begin()
     yield made
     made.twistd.stop()

@@ -514,7 +514,7 @@ def test_fourDoorsOfADatabase(tmp_path: Path) -> None:
         wanted = {f"192.0.{block}.{number}" for block in (3, 4, 6) for number in range(25)}
         wait(lambda: found(api.server, f"all.{zone}", A) == wanted, api.twistd)
         assert all(found(api.server, f"own{number}.{zone}", A) == {f"192.0.5.{number}"} for number in range(25))
-        assert serialOf(api.server, zone) == before + 100
+        assert before + 50 < serialOf(api.server, zone) <= before + 100
         with closing(sqlite3.connect(tmp_path / "db")) as sql:
             counted = "SELECT count(*), count(DISTINCT rdata) FROM records WHERE owner = 'all'"
             assert sql.execute(counted).fetchall() == [(75, 75)]

@@ -43,7 +43,10 @@ class Authority:
     @ivar environment: that of programs that are to get certificates.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, isSigned: bool) -> None:
+        """
+        @param isSigned: whether our server signs the zone.
+        """
         self.folder = folder
         self.server = ServerAddress(folder)
         self.authority = written(folder)
@@ -60,6 +63,7 @@ class Authority:
         (folder / "settings.toml").write_text(
             f"""
 role = "serve"
+state = "{folder}/state"
 api = "127.0.0.1:{self.api}"
 api-tokens = "{folder}/tokens"
 key-file = "{folder}/keys"
@@ -68,6 +72,7 @@ name = "example.org"
 file = "{folder}/zone"
 edit = ["api"]
 update = ["key acme challenges example.org"]
+sign = "{'default' if isSigned else 'none'}"
 """
         )
         self.twistd = Twistd(folder, "--config", str(folder / "settings.toml"), port=self.server.port)
@@ -144,9 +149,9 @@ update = ["key acme challenges example.org"]
         assert found(self.server, "_acme-challenge.example.org", TXT) == set()
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Iterator[Authority]:
-    made = Authority(tmp_path)
+@pytest.fixture(params=["unsigned", "signed"])
+def authority(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Authority]:
+    made = Authority(tmp_path, request.param == "signed")
     made.begin()
     yield made
     made.end()

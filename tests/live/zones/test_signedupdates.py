@@ -4,11 +4,13 @@ Live tests of updates of a zone that the server signs: by nsupdate, over kills a
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from typing import Final
 import pytest
 
 from tests.live.twistds import Twistd, wait
+from tests.live.zones.test_api import Api, change
 from tests.peers import peer
 
 _ZONE: Final = "$TTL 300\n@ SOA ns hostmaster 1 3600 900 1209600 300\n@ NS ns\nns A 192.0.2.1\nsub NS ns.sub\nns.sub A 192.0.2.3\n"
@@ -112,6 +115,37 @@ def test_updatesOverKills(tmp_path: Path) -> None:
         assert int(serial) > _UPDATES
         # No process with the keys is left by those that were killed.
         assert "Traceback" not in server.text()
+
+
+def test_otherDoors(tmp_path: Path) -> None:
+    """
+    The API reads and changes the zone as if it was not signed, and refuses what the signer makes.
+    """
+    api = Api(tmp_path, isSigned=True)
+    api.begin()
+    zone = "/api/v1/servers/localhost/zones/example.org."
+    try:
+        assert api.patch(change("new.example.org.", "A", "REPLACE", "192.0.2.9"), change("www.example.org.", "A", "DELETE"))[0] == 204
+        code, shown, _ = api.ask("GET", zone)
+        assert (code, shown["dnssec"], {rrset["type"] for rrset in shown["rrsets"]}) == (200, True, {"SOA", "NS", "A"})
+        assert {rrset["name"] for rrset in shown["rrsets"]} == {"example.org.", "ns1.example.org.", "new.example.org."}
+        exported = api.ask("GET", f"{zone}/export")[1]
+        assert {line.split()[3] for line in exported.splitlines()} == {"SOA", "NS", "A"}
+        matches = api.ask("GET", "/api/v1/servers/localhost/search-data?q=*example.org*&object_type=record&max=1000")[1]
+        assert {each["type"] for each in matches} == {"SOA", "NS", "A"}
+        code, said = api.patch(change("new.example.org.", "NSEC", "REPLACE", "example.org. A"))
+        assert (code, "the server that signs this zone makes these records" in said["error"]) == (422, True)
+        code, said, _ = api.ask("PUT", "/api/2/zones/example.org/rrsets/@/DNSKEY", {"ttl": 60, "data": ["257 3 13 AAAA"]}, If_Match="*")
+        assert code == 412 or "the server that signs this zone makes these records" in json.dumps(said)
+        assert "new.example.org. 60 IN A 192.0.2.9" in verified(api.server.port, tmp_path)
+        with ThreadPoolExecutor(8) as pool:
+            codes = set(pool.map(lambda n: api.patch(change(f"n{n % 50}.example.org.", "A", "REPLACE", f"192.0.2.{n}"))[0], range(200)))
+        assert codes == {204}
+        names = {line.split()[0] for line in verified(api.server.port, tmp_path)}
+        assert {f"n{number}.example.org." for number in range(50)} <= names
+        assert "Traceback" not in api.twistd.text()
+    finally:
+        api.twistd.stop()
 
 
 def count(pid: int, secret: bytes) -> int:

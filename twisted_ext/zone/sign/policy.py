@@ -53,6 +53,13 @@ class SigningPolicy:
         self.forParent = forParent
         self.digested = digested
 
+    @property
+    def isIncremental(self) -> bool:
+        """
+        Whether what a change touches is signed alone: with NSEC records, and without a digest of the whole zone.
+        """
+        return self.denial == "nsec" and not self.digested
+
     def toText(self) -> str:
         """
         Return the policy as text, from which L{fromTable} makes the same: equal policies have equal texts.

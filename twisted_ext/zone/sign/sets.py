@@ -5,15 +5,20 @@ What is signed of the records of a name, whether a whole zone is signed or only 
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rrtypes import ALIAS, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.zone.store.changeset import Difference
 
-__all__ = ["MADE", "canonicalSet", "expectSignable", "isMade", "negativeTTL", "signatureHead", "startOf"]
+if TYPE_CHECKING:
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.store.nodes import Node
+
+__all__ = ["MADE", "besideMade", "canonicalSet", "changedBesideMade", "expectSignable", "isMade", "negativeTTL", "signatureHead", "startOf"]
 
 #: What a signer makes, and takes away before.
 MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
@@ -30,6 +35,28 @@ def isMade(key: bytes, rrType: int) -> bool:
     Return whether a signer makes the records of a type at a name: signatures, denials, and at the apex those of keys and for the parent.
     """
     return rrType in MADE or (not key and rrType in OF_KEYS)
+
+
+def besideMade(node: Node, isSigned: bool) -> tuple[RRSet, ...]:
+    """
+    Return the RRsets of a name but those that a signer makes.
+
+    @param isSigned: whether the zone is signed here; of others these are records like any.
+    """
+    return tuple([rrset for rrset in node.sets if not isMade(node.key, rrset.rrType)]) if isSigned else node.sets
+
+
+def changedBesideMade(difference: Difference, apex: bytes) -> Difference:
+    """
+    Return a difference without what a signer makes.
+
+    @param apex: the name of the zone, folded.
+    """
+    size = len(apex)
+    removed, added = [
+        [rrset for rrset in sets if not isMade(rrset.name[:-size], rrset.rrType)] for sets in (difference.removed, difference.added)
+    ]
+    return Difference(difference.before, removed, difference.after, added)
 
 
 def canonicalSet(start: bytes, rrType: int, rdatas: list[bytes] | tuple[bytes, ...]) -> bytes:

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import time
 from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
 
 from tests.server.zones.load.signed import APEX, NAME, SignedLoadingCase
 from tests.server.zones.signing.test_signer import Child
@@ -31,6 +35,8 @@ from twisted_ext.server.zones.signing.door import SigningDoor
 from twisted_ext.server.zones.signing.signer import Signer
 from twisted_ext.server.zones.table.source import AuthoritySource
 from twisted_ext.server.zones.table.zonetable import Zones
+from twisted_ext.server.zones.update.commit import Edited
+from twisted_ext.server.zones.update.edits import StaleEdit, ZoneEdits, etagOf
 from twisted_ext.server.zones.update.journalreplay import Steps
 from twisted_ext.server.zones.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
@@ -43,6 +49,7 @@ from twisted_ext.wire.rrtypes import ANY, DNSKEY, RRSIG, SOA, A
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
 
 _MORE = "a A 192.0.2.1\nsub NS ns.sub\nns.sub A 192.0.2.2\n*.w TXT x\n"
 
@@ -98,7 +105,7 @@ class ChangedCase(SignedLoadingCase):
         Write the zone.
         """
         values = self.writeSigned(more, serial=serial).values
-        zone = ZoneSettings({**values, "update": ("address 127.0.0.0/8 zone ANY",)})
+        zone = ZoneSettings({**values, "update": ("address 127.0.0.0/8 zone ANY",), "edit": ("api",)})
         zone.signing = self.policy
         return zone
 
@@ -222,6 +229,50 @@ class ChangesTests(ChangedCase):
                 self.expectSigned()
         self.assertEqual((self.serial(NAME), self.compilers.made, len(self.children)), (6, made, 1))
         self.assertIn("example.org. 2: update by 127.0.0.1 without a key: added b.example.org. A 192.0.2.7\n", self.said() + "\n")
+
+    def edit(self, steps: Callable[[Transaction], object], match: str = "", dry: bool = False) -> Deferred[Edited]:
+        """
+        Begin a change by the API.
+        """
+        edits = ZoneEdits(self.updating, self.zones, lambda apex: ("file", self.loading.overdue(apex) is not None))
+        return edits.change(APEX, steps, door="api", who="API by test", match=match, dry=dry)
+
+    def test_editsAreSigned(self) -> None:
+        """
+        What the API and the console change is signed, beside updates; a dry run says what would be and changes nothing; the log and the
+        result name what was changed, and nothing that was made for it.
+        """
+        self.start()
+        before = self.served
+        tag = etagOf(before)
+        dry = self.edit(lambda tx: tx.add(recordFromText("dry 60 A 192.0.2.9", APEX)), dry=True)
+        self.settle()
+        edited = self.successResultOf(dry)
+        assert edited.difference is not None
+        self.assertEqual(([rrset.rrType for rrset in edited.difference.added], self.served), ([A], before))
+        adding = [partial(Transaction.add, record=recordFromText(f"e{number} 60 A 192.0.2.9", APEX)) for number in range(2)]
+        tried = [self.edit(add, match=tag) for add in adding]
+        replies = [self.send(f"u{n} 60 A 192.0.2.9") for n in range(3)]
+        self.settle()
+        self.assertEqual([Message.fromWire(reply[0]).rcode for reply in replies], 3 * [Rcode.NOERROR])
+        edited = self.successResultOf(tried[0])
+        assert edited.difference is not None
+        self.assertEqual([rrset.rrType for rrset in edited.difference.added], [A])
+        self.failureResultOf(tried[1], StaleEdit)
+        self.assertEqual(self.names(), {"a", "ns", "ns1", "e0", "u0", "u1", "u2"})
+        self.expectSigned()
+
+        def replace(transaction: Transaction) -> None:
+            for node in transaction.version.nodes():
+                if node.key:
+                    transaction.removeName(node.key + APEX)
+            transaction.add(recordFromText("ns 60 A 192.0.2.1", APEX))
+
+        replacing = self.edit(replace)
+        self.settle()
+        edited = self.successResultOf(replacing)
+        self.assertEqual(self.names(), {"ns"})
+        self.expectSigned()
 
     def test_madeRecords(self) -> None:
         """

@@ -1,9 +1,9 @@
 """
 Images of zones on disk: which exist, what they were made from, and whether that has changed.
 
-A folder holds files with one or more images, and C{index}, to which a line is appended for each new image. Files are complete or absent, and
-a truncated line is ignored: after a crash, an image that was made a moment ago may have to be made once more. One with what clients have
-changed, which nothing else has, is on the disk with its line before it is used.
+A folder holds files with one or more images, and C{index}, to which a line is appended for each new image. Files are complete or absent,
+and a truncated line is ignored: after a crash, an image that was made a moment ago may have to be made once more. One with what clients
+have changed, which nothing else has, is on the disk with its line before it is used.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
     if zone.catalog:
         raise BadDescription(f"zone {zone.text}: sign and catalog: zones that list others are not signed; leave one of them out")
     policy = zone.signing
-    if zone.update and policy is not None and (policy.denial != "nsec" or policy.digested):
+    if zone.update and policy is not None and not policy.isIncremental:
         what = "zonemd" if policy.digested else f"denial = {policy.denial}"
         raise BadDescription(f"zone {zone.text}: update and {what}: a zone with updates is signed with NSEC records and without a digest")
     if zone.update and zone.isSignedOnArrival:

@@ -117,9 +117,10 @@ class ZoneEdits:
         kind, isSigned = self._origin(place.apex)
         if why := _ELSEWHERE.get(kind):
             return why
-        if isSigned:
+        if isSigned and kind == "database":
             return f"is signed here; change {place.file or 'what it is made of'}, of which it is signed anew"
-        return f'comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here'
+        how = f'comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here'
+        return f'{how}, which, as it is signed, takes a policy with denial = "nsec" and without zonemd' if isSigned else how
 
     def freeze(self, apex: bytes, isFrozen: bool) -> None:
         """

@@ -40,6 +40,7 @@ from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf, withoutFolders
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import ALIAS, CNAME, DNAME, NS, SOA
+from twisted_ext.zone.sign.sets import besideMade
 from twisted_ext.zone.store.nodes import BESIDE_ALIASES, keyBelow, kindOf
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zonefile.writer import canonicalFile
@@ -305,7 +306,7 @@ class PowerDNSDoor:
         version = self._versionOf(place)
         sees = None if asked.token.policy is None else partial(asked.token.mayChange, asked.client)
         name, kind = asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper()
-        sets = _setsIn(version, name, kind, dict(asides), sees)
+        sets = _setsIn(version, name, kind, dict(asides), sees, isSigned=self._zoneSet.originOf(place.apex)[1])
 
         isShown = _isOn(asked, "rrsets", True)
 
@@ -321,10 +322,11 @@ class PowerDNSDoor:
         return ApiReply(code, None, "application/json", (("ETag", etagOf(version)),), parts())
 
     def _export(self, asked: ApiAsked, name: str) -> ApiReply:
-        version = self._versionOf(self._placeOf(name))
+        place = self._placeOf(name)
+        version, isSigned = self._versionOf(place), self._zoneSet.originOf(place.apex)[1]
 
         def parts() -> Iterator[bytes]:
-            lines = (line for node in version.nodes() for line in canonicalFile(node.sets))
+            lines = (line for node in version.nodes() for line in canonicalFile(besideMade(node, isSigned)))
             while some := [line.replace(" ", "\t", 4) for line in islice(lines, _NAMES)]:
                 yield "".join([f"{line}\n" for line in some]).encode("utf-8")
 
@@ -487,7 +489,13 @@ def _isOn(asked: ApiAsked, name: str, isDefault: bool) -> bool:
 
 
 def _setsIn(
-    version: Version, name: str, kind: str, left: dict[tuple[bytes, int], Aside], sees: Callable[[bytes, int], bool] | None = None
+    version: Version,
+    name: str,
+    kind: str,
+    left: dict[tuple[bytes, int], Aside],
+    sees: Callable[[bytes, int], bool] | None = None,
+    *,
+    isSigned: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """
     Iterate over the RRsets of a zone.
@@ -496,9 +504,10 @@ def _setsIn(
     @param kind: only those of this type, C{""} for all.
     @param left: what is kept beside them.
     @param sees: returns whether a name and type is one of those; by default all are.
+    @param isSigned: whether the zone is signed here, so that what the signer makes is none of those.
     """
     for node in _nodesOf(version, name):
-        for rrset in node.sets:
+        for rrset in besideMade(node, isSigned):
             if (kind and typeOf(rrset.rrType) != kind) or (sees is not None and not sees(rrset.name, rrset.rrType)):
                 continue
             contents = sorted([contentOf(rrset.rrType, rdata) for rdata in rrset.rdatas])

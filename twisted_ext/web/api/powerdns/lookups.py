@@ -20,6 +20,7 @@ from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import DNSKEY
+from twisted_ext.zone.sign.sets import besideMade
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON, Figures
@@ -116,9 +117,10 @@ class PowerDNSLookups:
             return
         looked = 0
         for place in places:
-            zone = place.served()
+            zone, zoneSet = place.served(), self._operations.zoneSet
+            isSigned = zoneSet is not None and zoneSet.originOf(place.apex)[1]
             for node in () if zone is None else zone.current.nodes():
-                for rrset in node.sets:
+                for rrset in besideMade(node, isSigned):
                     owner = nameToText(rrset.name)
                     fits = glob.fits(owner)
                     for rdata in rrset.rdatas:

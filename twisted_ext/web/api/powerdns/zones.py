@@ -186,7 +186,7 @@ class PowerDNSZones:
             wanted = {(rrset.name.lower(), rrset.rrType) for rrset in sets}
             yield
             for count, node in enumerate(transaction.version.nodes()):
-                for rrset in node.sets:
+                for rrset in transaction.setsAt(node.key).values():
                     if (rrset.name.lower(), rrset.rrType) not in wanted:
                         transaction.removeType(rrset.name, rrset.rrType)
                 if count % _SETS == 0:

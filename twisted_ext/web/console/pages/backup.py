@@ -24,7 +24,7 @@ from twisted_ext.server.config.tables import tableToTOML
 from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
-from twisted_ext.zone.sign.sets import isMade
+from twisted_ext.zone.sign.sets import besideMade
 from twisted_ext.zone.zonefile.writer import readableFile
 
 if TYPE_CHECKING:
@@ -213,9 +213,9 @@ class _Backup:
         """
         name = zone.text.rstrip(".").replace("/", "_") or "root"
         version = self._served.get(zone.name)
-        if version is None or (zone.isSigned and not zone.update):
+        if version is None or (zone.isSigned and not zone.update and not zone.doors):
             return self._file(folder, f"{os.path.dirname(zone.file)}/{name}", _contentOf(zone.file))
-        sets = [rrset for node in version.nodes() for rrset in node.sets if not (zone.isSigned and isMade(node.key, rrset.rrType))]
+        sets = [rrset for node in version.nodes() for rrset in besideMade(node, zone.isSigned)]
         text = "\n".join(readableFile(sets, version.apexName, version.image.aliases)) + "\n"
         return self._file(folder, name, text.encode("utf-8"))
 

@@ -13,6 +13,7 @@ from twisted_ext.server.zones.update.edits import StaleEdit, etagOf
 from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, whyNot
 from twisted_ext.web.console.pages.zones.text import take
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
+from twisted_ext.zone.sign.sets import changedBesideMade
 from twisted_ext.zone.store.changeset import Difference, applied, condensed
 
 if TYPE_CHECKING:
@@ -63,16 +64,18 @@ class ZoneChangesPage:
 
     def _kept(self, apex: bytes) -> list[Difference]:
         """
-        Return the latest changes, oldest first, as far as they are not too large.
+        Return the latest changes, oldest first, as far as they are not too large; of a zone that is signed here what clients changed, which
+        is signed anew if it is taken back.
         """
         zoneSet = self._operations.zoneSet
         kept = None if zoneSet is None else zoneSet.changesOf(apex)
-        if kept is None:
+        if kept is None or zoneSet is None:
             return []
         for serial in kept.serials()[-_CHANGES:]:
             octets = kept.octetsSince(serial)
             if octets is not None and octets <= _OCTETS:
-                return [*(kept.since(serial) or ())]
+                changes = [*(kept.since(serial) or ())]
+                return [changedBesideMade(each, apex) for each in changes] if zoneSet.originOf(apex)[1] else changes
         return []
 
     def back(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:

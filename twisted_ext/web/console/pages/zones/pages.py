@@ -21,6 +21,7 @@ from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import DNSKEY, isMeta, typeName, typeNumber
 from twisted_ext.zone.check.semantics import newFindings
+from twisted_ext.zone.sign.sets import besideMade
 from twisted_ext.zone.store.nodes import keyBelow
 
 if TYPE_CHECKING:
@@ -85,14 +86,14 @@ class ZonePages:
         zone = place.served()
         wanted, begin = asked.fields.get("q", "").lower(), _numberIn(asked.fields, "from")
         rows: list[dict[str, object]] = []
-        count = 0
+        count, isSigned = 0, self._zoneSet.originOf(place.apex)[1]
 
         def steps(version: Version) -> Iterator[None]:
             nonlocal count
             for number, node in enumerate(version.nodes()):
                 if number % _NAMES == _NAMES - 1:
                     yield
-                for rrset in node.sets:
+                for rrset in besideMade(node, isSigned):
                     owner = nameToText(rrset.name)
                     if wanted not in owner.lower():
                         continue

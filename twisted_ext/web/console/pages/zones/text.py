@@ -14,10 +14,12 @@ from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit, etagOf
 from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, whyNot
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.zone.check.checkfile import vet
+from twisted_ext.zone.sign.sets import besideMade, changedBesideMade
 from twisted_ext.zone.store.changeset import setsOf
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.store.serials import isNewer, serialIn, withSerial
 from twisted_ext.zone.store.traversal import difference
+from twisted_ext.zone.zone import Zone
 from twisted_ext.zone.zonefile.writer import readableFile
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class ZoneTextPage:
         if version.recordCount > _RECORDS:
             said = f"{place.text} has {version.recordCount:,} records, more than the {_RECORDS:,} that can be changed as one text."
             raise ConsoleRefusal(422, f"{said} Change them one by one.")
-        return self._page(place, await self._textOf(version), etagOf(version))
+        return self._page(place, await self._written(place, version), etagOf(version))
 
     def file(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
         return Deferred.fromCoroutine(self._file(text))
@@ -78,13 +80,22 @@ class ZoneTextPage:
         if version.recordCount > _FILE_RECORDS:
             said = f"{place.text} has {version.recordCount:,} records, more than the {_FILE_RECORDS:,} that are sent as a file."
             raise ConsoleRefusal(422, f"{said} A transfer of the zone has them all.")
-        octets = (await self._textOf(version)).encode("utf-8")
+        octets = (await self._written(place, version)).encode("utf-8")
         name = re.sub(r"[^A-Za-z0-9._-]", "_", place.text.rstrip(".")) or "root"
         return ConsoleReply(octets=octets, kind=b"text/dns; charset=utf-8", name=f"{name}.zone")
 
-    async def _textOf(self, version: Version) -> str:
+    def _isSigned(self, place: Place) -> bool:
+        """
+        Return whether a zone is signed here, so that its text is that of the unsigned zone.
+        """
+        zoneSet = self._operations.zoneSet
+        return zoneSet is not None and zoneSet.originOf(place.apex)[1]
+
+    async def _written(self, place: Place, version: Version) -> str:
+        isSigned = self._isSigned(place)
+
         def write() -> str:
-            sets = [rrset for node in version.nodes() for rrset in node.sets]
+            sets = [rrset for node in version.nodes() for rrset in besideMade(node, isSigned)]
             return "\n".join(readableFile(sets, version.apexName, version.image.aliases)) + "\n"
 
         return str(await self._elsewhere(write))
@@ -123,8 +134,14 @@ class ZoneTextPage:
         after = vetted.version
         if after is None or vetted.report.fatal:
             return self._page(place, text, etag, 422, fault="This text is not a valid zone.", findings=findings)
-        wanted = after
-        found = cast("Difference", await self._elsewhere(lambda: difference(former, wanted)))
+        isSigned = self._isSigned(place)
+
+        def compare() -> tuple[Version, Difference]:
+            # What the text has of the signer is ignored: it may be that of a transfer, or of a file that was signed elsewhere.
+            wanted, before = [_plain(each) if isSigned else each for each in (after, former)]
+            return wanted, difference(before, wanted)
+
+        wanted, found = cast("tuple[Version, Difference]", await self._elsewhere(compare))
 
         def apply(transaction: Transaction) -> None:
             take(transaction, wanted, (*found.removed, *found.added))
@@ -153,10 +170,20 @@ class ZoneTextPage:
         zoneSet, serial = self._operations.zoneSet, etag.strip('"').partition("-")[0]
         kept = None if zoneSet is None or not serial.isdigit() else zoneSet.changesOf(place.apex)
         between = None if kept is None else kept.since(int(serial))
+        if between is not None and self._isSigned(place):
+            between = [changedBesideMade(each, place.apex) for each in between]
         theirs = None if between is None else [line for each in between for line in linesOf(each)]
         fault = f"Someone else has changed the zone meanwhile: it is at serial {now.serial}. This would take their changes back."
         more = {"fault": fault, "theirs": theirs, "difference": linesOf(ours)}
         return self._page(place, text, etagOf(now), 412, **more)
+
+
+def _plain(version: Version) -> Version:
+    """
+    Return a version without what a signer makes.
+    """
+    sets = [rrset for node in version.nodes() for rrset in besideMade(node, True)]
+    return Zone.fromRecords(version.apexName, sets).current
 
 
 def _textOf(finding: Finding) -> str:
