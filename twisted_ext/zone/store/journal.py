@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "hasEntries", "originOf"]
+__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "hasEntries", "originOf", "serialBeside"]
 
 
 _MAGIC: Final = b"txdnsjn1"
@@ -62,6 +62,19 @@ _ENTRY_WORK: Final = 2**10
 
 #: Offsets after damage at which a complete difference is searched for: half a second's work.
 _SCANNED: Final = 2**18
+
+
+def serialBeside(path: str) -> int | None:
+    """
+    Return the serial number to which a journal led when it was written last, which is noted in a file beside it; L{None} if that is not
+    known.
+    """
+    try:
+        with open(f"{path}.serial", encoding="ascii", errors="replace") as file:
+            serial, checksum = file.read(100).split()
+    except (OSError, ValueError):
+        return None
+    return int(serial) if checksum == f"{crc32(serial.encode('ascii', 'replace')):08x}" else None
 
 
 def hasEntries(path: str, apex: bytes) -> bool:
@@ -351,7 +364,7 @@ class Journal:
         """
         if not self._mends:
             return
-        known = self._serialKept()
+        known = serialBeside(self.path)
         if not self._there and known is not None:
             self.said = f"{self.path}: it is gone; it led to serial {known}, and the zone goes back to what its master file says"
             with suppress(OSError):
@@ -362,14 +375,6 @@ class Journal:
                 known = difference.newSerial
         if known is not None and (self.newest is None or isNewer(known, self.newest)):
             self.lost = known
-
-    def _serialKept(self) -> int | None:
-        try:
-            with open(f"{self.path}.serial", encoding="ascii", errors="replace") as file:
-                serial, checksum = file.read(100).split()
-        except (OSError, ValueError):
-            return None
-        return int(serial) if checksum == f"{crc32(serial.encode('ascii', 'replace')):08x}" else None
 
     def _keepSerial(self, serial: int) -> None:
         # Not synchronized: if the disk loses this, the journal itself still has the serial number.

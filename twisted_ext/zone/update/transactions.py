@@ -22,7 +22,7 @@ from twisted_ext.zone.store.steps import finished
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["APICAL", "PARENTAL", "SINGLE", "Completion", "Transaction", "expectName"]
+__all__ = ["APICAL", "PARENTAL", "SINGLE", "Completion", "Transaction", "expectName", "followed"]
 
 #: Types that belong to the parent zone.
 PARENTAL: Final = frozenset((DS, DELEG))
@@ -145,9 +145,15 @@ class Transaction:
         """
         @raise BadChange: such records are made.
         """
-        if self._completion is not None and self._completion.isMade(key, rrType):
+        if self.isMade(key, rrType):
             name = nameToText(key + self._apex)
             raise BadChange(f"{name} {typeName(rrType)}: the server that signs this zone makes these records; change the others")
+
+    def isMade(self, key: bytes, rrType: int) -> bool:
+        """
+        Return whether the records of a type at a name are made of the others.
+        """
+        return self._completion is not None and self._completion.isMade(key, rrType)
 
     def _open(self, key: bytes) -> dict[Kind, RRSet]:
         if key not in self._since:
@@ -369,6 +375,27 @@ class Transaction:
         if not key and _NS not in sets and _NS in before and self._needsNS:
             raise BadChange(f"{nameToText(self._apex)} would have no NS record; a zone has one at least")
         expectName(key + self._apex, self._apex, sets, before)
+
+
+def followed(transaction: Transaction, changes: Mapping[bytes, tuple[RRSet, ...]]) -> Generator[None, None, None]:
+    """
+    Make the records of some names what they are in a version that came from elsewhere, in steps. Its serial number is taken if it is newer.
+
+    @param changes: all records of each of these names. What is made here is ignored in them.
+    """
+    for count, (key, rrsets) in enumerate(changes.items(), 1):
+        wanted = {kindOf(rrset): rrset for rrset in rrsets if not transaction.isMade(key, rrset.rrType)}
+        if not key:
+            soa, serial = wanted[_SOA], transaction.version.serial
+            if not isNewer(serialIn(soa.rdatas[0]), serial):
+                wanted[_SOA] = soa.withRdatas((withSerial(soa.rdatas[0], serial),))
+        for kind, present in [*transaction.setsAt(key).items()]:
+            if kind not in wanted:
+                transaction.remove(present)
+        for rrset in wanted.values():
+            transaction.replace(rrset)
+        if count % _STEP == 0:
+            yield
 
 
 def expectName(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Mapping[Kind, RRSet] = MappingProxyType({})) -> None:

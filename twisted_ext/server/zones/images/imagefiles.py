@@ -32,6 +32,9 @@ __all__ = ["Built", "Images", "Maps"]
 _INDEX: Final = "index"
 _ENDING: Final = ".image"
 
+#: Lines that say nothing any more, besides as many as there are zones, from which on the index is written anew.
+_GARBAGE: Final = 100
+
 #: A file that a zone was made from: its path, its octets, and its modification time in nanoseconds.
 Source = tuple[str, int, int]
 
@@ -224,7 +227,7 @@ class Images:
         except BaseException:
             self.close()
             raise
-        if self._garbage > len(self._known) + 100:
+        if self._garbage > len(self._known) + _GARBAGE:
             self._rewrite()
 
     def _read(self) -> None:
@@ -282,8 +285,9 @@ class Images:
                 os.fsync(file.fileno())
             os.rename(temporary, f"{self.folder}/{_INDEX}")
         except OSError:
-            # If the disk is full, the longer index still works.
+            # If the disk is full, the longer index still works, until as many lines are of no use again.
             _unlink(temporary)
+        self._garbage = 0
 
     def newPath(self) -> str:
         self._count += 1
@@ -318,11 +322,15 @@ class Images:
         lines = []
         for built in several:
             self._uses[built.path] = self._uses.get(built.path, 0) + 1
-            self._release(self._known.get(built.zone))
+            former = self._known.get(built.zone)
+            self._garbage += former is not None
+            self._release(former)
             self._known[built.zone] = built
             lines.append(built.toJSON())
         if lines and not isWritten:
             self._write("".join(lines))
+        if self._garbage > len(self._known) + _GARBAGE:
+            self._rewrite()
 
     def rename(self, former: str, zone: str) -> None:
         """

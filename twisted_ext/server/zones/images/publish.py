@@ -149,6 +149,15 @@ class ZonePublisher(ZoneSink):
         self._cancel(version.apex)
         super().arrived(version, file, zone)
 
+    def confirm(self, apex: bytes) -> None:
+        """
+        Note that a zone that is served is what it is to be.
+        """
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        if place is not None and zone is not None:
+            self.arrived(zone.current, place.file)
+
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
         if apex in self._replays:
             # The version being replayed is still usable.

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -24,12 +24,15 @@ from twisted_ext.server.zones.table.sink import ZoneSink
 from twisted_ext.server.zones.table.zonetable import EXPIRED, FAILED, SERVING
 from twisted_ext.server.zones.update.commit import Elsewhere
 from twisted_ext.server.zones.update.journalreplay import journalName
+from twisted_ext.server.zones.update.updates import DERIVED
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.load.loader import ZoneLoader
+    from twisted_ext.server.zones.signing.signedzone import UnsignedZone
+    from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
@@ -120,11 +123,31 @@ class Arrivals(ZoneSink):
         return arrival if arrival is not None and arrival.isSigned else None
 
     def _sign(self, arrival: _Arrival) -> None:
+        self._loader.signing().take(arrival.zone.name, self._unsigned(arrival))
+
+    @staticmethod
+    def _unsigned(arrival: _Arrival) -> UnsignedZone:
         from twisted_ext.server.zones.signing.signedzone import UnsignedZone
 
         file = arrival.file
         assert arrival.version is not None
-        self._loader.signing().take(arrival.zone.name, UnsignedZone.ofFiles(file.path, [file.changes], arrival.version.serial))
+        return UnsignedZone.ofFiles(file.path, [file.changes], arrival.version.serial)
+
+    def _signChanges(self, arrival: _Arrival, former: Version | None) -> Deferred[None]:
+        """
+        Have the version that came last signed: only what has changed, if that is known.
+
+        @param former: the version before it.
+        """
+        version = arrival.version
+        if former is None or version is None or version.image is not former.image:
+            self._sign(arrival)
+            return succeed(None)
+        changes: dict[bytes, tuple[RRSet, ...]] = {}
+        for key in version.keysSince(former):
+            node = version.find(key)
+            changes[key] = () if node is None else node.sets
+        return self._loader.signing().takeChanges(arrival.zone.name, self._unsigned(arrival), changes)
 
     def copied(self) -> tuple[int, int]:
         """
@@ -217,13 +240,15 @@ class Arrivals(ZoneSink):
         if self._copies is not None:
             self._copies.sweep(self._kept)
             kept.update(self._copies.paths)
-        for folder in _FOLDERS.values():
+        kept.update(f"{self._folder}/{DERIVED}/{journalName(each.zone.name)}" for each in self._kept.values() if each.isSigned)
+        for folder in (*_FOLDERS.values(), DERIVED):
             try:
                 there = [entry.path for entry in os.scandir(f"{self._folder}/{folder}")]
             except OSError:
                 continue
             for path in there:
-                if path not in kept:
+                # Journals have files beside them.
+                if path not in kept and path.rpartition(".")[0] not in kept:
                     os.unlink(path)
 
     # -- the door
@@ -369,12 +394,13 @@ class Arrivals(ZoneSink):
         """
         try:
             while (version := arrival.version) is not None and arrival.kept is not version:
+                former = arrival.kept
                 await self._turns.run(self._elsewhere, partial(arrival.file.keep, version))
                 if self._kept.get(apex) is not arrival or self._closed:
                     return
                 if arrival.version is version:
                     arrival.kept = version
-                    self._sign(arrival)
+                    await self._signChanges(arrival, former)
         except (OSError, StorageFault) as error:
             said = f"it cannot be written: {getattr(error, 'strerror', None) or error}"
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)

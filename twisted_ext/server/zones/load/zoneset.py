@@ -375,8 +375,9 @@ class ZoneSet:
             self._notifying.add(apex)
         else:
             self._notifying.discard(apex)
-        arrivals.follow(apex, zone)
+        # First where changes are kept: with those, the copy of a zone is served at once.
         updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
+        arrivals.follow(apex, zone)
 
     # -- zones that are added and removed
 
@@ -450,10 +451,10 @@ class ZoneSet:
         self._replication.changed(version)
 
     def _journal(self, apex: bytes) -> Differences | None:
-        if self._arrivals is not None and apex in self._arrivals:
-            # What is served has other changes, as it is signed.
-            return None
         journal = None if self._updating is None else self._updating.journal(apex)
+        if self._arrivals is not None and apex in self._arrivals:
+            # What is served has other changes than its origin, as it is signed.
+            return journal
         return self._databases.historyOf(apex) if journal is None and self._databases is not None else journal
 
     def _settled(self, counts: tuple[int, int]) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
@@ -24,16 +25,17 @@ from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
 from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone, keysIn, policyOf
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import DNSKEY
-from twisted_ext.zone.sign.incremental import ChangeSigner, Completing
+from twisted_ext.zone.sign.incremental import Changes, ChangeSigner, Completing, Whole
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.images.publish import ZonePublisher
     from twisted_ext.server.zones.signing.signer import OpenedKeys, Signer
+    from twisted_ext.server.zones.update.commit import Edited
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["ChangedZones", "SigningDoor"]
@@ -69,9 +71,23 @@ class ChangedZones(Protocol):
             once no change is under way; with L{None} if the zone is not open.
         """
 
+    def newest(self, apex: bytes) -> int | None:
+        """
+        Return the serial number to which the last change has led; L{None} if that is not known. The zone may not be open yet.
+        """
+
     def release(self, apex: bytes) -> None:
         """
         Make the changes that wait.
+        """
+
+    def follow(self, apex: bytes, changes: Changes) -> Deferred[Edited]:
+        """
+        Make some names of a zone what they are in another version.
+
+        @param changes: all records of each of these names.
+
+        @return: fails if that cannot be done; then nothing has changed.
         """
 
 
@@ -266,6 +282,46 @@ class SigningDoor:
         zone.failed = False
         zone.leave()
 
+    def takeChanges(self, apex: bytes, unsigned: UnsignedZone, changes: Changes) -> Deferred[None]:
+        """
+        Serve an unsigned version that differs from the one before in some names only, of which what they touch is signed.
+
+        @param changes: all records of each of these names.
+
+        @return: fires once it is in force, or is to be signed as a whole.
+        """
+        zone = self._zones[apex]
+        built = zone.served
+        if self.changes is None or built is None or zone.pending or zone.failed or not zone.isMade(built):
+            self.take(apex, unsigned)
+            return succeed(None)
+        zone.unsigned = unsigned
+        following = self.changes.follow(apex, changes)
+        return following.addCallbacks(self._followed, self._unfollowed, (zone, built, unsigned), {}, (zone, unsigned))
+
+    def _followed(self, edited: Edited, zone: SignedZone, built: Built, unsigned: UnsignedZone) -> None:
+        if zone.served is not built or zone.unsigned is not unsigned:
+            # It was signed again meanwhile, of this version or a later one.
+            return
+        zone.isFollowed = True
+        built.sources = (*unsigned.sources, *keysIn(built, self._keys(zone.apex)))
+        built.taken = unsigned.serial
+        self.images.note([built])
+        self._publisher.confirm(zone.apex)
+        _log.info(
+            "{zone} {serial}: {changes} records have changed with serial {unsigned} of {origin}, and are signed",
+            zone=zone.zone, serial=edited.version.serial, unsigned=unsigned.serial, origin=zone.origin or "its origin",
+            changes=0 if edited.difference is None else edited.difference.records - 2,
+        )  # fmt: skip
+
+    def _unfollowed(self, failure: Failure, zone: SignedZone, unsigned: UnsignedZone) -> None:
+        if not isinstance(failure.value, DNSFault):
+            _log.failure("what has changed in {zone} cannot be signed", failure, zone=zone.zone)
+        elif not isinstance(failure.value, Whole):
+            _log.warn("{zone}: the whole zone is signed, not what has changed: {fault}", zone=zone.zone, fault=failure.value)
+        if self._zones.get(zone.apex) is zone and zone.unsigned is unsigned:
+            self.sign(zone)
+
     def _whyNot(self, zone: SignedZone) -> str:
         """
         Return why the version that came last does not take the place of what clients have changed; C{""} if it may.
@@ -430,8 +486,9 @@ class SigningDoor:
         last = self._publisher.serial(zone.apex)
         if last is None and built is not None:
             last = built.serial
-        if last is None or (noted is not None and isNewer(noted, last)):
-            last = noted
+        for known in (noted, None if self.changes is None else self.changes.newest(zone.apex)):
+            if known is not None and (last is None or isNewer(known, last)):
+                last = known
         policy = zone.policy.toText()
         sign: dict[str, object] = {"keys": self._keys(zone.apex), "policy": json.loads(policy)}
         if zone.serials != "increment":
@@ -522,7 +579,7 @@ class SigningDoor:
         if not self._serve(zone, built):
             self._failed(zone, zone.complaints, "its signed image cannot be used; the log says why")
             return
-        zone.failed = zone.isStale = False
+        zone.failed = zone.isStale = zone.isFollowed = False
         self._forget(zone)
         if not built.isEdited:
             self.images.note([built])
@@ -687,7 +744,7 @@ class SigningDoor:
 
     def _isDue(self, zone: SignedZone, today: float) -> bool:
         # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
-        ends = self._publisher.ends(zone.apex, ofFormer=self._isEdited(zone))
+        ends = self._publisher.ends(zone.apex, ofFormer=zone.isFollowed or self._isEdited(zone))
         built, validity = zone.served, zone.policy.validity
         # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
         if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:

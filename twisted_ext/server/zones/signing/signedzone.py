@@ -59,13 +59,16 @@ class SignedZone(MadeZone):
     @ivar complaints: the problems of that, each with whether it is fatal.
     @ivar served: the image that is served; L{None} if none is that is signed.
     @ivar isStale: whether it is to be signed although nothing has changed.
+    @ivar isFollowed: whether what is served was changed since it was signed as a whole, as its origin was.
     @ivar isHeld: whether changes of clients wait until it is signed.
     @ivar keys: the keys that sign what clients change; L{None} as long as nothing has changed since it was signed.
     @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
     """
 
-    __slots__ = ("policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isHeld", "keys", "held", "renewed")
+    __slots__ = (
+        "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewed",
+    )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
         super().__init__(zone.text, zone.name)
@@ -73,7 +76,7 @@ class SignedZone(MadeZone):
         self.unsigned: UnsignedZone | None = None
         self.complaints: list[tuple[str, bool]] = []
         self.served: Built | None = None
-        self.isStale = self.isHeld = False
+        self.isStale = self.isFollowed = self.isHeld = False
         self.keys: OpenedKeys | None = None
         self.held = zone.held
         self.renewed = float("-inf")

@@ -603,6 +603,8 @@ class EditableZone:
     @ivar doors: how it may be changed other than by updates: see the setting C{edit}.
     @ivar needsNS: whether the last NS record of its name has to stay.
     @ivar isTaken: whether the next version that is published has all changes of the journal.
+    @ivar isDerived: whether it is made of versions that come from elsewhere, so that any that is published has all changes, and the journal
+        is only their history.
     @ivar isFrozen: whether it is not to be changed at present.
     """
 
@@ -619,6 +621,7 @@ class EditableZone:
     needsNS: bool = True
     isFrozen: bool = False
     isTaken: bool = False
+    isDerived: bool = False
 
     @property
     def imagePath(self) -> str:

@@ -129,7 +129,7 @@ class ZoneEdits:
         @raise NotEditable: it takes none in any case.
         """
         ward = None if self._updating is None else self._updating.wardOf(apex)
-        if ward is None:
+        if ward is None or (ward.isDerived and not ward.doors):
             raise NotEditable(f"{nameToText(apex)} is not changed by updates, the API or the console")
         ward.isFrozen = isFrozen
         _log.info("{zone} {what}", zone=nameToText(apex), what="is frozen" if isFrozen else "is thawed")

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -40,25 +40,29 @@ from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.zone.store.journal import Journal, hasEntries, originOf
+from twisted_ext.zone.store.journal import Journal, hasEntries, originOf, serialBeside
 from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.update.transactions import Completion, Transaction
+from twisted_ext.zone.update.transactions import Completion, Transaction, followed
 from twisted_ext.zone.update.updates import Update, perform
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.zone.sign.incremental import Changes
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["UpdateHandler"]
+__all__ = ["DERIVED", "UpdateHandler"]
 
 #: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
+
+#: The folder in that of the state with the journals of zones that are signed here and come from elsewhere.
+DERIVED: Final = "signed/journals"
 
 _log: Final = Logger(__name__)
 
@@ -177,6 +181,9 @@ class UpdateHandler:
 
         @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
         """
+        if zone is not None and zone.isSignedOnArrival and zone.signing is not None and zone.signing.isIncremental:
+            self.permit(apex, Policy(), serials=zone.serial, path=self.derivedPath(apex), most=zone.journalSize, isDerived=True)
+            return
         if zone is not None and not zone.plain:
             policy = policyOf(zone, keys)
             if policy.rules or zone.doors:
@@ -188,7 +195,7 @@ class UpdateHandler:
                 self._wards[apex].needsNS = not zone.isAdded
                 return
         ward = self._wards.get(apex)
-        if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
+        if ward is not None and zone is not None and ward.journal is not None and len(ward.journal) and not ward.isDerived:
             # Keep the changes made earlier, although updates are not allowed any more.
             ward.policy = Policy()
             ward.doors = frozenset()
@@ -204,19 +211,21 @@ class UpdateHandler:
         path: str = "",
         most: float | None = None,
         keeper: tuple[StoreJournal, Elsewhere] | None = None,
+        isDerived: bool = False,
     ) -> None:
         """
         @param path: the path of the zone's journal; without one changes are lost when this process ends.
         @param most: maximum octets of the journal.
         @param keeper: see L{arrange}.
+        @param isDerived: whether it is made of versions that come from elsewhere.
         """
         ward = self._wards.get(apex)
-        if ward is not None and ward.keeper != keeper:
+        if ward is not None and (ward.keeper != keeper or ward.isDerived != isDerived):
             # The zone has another source now, so the storage of its earlier changes no longer applies.
             self.forbid(apex)
             ward = None
         if ward is None:
-            self._wards[apex] = EditableZone(policy, serials, path, most, keeper=keeper)
+            self._wards[apex] = EditableZone(policy, serials, path, most, keeper=keeper, needsNS=not isDerived, isDerived=isDerived)
         else:
             # The journal stays open at its current path.
             ward.policy, ward.serials = policy, serials
@@ -225,7 +234,9 @@ class UpdateHandler:
         """
         @return: fires when the journal of the zone is closed.
         """
-        return self._closed(self._wards.pop(apex, None))
+        ward = self._wards.pop(apex, None)
+        closed = self._closed(ward)
+        return closed if ward is None or not ward.isDerived else closed.addCallback(lambda _: _remove(ward))
 
     def journal(self, apex: bytes) -> Journal | None:
         ward = self._wards.get(apex)
@@ -273,7 +284,7 @@ class UpdateHandler:
         if ward is None or not ward.path:
             return version
         if ward.journal is None:
-            if not os.path.exists(ward.path) and isReadOnly(self._folder):
+            if not os.path.exists(ward.path) and (ward.isDerived or isReadOnly(self._folder)):
                 return version
             ward = yield from self._read(ward, version)
         journal = ward.journal
@@ -293,7 +304,7 @@ class UpdateHandler:
         base = compacted(ward.imagePath, version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
             return (yield from replaying(journal, base, lambda work: self._compactor.grown(base, journal, ward.imagePath, work)))
-        if ward.isTaken:
+        if ward.isTaken or ward.isDerived:
             # The version has the changes. It is on disk, so that they are not needed here any more.
             self._clear(ward, version, origin)
             with suppress(OSError):
@@ -364,6 +375,12 @@ class UpdateHandler:
     def _pathOf(self, apex: bytes) -> str:
         return f"{self._folder}/{journalName(apex)}" if self._folder else ""
 
+    def derivedPath(self, apex: bytes) -> str:
+        """
+        Return the path of the journal of a zone that is signed here and comes from elsewhere. Without its signed image it means nothing.
+        """
+        return f"{os.path.dirname(self._folder)}/{DERIVED}/{journalName(apex)}" if self._folder else ""
+
     def _changingOf(self, ward: EditableZone, zone: Zone) -> CommitQueue | None:
         """
         Return the commit queue; L{None} while an earlier one is still writing.
@@ -400,7 +417,9 @@ class UpdateHandler:
         """
         zone = self._find(apex)
         if zone is not None and ward.path and ward.journal is None:
-            # It was loaded before updates were allowed.
+            # It was loaded before updates were allowed, or has not changed yet.
+            if ward.isDerived:
+                _makeFolder(ward.path)
             ward.journal = begun(ward.path, zone.current, ward.most)
         return None if zone is None else self._changingOf(ward, zone)
 
@@ -411,8 +430,19 @@ class UpdateHandler:
         See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
         """
         ward = self._wards.get(apex)
+        if ward is not None and ward.isDerived:
+            return False
         journal = None if ward is None else ward.journal
         return hasEntries(self._pathOf(apex), apex) if journal is None else len(journal) > 0
+
+    def newest(self, apex: bytes) -> int | None:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
+        """
+        ward = self._wards.get(apex)
+        if ward is None or not ward.path:
+            return None
+        return serialBeside(ward.path) if ward.journal is None else ward.journal.newest
 
     def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
         """
@@ -446,6 +476,15 @@ class UpdateHandler:
                 ward.changing.release()
             ward.isTaken = ward.changing is not None and ward.changing.isHeld
 
+    def follow(self, apex: bytes, changes: Changes) -> Deferred[Edited]:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
+        """
+        try:
+            return self.queueOf(apex).change(partial(followed, changes=changes))
+        except StorageFault:
+            return fail()
+
     # -- for changes that are not updates
 
     def wardOf(self, apex: bytes) -> EditableZone | None:
@@ -457,7 +496,8 @@ class UpdateHandler:
 
         @raise StorageFault: it cannot be changed now.
         """
-        queue = self._queueOf(self._wards[apex], apex)
+        ward = self._wards.get(apex)
+        queue = None if ward is None else self._queueOf(ward, apex)
         if queue is None:
             raise StorageFault(f"{nameToText(apex)} is being loaded")
         return queue
@@ -548,6 +588,27 @@ class UpdateHandler:
         """
         wards, self._wards = self._wards, {}
         return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)
+
+
+def _makeFolder(path: str) -> None:
+    """
+    Make the folder of a file.
+
+    @raise StorageFault: it cannot be made.
+    """
+    try:
+        makeStateFolder(os.path.dirname(path))
+    except OSError as error:
+        raise StorageFault(f"{path}: {error.strerror or error}") from None
+
+
+def _remove(ward: EditableZone) -> None:
+    """
+    Remove the journal of a zone that is derived no more.
+    """
+    for path in (ward.path, ward.imagePath, f"{ward.path}.serial"):
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def _refusalOf(fault: DNSFault) -> Refusal:

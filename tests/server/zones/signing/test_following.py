@@ -1,0 +1,274 @@
+"""
+Tests of zones that come from databases and primaries, and of which only what changes there is signed.
+"""
+
+from __future__ import annotations
+
+import os
+from unittest.mock import patch
+
+from twisted.internet.defer import succeed
+
+from tests.server.zones.load.signed import APEX, NAME
+from tests.server.zones.signing.test_changes import ChangedCase
+from tests.zone.changing import ZONE, edited, textsOf, versionOf
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.zones.images.imagefiles import Images
+from twisted_ext.server.zones.load.arrivals import Arrivals
+from twisted_ext.server.zones.load.loader import ZoneLoader
+from twisted_ext.server.zones.table.zonetable import EXPIRED, Zones
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, RRSIG, SOA
+from twisted_ext.zone.sign.policy import SigningPolicy
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+
+_MADE = {RRSIG, NSEC, DNSKEY, CDS, CDNSKEY, SOA}
+
+
+def without(version: Version, name: str) -> Version:
+    """
+    Return a version without a name.
+    """
+    transaction = Transaction(version)
+    transaction.removeName(nameFromText(name, APEX))
+    made = transaction.commit()
+    assert made is not None
+    return made[0]
+
+
+class FollowingTests(ChangedCase):
+    """
+    A server that signs a zone of a database.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.policy = SigningPolicy()
+        self.begin()
+
+    def settings(self, more: str = "", *, serial: int = 1) -> ZoneSettings:
+        """
+        Return the settings of the zone.
+        """
+        zone = ZoneSettings({"name": f"{NAME}.", "sign": "default", "store": "/zones.sqlite"})
+        zone.signing = self.policy
+        return zone
+
+    def begin(self) -> None:
+        """
+        Start as a server does.
+        """
+        self.zone = self.settings()
+        with patch.object(ZoneLoader, "begin"):
+            self.loading = self.load()
+        self.arrivals = Arrivals(self.clock, self.publisher, self.loading, str(self.folder / "state"), self.disk, isLasting=True)
+        self.arrivals.follow(APEX, self.zone)
+        self.arrivals.sweep()
+        self.loading.begin([])
+        self.settle()
+
+    def end(self) -> None:
+        """
+        End the server.
+        """
+        self.arrivals.close(succeed(None))
+        super().end()
+
+    def restart(self) -> None:
+        """
+        End the server, and start another one.
+        """
+        self.end()
+        self.begin()
+
+    def come(self, version: Version) -> None:
+        """
+        Let a version arrive, and be signed.
+        """
+        self.arrivals.arrived(version, "zones.sqlite")
+        self.settle()
+
+    def expectServed(self, version: Version) -> None:
+        """
+        Expect that the records of a version are served, and are signed as if they were from nothing.
+        """
+        served, wanted = [{each for each in textsOf(found) if each[1] not in _MADE} for found in (self.served, version)]
+        self.assertEqual(served, wanted)
+        self.expectSigned()
+
+    @property
+    def image(self) -> str:
+        """
+        The file that was signed as a whole.
+        """
+        assert self.loading.door is not None
+        built = self.loading.door.images.of(f"{NAME}.")
+        assert built is not None
+        return built.path
+
+    def journalPath(self) -> str:
+        return f"{self.folder}/state/signed/journals/example.org"
+
+    def test_onlyWhatChanges(self) -> None:
+        """
+        Changes are signed alone, with the serials of the origin, and kept as differences for secondaries; a restart finds nothing to sign.
+        """
+        version = versionOf()
+        self.come(version)
+        image = self.image
+        for count in range(3):
+            version = edited(version, f"h{count} 300 A 192.0.2.1")
+            self.come(version)
+            self.expectServed(version)
+            self.assertEqual((self.served.serial, self.image), (11 + count, image))
+        version = without(version, "mail")
+        self.come(version)
+        self.expectServed(version)
+        self.assertEqual((self.journal, self.image), (4, image))
+        self.assertIn("example.org. 14: ", self.said())
+        self.restart()
+        self.expectServed(version)
+        self.assertEqual((self.served.serial, self.journal, self.image), (14, 4, image))
+        # The origin has the same, read once more.
+        self.come(version)
+        self.assertEqual((self.served.serial, self.journal, self.image), (14, 4, image))
+        version = edited(version, "more 300 A 192.0.2.1")
+        self.come(version)
+        self.expectServed(version)
+        self.assertEqual((self.served.serial, self.journal, self.image), (15, 5, image))
+
+    def test_serialThatWasRaised(self) -> None:
+        """
+        After the zone was signed again, with a serial ahead of the origin's, changes go on from there.
+        """
+        version = versionOf()
+        self.come(version)
+        self.assertTrue(self.loading.signing().signAnew(APEX))
+        for zone in self.loading.signing():
+            self.loading.signing().sign(zone)
+        self.settle()
+        self.assertEqual(self.served.serial, 11)
+        version = edited(version, "a 300 A 192.0.2.1")
+        self.come(version)
+        self.expectServed(version)
+        self.assertEqual((self.served.serial, self.journal), (12, 1))
+
+    def test_severalMeanwhile(self) -> None:
+        """
+        Versions that come while one is being signed are signed after it, together.
+        """
+        version = versionOf()
+        self.come(version)
+        image = self.image
+        for count in range(5):
+            version = edited(version, f"h{count} 300 A 192.0.2.1")
+            self.arrivals.arrived(version, "zones.sqlite")
+        self.settle()
+        self.expectServed(version)
+        self.assertEqual(self.image, image)
+        self.assertLess(self.journal, 5)
+
+    def test_wholeZone(self) -> None:
+        """
+        Another zone, and a change after which the whole has to be signed, are signed as a whole; nobody is told that changes are discarded.
+        """
+        version = versionOf()
+        self.come(version)
+        version = edited(version, "a 300 A 192.0.2.1")
+        self.come(version)
+        images = {self.image}
+        version = versionOf(ZONE.replace(" 10 ", " 30 ").replace("www 300 CNAME mail", "other 300 A 192.0.2.7"))
+        self.come(version)
+        self.expectServed(version)
+        self.assertEqual((self.served.serial, self.journal), (30, 0))
+        images.add(self.image)
+        version = edited(version, "a 300 A 192.0.2.1")
+        self.come(version)
+        self.assertEqual(self.journal, 1)
+        transaction = Transaction(version)
+        soa = version.soa
+        transaction.replace(soa.withRdatas((soa.rdatas[0][:-4] + (77).to_bytes(4, "big"),)))
+        made = transaction.commit()
+        assert made is not None
+        self.come(made[0])
+        self.expectServed(made[0])
+        images.add(self.image)
+        self.assertEqual((self.journal, len(images)), (0, 3))
+        self.assertNotIn("discarded", self.said())
+
+    def test_killedBeforeItIsNoted(self) -> None:
+        """
+        A server that is killed after a change is in force, and before it is noted of what, serves it at its next start, and signs the zone
+        as a whole.
+        """
+        version = versionOf()
+        self.come(version)
+        image = self.image
+        version = edited(version, "a 300 A 192.0.2.1")
+        with patch.object(Images, "note"):
+            self.come(version)
+        self.assertEqual(self.served.serial, 11)
+        # As the index has it.
+        self.restart()
+        self.assertNotEqual(self.image, image)
+        self.expectServed(version)
+        self.assertGreater(self.served.serial, 11)
+
+    def test_noKeys(self) -> None:
+        """
+        If the process with the keys ends meanwhile, the zone is served as it was, and signed as a whole; the next change is signed alone.
+        """
+        version = versionOf()
+        self.come(version)
+        self.come(version := edited(version, "a 300 A 192.0.2.1"))
+        image = self.image
+        self.arrivals.arrived(version := edited(version, "b 300 A 192.0.2.1"), "zones.sqlite")
+        self.disk.settle()
+        self.children[-1].end()
+        self.settle()
+        self.settle()
+        self.expectServed(version)
+        self.assertNotEqual(self.image, image)
+        image = self.image
+        self.clock.advance(60)
+        self.come(version := edited(version, "c 300 A 192.0.2.1"))
+        self.expectServed(version)
+        self.assertEqual(self.image, image)
+
+    def test_expired(self) -> None:
+        """
+        A zone that has expired is served no more, and is signed when it comes again.
+        """
+        version = versionOf()
+        self.come(version)
+        self.come(version := edited(version, "a 300 A 192.0.2.1"))
+        self.arrivals.failed(APEX, "it has expired", EXPIRED)
+        place = self.zones.at(APEX)
+        assert place is not None
+        self.assertEqual(place.state, EXPIRED)
+        self.come(version := edited(version, "b 300 A 192.0.2.1"))
+        self.expectServed(version)
+
+    def test_journalOfAZoneThatGoes(self) -> None:
+        """
+        The journal of a zone that is signed no more is removed, at once or at the next start; it never applies to what comes later.
+        """
+        version = versionOf()
+        for isAtOnce in (True, False):
+            self.come(version)
+            self.come(version := edited(version, f"n{isAtOnce} 300 A 192.0.2.1"))
+            path = f"{self.folder}/state/signed/journals"
+            self.assertEqual([name.partition(".journal")[0] for name in os.listdir(path) if not name.endswith("serial")], ["example.org"])
+            self.end() if not isAtOnce else None
+            if isAtOnce:
+                self.updating.arrange(APEX, None, ())
+                self.arrivals.follow(APEX, None)
+                self.settle()
+            else:
+                self.zones = Zones()
+                with patch.object(self, "settings", lambda: ZoneSettings({"name": f"{NAME}.", "store": "/zones.sqlite"})):
+                    self.begin()
+            self.assertEqual(os.listdir(path), [])
+            if isAtOnce:
+                self.restart()
