@@ -617,7 +617,7 @@ def test_hostileRequests(api: Api) -> None:
 
 def test_fourDoors(api: Api) -> None:
     """
-    A hundred changes at once, half of them updates, are all there, each with its own serial number.
+    A hundred changes at once, half of them updates, are all there; updates that wait for each other become one version.
     """
     numbers = range(50)
 
@@ -634,8 +634,8 @@ def test_fourDoors(api: Api) -> None:
     wanted = {f"192.0.{block}.{number}" for block in (2, 3) for number in numbers}
     records = api.ask("GET", f"/api/v1/servers{_ZONE}?rrset_name=all.example.org.&rrset_type=A")[1]["rrsets"][0]["records"]
     assert sorted(each["content"] for each in records) == sorted(wanted)
-    # Updates that wait for each other become one version.
-    assert 60 < serialOf(api.server) <= 110
+    serial = serialOf(api.server)
+    assert 60 < serial <= 110
     # With one tag for all, one of them is the first.
     tag = api.ask("GET", f"/api/v1/servers{_ZONE}")[2]["etag"]
 
@@ -645,7 +645,7 @@ def test_fourDoors(api: Api) -> None:
     with ThreadPoolExecutor(16) as pool:
         codes = list(pool.map(matching, numbers))
     assert sorted(codes) == [204, *49 * [412]]
-    assert serialOf(api.server) == 111
+    assert serialOf(api.server) == serial + 1
 
 
 def test_workers(tmp_path: Path) -> None:

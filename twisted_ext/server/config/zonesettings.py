@@ -194,7 +194,7 @@ class ZoneSettings:
         How it may be changed other than by updates.
         """
         policy = self.signing
-        isWhole = self.isSigned and (self.isSignedOnArrival or (policy is not None and not policy.isIncremental))
+        isWhole = self.isSigned and policy is not None and not policy.isIncremental
         if self.primaries or self.catalog or isWhole:
             return frozenset()
         return frozenset(("api", "console") if self.store else self.edit)

@@ -314,14 +314,12 @@ class ResourcesDoor:
         who = f"API by {asked.token.name}"
         changing = zoneSet.edits().change(apex, apply, door="api", who=who, match=asked.match, dry=isDry)
 
-        former = zone.current
-
         def done(edited: Edited) -> ApiReply | Deferred[ApiReply]:
             said = _difference(edited)
             asked.told = {"zone": place.text, "before": edited.before, "serial": edited.version.serial, "dry": isDry}
             if not isDry:
                 return ApiReply(200, said, headers=(("ETag", etagOf(edited.version)),))
-            checking = self._elsewhere(lambda: newFindings(former, edited.version))
+            checking = self._elsewhere(lambda: newFindings(edited.former, edited.version))
             return checking.addCallback(lambda found: ApiReply(200, {**said, "findings": cast("JSON", found)}))
 
         return changing.addCallback(done)

@@ -15,13 +15,22 @@ from twisted_ext.wire.rrtypes import ALIAS, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG
 from twisted_ext.zone.store.changeset import Difference
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
     from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.store.nodes import Node
+    from twisted_ext.zone.store.version import Version
 
-__all__ = ["MADE", "besideMade", "canonicalSet", "changedBesideMade", "expectSignable", "isMade", "negativeTTL", "signatureHead", "startOf"]
+__all__ = [
+    "MADE", "Unmade", "besideMade", "canonicalSet", "changedBesideMade", "expectSignable", "isMade", "negativeTTL", "signatureHead",
+    "startOf",
+]  # fmt: skip
 
 #: What a signer makes, and takes away before.
 MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
+
+#: Names in one step: less than a millisecond.
+_STEP: Final = 100
 
 #: Makes the rdata of a signature up to the zone's name: type covered, algorithm, labels, TTL, expiration, inception, key tag.
 signatureHead: Final = Struct(">HBBIIIH").pack
@@ -35,6 +44,33 @@ def isMade(key: bytes, rrType: int) -> bool:
     Return whether a signer makes the records of a type at a name: signatures, denials, and at the apex those of keys and for the parent.
     """
     return rrType in MADE or (not key and rrType in OF_KEYS)
+
+
+class Unmade:
+    """
+    Completes the changes of a zone that is not signed yet, but will be: to these, what the signer makes is not there.
+    """
+
+    def isMade(self, key: bytes, rrType: int) -> bool:
+        """
+        See L{Completion<twisted_ext.zone.update.transactions.Completion>}.
+        """
+        return isMade(key, rrType)
+
+    def completing(
+        self, version: Version, changes: Mapping[bytes, tuple[RRSet, ...]]
+    ) -> Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]:
+        """
+        See L{Completion<twisted_ext.zone.update.transactions.Completion>}. Records of that kind that are there stay.
+        """
+        completed: dict[bytes, tuple[RRSet, ...]] = {}
+        for count, (key, rrsets) in enumerate(changes.items(), 1):
+            node = version.find(key)
+            made = [] if node is None else [rrset for rrset in node.sets if isMade(key, rrset.rrType)]
+            completed[key] = (*rrsets, *made)
+            if count % _STEP == 0:
+                yield None
+        return completed
 
 
 def besideMade(node: Node, isSigned: bool) -> tuple[RRSet, ...]:

@@ -585,7 +585,7 @@ def test_keysThatDoNotSignYet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("zone", "state", "said"),
     [
-        ({"store": "/z", "update": ["address 127.0.0.1 zone"]}, "/state", "update and sign: what comes from a database or a primary is"),
+        ({"store": "/z", "update": ["address 127.0.0.1 zone"], "sign": "h"}, "/state", "update and denial = nsec3: a zone with updates"),
         ({"file": "/z", "update": ["address 127.0.0.1 zone"], "sign": "h"}, "/state", "update and denial = nsec3: a zone with updates"),
         ({"file": "/z", "update": ["address 127.0.0.1 zone"], "sign": "z"}, "/state", "update and zonemd: a zone with updates is signed"),
         ({"file": "/z", "catalog": "follow"}, "/state", "sign and catalog: zones that list others are not signed"),

@@ -140,8 +140,8 @@ class PolicyLoadingTests(SignedLoadingCase):
         self.close(self.load(zone))
         index = self.folder / "state" / "signed" / "index"
         entry = json.loads(index.read_text())
-        unsigned = entry[:-5]
-        for damaged in (unsigned, *[[*unsigned, text, *entry[-4:]] for text in ("x", "[]", '{"renew":1}', 7)], [*entry, 1]):
+        unsigned = entry[:-6]
+        for damaged in (unsigned, *[[*unsigned, text, *entry[-5:]] for text in ("x", "[]", '{"renew":1}', 7)], [*entry, 1]):
             index.write_text(json.dumps(damaged) + "\n")
             self.zones = Zones()
             loading = self.load(zone, run=False)

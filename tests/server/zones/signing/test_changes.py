@@ -185,6 +185,18 @@ class ChangedCase(SignedLoadingCase):
         assert zone is not None
         return zone.current
 
+    def edits(self) -> ZoneEdits:
+        """
+        Return the door of the API and the console.
+        """
+        return ZoneEdits(self.updating, self.zones, lambda apex: ("file", self.loading.overdue(apex) is not None))
+
+    def edit(self, steps: Callable[[Transaction], object], match: str = "", dry: bool = False) -> Deferred[Edited]:
+        """
+        Begin a change by the API.
+        """
+        return self.edits().change(APEX, steps, door="api", who="API by test", match=match, dry=dry)
+
     def names(self) -> set[str]:
         """
         Return the first labels of the names with addresses.
@@ -229,13 +241,6 @@ class ChangesTests(ChangedCase):
                 self.expectSigned()
         self.assertEqual((self.serial(NAME), self.compilers.made, len(self.children)), (6, made, 1))
         self.assertIn("example.org. 2: update by 127.0.0.1 without a key: added b.example.org. A 192.0.2.7\n", self.said() + "\n")
-
-    def edit(self, steps: Callable[[Transaction], object], match: str = "", dry: bool = False) -> Deferred[Edited]:
-        """
-        Begin a change by the API.
-        """
-        edits = ZoneEdits(self.updating, self.zones, lambda apex: ("file", self.loading.overdue(apex) is not None))
-        return edits.change(APEX, steps, door="api", who="API by test", match=match, dry=dry)
 
     def test_editsAreSigned(self) -> None:
         """

@@ -5,23 +5,37 @@ Tests of zones that come from databases and primaries, and of which only what ch
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
 from twisted.internet.defer import succeed
 
 from tests.server.zones.load.signed import APEX, NAME
 from tests.server.zones.signing.test_changes import ChangedCase
-from tests.zone.changing import ZONE, edited, textsOf, versionOf
+from tests.zone.changing import ZONE, edited, record, textsOf, versionOf
+from twisted_ext.errors import StorageFault
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.images.imagefiles import Images
 from twisted_ext.server.zones.load.arrivals import Arrivals
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.table.zonetable import EXPIRED, Zones
+from twisted_ext.server.zones.update.commit import StoreJournal
+from twisted_ext.server.zones.update.edits import StaleEdit, etagOf
+from twisted_ext.server.zones.update.journalreplay import journalName
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, RRSIG, SOA
 from twisted_ext.zone.sign.policy import SigningPolicy
+from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import IZoneStore
+    from twisted_ext.server.config.types import Value
 
 _MADE = {RRSIG, NSEC, DNSKEY, CDS, CDNSKEY, SOA}
 
@@ -37,7 +51,25 @@ def without(version: Version, name: str) -> Version:
     return made[0]
 
 
-class FollowingTests(ChangedCase):
+class Store:
+    """
+    The database.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[Difference] = []
+        self.fault: Exception | None = None
+
+    def write(self, differences: Sequence[Difference]) -> None:
+        """
+        Take changes.
+        """
+        if self.fault is not None:
+            raise self.fault
+        self.written += differences
+
+
+class FollowingCase(ChangedCase):
     """
     A server that signs a zone of a database.
     """
@@ -45,15 +77,25 @@ class FollowingTests(ChangedCase):
     def setUp(self) -> None:
         super().setUp()
         self.policy = SigningPolicy()
+        self.store = Store()
         self.begin()
 
     def settings(self, more: str = "", *, serial: int = 1) -> ZoneSettings:
         """
         Return the settings of the zone.
         """
-        zone = ZoneSettings({"name": f"{NAME}.", "sign": "default", "store": "/zones.sqlite"})
+        values: dict[str, Value] = {"name": f"{NAME}.", "sign": "default", "store": "/zones.sqlite"}
+        zone = ZoneSettings({**values, "update": ("address 127.0.0.0/8 zone ANY",)})
         zone.signing = self.policy
         return zone
+
+    def prepare(self, loading: ZoneLoader) -> None:
+        """
+        Let the zone be changed.
+        """
+        super().prepare(loading)
+        store = cast("IZoneStore", self.store)
+        self.updating.arrange(APEX, self.zone, (), (StoreJournal(lambda: store), self.disk) if self.zone.store else None)
 
     def begin(self) -> None:
         """
@@ -63,6 +105,7 @@ class FollowingTests(ChangedCase):
         with patch.object(ZoneLoader, "begin"):
             self.loading = self.load()
         self.arrivals = Arrivals(self.clock, self.publisher, self.loading, str(self.folder / "state"), self.disk, isLasting=True)
+        self.updating.origins = self.arrivals
         self.arrivals.follow(APEX, self.zone)
         self.arrivals.sweep()
         self.loading.begin([])
@@ -107,8 +150,11 @@ class FollowingTests(ChangedCase):
         assert built is not None
         return built.path
 
-    def journalPath(self) -> str:
-        return f"{self.folder}/state/signed/journals/example.org"
+
+class FollowingTests(FollowingCase):
+    """
+    Tests of changes where the zone comes from.
+    """
 
     def test_onlyWhatChanges(self) -> None:
         """
@@ -169,22 +215,25 @@ class FollowingTests(ChangedCase):
         self.assertEqual(self.image, image)
         self.assertLess(self.journal, 5)
 
-    def test_wholeZone(self) -> None:
+    def test_readAnew(self) -> None:
         """
-        Another zone, and a change after which the whole has to be signed, are signed as a whole; nobody is told that changes are discarded.
+        A zone that is read or transferred as a whole is compared with what was there, and only what differs is signed.
         """
-        version = versionOf()
-        self.come(version)
-        version = edited(version, "a 300 A 192.0.2.1")
-        self.come(version)
-        images = {self.image}
+        self.come(edited(versionOf(), "a 300 A 192.0.2.1"))
+        image = self.image
         version = versionOf(ZONE.replace(" 10 ", " 30 ").replace("www 300 CNAME mail", "other 300 A 192.0.2.7"))
         self.come(version)
         self.expectServed(version)
-        self.assertEqual((self.served.serial, self.journal), (30, 0))
-        images.add(self.image)
-        version = edited(version, "a 300 A 192.0.2.1")
+        self.assertEqual((self.served.serial, self.journal, self.image), (30, 1, image))
+
+    def test_wholeZone(self) -> None:
+        """
+        A change after which the whole has to be signed is signed as a whole; nobody is told that changes are discarded.
+        """
+        version = versionOf()
         self.come(version)
+        self.come(version := edited(version, "a 300 A 192.0.2.1"))
+        image = self.image
         self.assertEqual(self.journal, 1)
         transaction = Transaction(version)
         soa = version.soa
@@ -193,8 +242,8 @@ class FollowingTests(ChangedCase):
         assert made is not None
         self.come(made[0])
         self.expectServed(made[0])
-        images.add(self.image)
-        self.assertEqual((self.journal, len(images)), (0, 3))
+        self.assertNotEqual(self.image, image)
+        self.assertEqual((self.served.serial, self.journal), (12, 0))
         self.assertNotIn("discarded", self.said())
 
     def test_killedBeforeItIsNoted(self) -> None:
@@ -214,6 +263,23 @@ class FollowingTests(ChangedCase):
         self.assertNotEqual(self.image, image)
         self.expectServed(version)
         self.assertGreater(self.served.serial, 11)
+
+    def test_lostJournal(self) -> None:
+        """
+        If the journal is gone or shorter at a start, the zone is signed as a whole: what its image has is older than it was.
+        """
+        version = versionOf()
+        self.come(version)
+        for suffix in ("", ".serial"):
+            for count in range(3):
+                self.come(version := edited(version, f"h{count}{suffix.strip('.')} 300 A 192.0.2.1"))
+            self.assertEqual(self.journal, 3)
+            self.end()
+            for name in (suffix, "") if suffix else ("",):
+                os.unlink(f"{self.folder}/state/signed/journals/{journalName(APEX)}{name}")
+            self.begin()
+            self.expectServed(version)
+            self.assertEqual(self.served.serial, self.served.image.serial)
 
     def test_noKeys(self) -> None:
         """
@@ -272,3 +338,100 @@ class FollowingTests(ChangedCase):
             self.assertEqual(os.listdir(path), [])
             if isAtOnce:
                 self.restart()
+
+
+class ChangesTests(FollowingCase):
+    """
+    Tests of changes that clients make here of a zone of a database.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.come(versionOf())
+
+    def unsigned(self) -> Version:
+        """
+        Return the version that the database has.
+        """
+        found = self.arrivals.former(APEX)
+        assert found is not None
+        return found
+
+    def test_inTheDatabaseAndSigned(self) -> None:
+        """
+        A change is in the database, and in force with its signatures, before it is confirmed; those that come meanwhile are made together.
+        """
+        image = self.image
+        first = self.send("a 300 A 192.0.2.9")
+        self.disk.turn()
+        self.assertEqual((len(self.store.written), first), (1, []))
+        rest = [self.send(f"b{number} 300 A 192.0.2.9") for number in range(5)]
+        self.settle()
+        for reply in (first, *rest):
+            self.assertEqual(Message.fromWire(reply[0]).rcode, Rcode.NOERROR)
+        self.assertEqual(self.names() & {"a", "b0", "b4"}, {"a", "b0", "b4"})
+        self.expectServed(self.unsigned())
+        self.assertEqual((len(self.store.written), self.journal, self.image), (2, 2, image))
+        self.assertEqual(textsOf(applied(versionOf(), self.store.written)), textsOf(self.unsigned()))
+        self.restart()
+        self.expectServed(self.unsigned())
+
+    def test_entityTags(self) -> None:
+        """
+        Changes are for the version that is served, whose serial may be ahead of the one in the database; what is read is what counts.
+        """
+        self.loading.signing().signAnew(APEX)
+        for zone in self.loading.signing():
+            self.loading.signing().sign(zone)
+        self.settle()
+        tag = etagOf(self.served)
+        self.assertNotEqual(self.served.serial, self.unsigned().serial)
+        adding = [partial(Transaction.add, record=record(f"e{number} 60 A 192.0.2.9")) for number in range(2)]
+        tried = [self.edit(add, match=tag) for add in adding]
+        self.settle()
+        edited = self.successResultOf(tried[0])
+        self.assertIs(edited.version, self.served)
+        self.assertNotEqual(etagOf(self.served), tag)
+        self.failureResultOf(tried[1], StaleEdit)
+        dry = self.edit(adding[1], match=etagOf(self.served), dry=True)
+        self.settle()
+        self.assertEqual(self.successResultOf(dry).former, self.unsigned())
+        self.expectServed(self.unsigned())
+
+    def test_madeRecords(self) -> None:
+        """
+        What the signer makes cannot be changed, though the database does not have it.
+        """
+        self.assertEqual(self.update("a 300 NSEC example.org. A"), Rcode.REFUSED)
+        self.assertEqual(self.store.written, [])
+
+    def test_fullDatabase(self) -> None:
+        """
+        What the database cannot store is refused, and the zone stays as it is.
+        """
+        before = self.served
+        self.store.fault = StorageFault("no room")
+        self.assertEqual(self.update("a 300 A 192.0.2.9"), Rcode.SERVFAIL)
+        self.assertIs(self.served, before)
+
+    def test_noKeys(self) -> None:
+        """
+        If the process with the keys does not answer, what the database has is confirmed, and signed as a whole.
+        """
+        self.assertEqual(self.update("a 300 A 192.0.2.9"), Rcode.NOERROR)
+        replies = self.send("b 300 A 192.0.2.9")
+        self.disk.settle()
+        self.children[-1].end()
+        self.settle()
+        self.settle()
+        self.assertEqual(Message.fromWire(replies[0]).rcode, Rcode.NOERROR)
+        self.expectServed(self.unsigned())
+
+    def test_frozen(self) -> None:
+        """
+        A frozen zone takes no changes here, and those of its database still.
+        """
+        self.edits().freeze(APEX, True)
+        self.assertEqual(self.update("a 300 A 192.0.2.9"), Rcode.REFUSED)
+        self.come(version := edited(self.unsigned(), "b 300 A 192.0.2.1"))
+        self.expectServed(version)

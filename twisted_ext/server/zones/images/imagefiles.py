@@ -50,11 +50,15 @@ class Built:
     @ivar made: how it was signed, see L{SigningPolicy.toText<twisted_ext.zone.sign.policy.SigningPolicy.toText>}; C{""} if it was not.
     @ivar taken: the serial of the unsigned version that it was made of, if it was signed.
     @ivar isEdited: whether it has what clients have changed since that version.
+    @ivar reached: the serial to which further changes of it have led, which are in a journal, when C{sources} and C{taken} were noted; its
+        own if there were none.
     @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
     @ivar begins: when the last of its signatures becomes valid, in seconds since 1970.
     """
 
-    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "made", "due", "begins", "taken", "isEdited")
+    __slots__ = (
+        "zone", "path", "offset", "octets", "serial", "records", "sources", "made", "due", "begins", "taken", "isEdited", "reached",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Built:
         begins: int = 0,
         taken: int = 0,
         isEdited: bool = False,
+        reached: int | None = None,
     ) -> None:
         self.zone = zone
         self.path = path
@@ -83,12 +88,13 @@ class Built:
         self.begins = begins
         self.taken = taken
         self.isEdited = isEdited
+        self.reached = serial if reached is None else reached
 
     def toJSON(self) -> str:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
-        made = f", {quoted(self.made)}, {self.due}, {self.begins}, {self.taken}, {int(self.isEdited)}" if self.made else ""
+        made = f", {quoted(self.made)}, {self.due}, {self.begins}, {self.taken}, {int(self.isEdited)}, {self.reached}" if self.made else ""
         return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{made}]\n"
 
     @classmethod
@@ -101,11 +107,11 @@ class Built:
                 raise TypeError
             zone, path, offset, octets, serial, records, sources, *rest = said
             # It is not made, or by a release that did not note more.
-            more: list[object] = [*rest, *["", 0, 0, serial, 0][len(rest) :]]
-            made, (due, begins, taken, isEdited) = str(more[0]), [int(str(each)) for each in more[1:]]
+            more: list[object] = [*rest, *["", 0, 0, serial, 0, serial][len(rest) :]]
+            made, (due, begins, taken, isEdited, reached) = str(more[0]), [int(str(each)) for each in more[1:]]
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
             numbers = int(offset), int(octets), int(serial), int(records)
-            return cls(str(zone), str(path), *numbers, found, made, due, begins, taken, bool(isEdited))
+            return cls(str(zone), str(path), *numbers, found, made, due, begins, taken, bool(isEdited), reached)
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is not an image") from None
 

@@ -6,7 +6,7 @@ where they are signed. Those from databases are kept on disk, and served from th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.files import makeStateFolder
 from twisted_ext.server.limits import COMPILER_PAUSE, COPY_PAUSE
+from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.images.loadinglog import warnOfUnsigned
 from twisted_ext.server.zones.load.copies import Copies, Copy
 from twisted_ext.server.zones.table.sink import ZoneSink
@@ -26,15 +27,18 @@ from twisted_ext.server.zones.update.commit import Elsewhere
 from twisted_ext.server.zones.update.journalreplay import journalName
 from twisted_ext.server.zones.update.updates import DERIVED
 from twisted_ext.wire.names import nameToText
+from twisted_ext.zone.limits import COMPARED_NODES
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
+from twisted_ext.zone.store.traversal import differing
+from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.load.loader import ZoneLoader
     from twisted_ext.server.zones.signing.signedzone import UnsignedZone
     from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
-    from twisted_ext.zone.zone import Zone
 
 __all__ = ["Arrivals"]
 
@@ -46,6 +50,10 @@ _BATCH_PAUSE: Final = 1.0
 
 #: Zones in one batch. A full one is followed by the next at once; to choose them and to note that they are written takes 2 ms.
 _BATCH: Final = 1000
+
+#: Octets of what has changed in a zone that was read or transferred as a whole, up to which only that is signed: more than ten thousand
+#: names have.
+_COMPARED_OCTETS: Final = 4_000_000
 
 _log: Final = Logger(__name__)
 
@@ -61,10 +69,12 @@ class _Arrival:
     @ivar kept: the last one that is on disk, and was passed on to be signed if it is.
     @ivar label: where it comes from, for people.
     @ivar isKeeping: whether it is being written, if it is signed.
+    @ivar source: the zone as it came, if clients change it here.
+    @ivar waiting: what fires once all that came is in force, or is to be signed as a whole.
     @ivar inFile: whether there was a copy in files of its own at a start.
     """
 
-    __slots__ = ("zone", "isSigned", "file", "version", "kept", "label", "isKeeping", "inFile")
+    __slots__ = ("zone", "isSigned", "file", "version", "kept", "label", "isKeeping", "source", "waiting", "inFile")
 
     def __init__(self, zone: ZoneSettings, path: str) -> None:
         self.file = UnsignedVersion(path)
@@ -74,6 +84,8 @@ class _Arrival:
         self.kept: Version | None = None
         self.label = ""
         self.isKeeping = False
+        self.source: Zone | None = None
+        self.waiting: list[Deferred[None]] = []
         self.inFile = False
 
 
@@ -130,24 +142,46 @@ class Arrivals(ZoneSink):
         from twisted_ext.server.zones.signing.signedzone import UnsignedZone
 
         file = arrival.file
-        assert arrival.version is not None
-        return UnsignedZone.ofFiles(file.path, [file.changes], arrival.version.serial)
+        assert arrival.kept is not None
+        return UnsignedZone.ofFiles(file.path, [file.changes], arrival.kept.serial)
 
-    def _signChanges(self, arrival: _Arrival, former: Version | None) -> Deferred[None]:
+    async def _signChanges(self, arrival: _Arrival, former: Version | None, version: Version) -> None:
         """
-        Have the version that came last signed: only what has changed, if that is known.
+        Have the version that came last signed: only what has changed, if that can be found out soon.
 
         @param former: the version before it.
         """
-        version = arrival.version
-        if former is None or version is None or version.image is not former.image:
-            self._sign(arrival)
-            return succeed(None)
         changes: dict[bytes, tuple[RRSet, ...]] = {}
-        for key in version.keysSince(former):
+        keys: Iterable[bytes] | None = None
+        if former is not None and former.image is version.image:
+            keys = version.keysSince(former)
+        elif former is not None and max(former.image.nodes, version.image.nodes) <= COMPARED_NODES.default:
+            keys = await self._compared(former, version)
+        if self._kept.get(version.apex) is not arrival or arrival.version is None:
+            return
+        if keys is None:
+            self._sign(arrival)
+            return
+        for key in keys:
             node = version.find(key)
             changes[key] = () if node is None else node.sets
-        return self._loader.signing().takeChanges(arrival.zone.name, self._unsigned(arrival), changes)
+        await self._loader.signing().takeChanges(arrival.zone.name, self._unsigned(arrival), changes)
+
+    async def _compared(self, former: Version, version: Version) -> Iterable[bytes] | None:
+        """
+        Return the names in which two versions of one zone differ, its own name too; L{None} if that is too much.
+        """
+        found: Difference | None = None
+
+        def steps() -> Generator[None, None, None]:
+            nonlocal found
+            found = yield from differing(former, version, _COMPARED_OCTETS)
+
+        await paced(self._reactor, steps())
+        if found is None:
+            return None
+        names = [rrset.name for rrset in (found.after, *found.removed, *found.added)]
+        return dict.fromkeys([name[: len(name) - len(version.apex)].lower() for name in names])
 
     def copied(self) -> tuple[int, int]:
         """
@@ -276,6 +310,31 @@ class Arrivals(ZoneSink):
             arrival.version = version
             self._keepLater(version.apex, COPY_PAUSE.default)
 
+    def sourceOf(self, apex: bytes) -> Zone | None:
+        """
+        See L{Origins<twisted_ext.server.zones.update.updates.Origins>}.
+        """
+        arrival = self._signedAt(apex)
+        if arrival is None or arrival.version is None:
+            return None
+        if arrival.source is None:
+            arrival.source = Zone(arrival.version)
+        return arrival.source
+
+    def changedBy(self, version: Version) -> Deferred[None]:
+        """
+        See L{Origins<twisted_ext.server.zones.update.updates.Origins>}.
+        """
+        arrival = self._signedAt(version.apex)
+        if arrival is None:
+            return succeed(None)
+        self.arrived(version, arrival.label)
+        if not arrival.isKeeping:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        arrival.waiting.append(waiting)
+        return waiting
+
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
         arrival = self._kept.get(version.apex)
         if arrival is None or not arrival.isSigned:
@@ -284,6 +343,8 @@ class Arrivals(ZoneSink):
             return
         arrival.version = version
         arrival.label = file
+        if arrival.source is not None and arrival.source.current is not version:
+            arrival.source.replace(version)
         place = self.zones.at(version.apex)
         if not arrival.isSigned:
             if arrival.kept is not version:
@@ -400,7 +461,7 @@ class Arrivals(ZoneSink):
                     return
                 if arrival.version is version:
                     arrival.kept = version
-                    await self._signChanges(arrival, former)
+                    await self._signChanges(arrival, former, version)
         except (OSError, StorageFault) as error:
             said = f"it cannot be written: {getattr(error, 'strerror', None) or error}"
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)
@@ -409,6 +470,9 @@ class Arrivals(ZoneSink):
             self._keepLater(apex, COMPILER_PAUSE.most)
         finally:
             arrival.isKeeping = False
+            waiting, arrival.waiting = arrival.waiting, []
+            for each in waiting:
+                each.callback(None)
 
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
         arrival = self._signedAt(apex)

@@ -87,7 +87,5 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
     if zone.update and policy is not None and not policy.isIncremental:
         what = "zonemd" if policy.digested else f"denial = {policy.denial}"
         raise BadDescription(f"zone {zone.text}: update and {what}: a zone with updates is signed with NSEC records and without a digest")
-    if zone.update and zone.isSignedOnArrival:
-        raise BadDescription(f"zone {zone.text}: update and sign: what comes from a database or a primary is changed there")
     if not settings.stateFolder():
         raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

@@ -315,6 +315,7 @@ class ZoneSet:
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=self._changed)
+        updating.origins = arrivals
         self._replication, self._updating = replication, updating
         self.loading.connect(updating)
         self.handlers = {**replication.handlers, **updating.handlers}

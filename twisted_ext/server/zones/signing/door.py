@@ -267,7 +267,7 @@ class SigningDoor:
         zone.complaints = [*complaints]
         zone.reloads += reloads
         built = self._usable(zone)
-        isMade = built is not None and zone.isMade(built)
+        isMade = built is not None and self._isMade(zone, built)
         if built is not None and (isMade or zone.served is None):
             isMade = self._serve(zone, built) and isMade
             if zone.served is None and self._isOnly(zone):
@@ -292,12 +292,21 @@ class SigningDoor:
         """
         zone = self._zones[apex]
         built = zone.served
-        if self.changes is None or built is None or zone.pending or zone.failed or not zone.isMade(built):
+        if self.changes is None or built is None or zone.pending or zone.failed or not self._isMade(zone, built):
             self.take(apex, unsigned)
             return succeed(None)
         zone.unsigned = unsigned
         following = self.changes.follow(apex, changes)
         return following.addCallbacks(self._followed, self._unfollowed, (zone, built, unsigned), {}, (zone, unsigned))
+
+    def _isMade(self, zone: SignedZone, built: Built) -> bool:
+        """
+        Return whether an image, with the changes in its journal, is what would be made of the version that came last.
+        """
+        if not zone.isMade(built):
+            return False
+        # The journal may be lost, or shorter than it was.
+        return built.reached == built.serial or (self.changes is not None and self.changes.newest(zone.apex) == built.reached)
 
     def _followed(self, edited: Edited, zone: SignedZone, built: Built, unsigned: UnsignedZone) -> None:
         if zone.served is not built or zone.unsigned is not unsigned:
@@ -305,7 +314,7 @@ class SigningDoor:
             return
         zone.isFollowed = True
         built.sources = (*unsigned.sources, *keysIn(built, self._keys(zone.apex)))
-        built.taken = unsigned.serial
+        built.taken, built.reached = unsigned.serial, edited.version.serial
         self.images.note([built])
         self._publisher.confirm(zone.apex)
         _log.info(
@@ -556,7 +565,7 @@ class SigningDoor:
             built.taken, built.isEdited = taken, isEdited
             self._signed(zone, built, result)
         # What came meanwhile may have been read already.
-        if again and not (zone.served is not None and zone.isMade(zone.served)):
+        if again and not (zone.served is not None and self._isMade(zone, zone.served)):
             self.sign(zone)
             return
         if zone.failed and result.get("again"):

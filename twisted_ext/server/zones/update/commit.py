@@ -70,13 +70,20 @@ class Edited(NamedTuple):
     What a change has made of a zone.
 
     @ivar version: the version that has it, and maybe others.
-    @ivar before: the serial number before it.
+    @ivar former: the version before.
     @ivar difference: what it has changed itself; L{None} if there was nothing to change.
     """
 
     version: Version
-    before: int
+    former: Version
     difference: Difference | None
+
+    @property
+    def before(self) -> int:
+        """
+        The serial number before it.
+        """
+        return self.former.serial
 
 
 @dataclass(slots=True, eq=False)
@@ -100,14 +107,14 @@ class _Change:
     fault: Exception | None = None
     result: Deferred[Edited] = field(init=False, default_factory=Deferred)
 
-    def settle(self, version: Version, before: int) -> None:
+    def settle(self, version: Version, former: Version) -> None:
         """
         Say what has become of it.
         """
         if self.fault is not None:
             self.result.errback(self.fault)
         else:
-            self.result.callback(Edited(version, before, self.difference))
+            self.result.callback(Edited(version, former, self.difference))
 
 
 @dataclass(slots=True, eq=False)
@@ -158,7 +165,7 @@ class CommitQueue:
         """
         @param isFrozen: returns whether changes that have been made are to be made again before they are written, as they may be refused
             by now.
-        @param changed: called with each new version in force.
+        @param changed: called with each new version in force; if it returns a Deferred, changes are confirmed once that fires.
         @param compact: builds the image of a version, in a subprocess; L{None} to never build images.
         @param most: maximum number of changes that wait.
         """
@@ -320,7 +327,7 @@ class CommitQueue:
     def _settle(self, group: _Round) -> None:
         self._round, self._isWriting = None, False
         for change in group.changes:
-            change.settle(group.version, group.base.serial)
+            change.settle(group.version, group.base)
         self._start()
 
     def _unmakable(self, failure: Failure, group: _Round) -> None:
@@ -384,14 +391,18 @@ class CommitQueue:
         self._last = group.version
         self.zone.replace(group.version)
         try:
-            self._changed(group.version)
+            told = self._changed(group.version)
         except Exception:
+            told = None
             _log.failure("failed to notify others that {zone} has changed", zone=nameToText(self.zone.apex))
         if self._since is not None:
             self._since.append(difference)
         elif self._compact is not None and self.zone.current.crowded:
             self._begin(self._compact)
-        self._settle(group)
+        if isinstance(told, Deferred):
+            told.addBoth(lambda _: self._settle(group))
+        else:
+            self._settle(group)
 
     def _unwritten(self, failure: Failure, group: _Round) -> None:
         fault = failure.value
@@ -604,7 +615,7 @@ class EditableZone:
     @ivar needsNS: whether the last NS record of its name has to stay.
     @ivar isTaken: whether the next version that is published has all changes of the journal.
     @ivar isDerived: whether it is made of versions that come from elsewhere, so that any that is published has all changes, and the journal
-        is only their history.
+        is only their history. With C{keeper} that is a database, where clients change it by the queue C{origin}.
     @ivar isFrozen: whether it is not to be changed at present.
     """
 
@@ -622,6 +633,7 @@ class EditableZone:
     isFrozen: bool = False
     isTaken: bool = False
     isDerived: bool = False
+    origin: CommitQueue | None = None
 
     @property
     def imagePath(self) -> str:

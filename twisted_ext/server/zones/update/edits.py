@@ -117,10 +117,20 @@ class ZoneEdits:
         kind, isSigned = self._origin(place.apex)
         if why := _ELSEWHERE.get(kind):
             return why
-        if isSigned and kind == "database":
-            return f"is signed here; change {place.file or 'what it is made of'}, of which it is signed anew"
         how = f'comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here'
         return f'{how}, which, as it is signed, takes a policy with denial = "nsec" and without zonemd' if isSigned else how
+
+    def _served(self, apex: bytes) -> Version:
+        """
+        Return the version that is served of a zone that is derived of what is changed.
+
+        @raise StorageFault: it is not loaded now.
+        """
+        place = self._zones.at(apex)
+        zone = None if place is None else place.served()
+        if zone is None:
+            raise StorageFault(f"{nameToText(apex)} is not loaded")
+        return zone.current
 
     def freeze(self, apex: bytes, isFrozen: bool) -> None:
         """
@@ -160,14 +170,14 @@ class ZoneEdits:
             raises; then nothing has changed.
         """
         try:
-            self.expectEditable(apex, door)
+            ward = self.expectEditable(apex, door)
             assert self._updating is not None
             queue = self._updating.queueOf(apex)
         except (NotEditable, StorageFault):
             return fail()
 
         def make(transaction: Transaction) -> Generator[object, None, None]:
-            version = transaction.version
+            version = self._served(apex) if ward.isDerived else transaction.version
             if match not in ("", "*") and etagOf(version) not in _TAGS.findall(match):
                 raise StaleEdit(version, match)
             stepping = steps(transaction)
@@ -177,6 +187,8 @@ class ZoneEdits:
             self.expectEditable(apex, door)
 
         def done(edited: Edited) -> Edited:
+            if ward.isDerived and not dry:
+                edited = edited._replace(version=self._served(apex))
             if edited.difference is not None and not dry:
                 text = changesText(edited.difference)
                 _log.info("{zone} {serial}: {who}: {changes}", zone=nameToText(apex), serial=edited.version.serial, who=who, changes=text)

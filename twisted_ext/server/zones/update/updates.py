@@ -40,6 +40,7 @@ from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.sign.sets import Unmade
 from twisted_ext.zone.store.journal import Journal, hasEntries, originOf, serialBeside
 from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.update.policy import Policy
@@ -94,6 +95,24 @@ class Signing(Protocol):
         """
 
 
+class Origins(Protocol):
+    """
+    The unsigned versions of zones that are signed here and come from elsewhere.
+    """
+
+    def sourceOf(self, apex: bytes) -> Zone | None:
+        """
+        Return the zone as it came; L{None} if it is not there.
+        """
+
+    def changedBy(self, version: Version) -> Deferred[None]:
+        """
+        Take a version that clients have made, and which its database has.
+
+        @return: fires once it is in force, or is to be signed as a whole.
+        """
+
+
 class UpdateHandler:
     """
     Handles UPDATE requests. Whether the client may change anything at all is checked before any expensive work.
@@ -134,8 +153,9 @@ class UpdateHandler:
         self._elsewhere = elsewhere or partial(inThread, reactor)
         self._compactor = Compactor(reactor, self._elsewhere)
         self._today = today
-        # Signs changes of zones that are signed here.
+        # Signs changes of zones that are signed here; and what those are derived of that come from elsewhere.
         self.signing: Signing | None = None
+        self.origins: Origins | None = None
         self._wards: dict[bytes, EditableZone] = {}
 
     def _find(self, apex: bytes) -> Zone | None:
@@ -182,17 +202,17 @@ class UpdateHandler:
         @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
         """
         if zone is not None and zone.isSignedOnArrival and zone.signing is not None and zone.signing.isIncremental:
-            self.permit(apex, Policy(), serials=zone.serial, path=self.derivedPath(apex), most=zone.journalSize, isDerived=True)
+            policy = policyOf(zone, keys) if zone.update else Policy()
+            path = self.derivedPath(apex)
+            self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper, isDerived=True)
+            self._grant(apex, zone)
             return
         if zone is not None and not zone.plain:
             policy = policyOf(zone, keys)
             if policy.rules or zone.doors:
                 path = "" if keeper is not None else self._pathOf(apex)
                 self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
-                self._wards[apex].grants = Grants.fromTexts(zone.allowUpdate)
-                self._wards[apex].doors = zone.doors
-                # Clients of PowerDNS make zones without.
-                self._wards[apex].needsNS = not zone.isAdded
+                self._grant(apex, zone)
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal) and not ward.isDerived:
@@ -201,6 +221,13 @@ class UpdateHandler:
             ward.doors = frozenset()
         elif ward is not None:
             self.forbid(apex)
+
+    def _grant(self, apex: bytes, zone: ZoneSettings) -> None:
+        ward = self._wards[apex]
+        ward.grants = Grants.fromTexts(zone.allowUpdate)
+        ward.doors = zone.doors
+        # Clients of PowerDNS make zones without.
+        ward.needsNS = not zone.isAdded
 
     def permit(
         self,
@@ -220,12 +247,17 @@ class UpdateHandler:
         @param isDerived: whether it is made of versions that come from elsewhere.
         """
         ward = self._wards.get(apex)
-        if ward is not None and (ward.keeper != keeper or ward.isDerived != isDerived):
+        if ward is not None and (ward.isDerived != isDerived or (ward.keeper != keeper and not isDerived)):
             # The zone has another source now, so the storage of its earlier changes no longer applies.
             self.forbid(apex)
             ward = None
+        if ward is not None and ward.keeper != keeper:
+            ward.keeper = keeper
+            if ward.origin is not None:
+                ward.origin.close()
+                ward.origin = None
         if ward is None:
-            self._wards[apex] = EditableZone(policy, serials, path, most, keeper=keeper, needsNS=not isDerived, isDerived=isDerived)
+            self._wards[apex] = EditableZone(policy, serials, path, most, keeper=keeper, isDerived=isDerived)
         else:
             # The journal stays open at its current path.
             ward.policy, ward.serials = policy, serials
@@ -395,13 +427,14 @@ class UpdateHandler:
                 completion: Completion | None = None
                 if self.signing is not None and self.signing.isChangeable(version.apex):
                     completion = yield from self.signing.completing(version)
-                needsNS, today = ward.needsNS, self._today()
+                needsNS, today = ward.needsNS and not ward.isDerived, self._today()
                 return Transaction(version, serials=ward.serials, now=today, needsNS=needsNS, completion=completion)
 
-            keeper, elsewhere = ward.keeper or (ward.journal, self._elsewhere)
+            keeper, elsewhere = (ward.journal, self._elsewhere) if ward.isDerived or ward.keeper is None else ward.keeper
             changing = ward.changing = CommitQueue(
                 self._clock, zone, keeper, elsewhere,
-                opening=opening, isFrozen=lambda: ward.isFrozen, changed=self._changed, compact=compact if ward.path else None,
+                opening=opening, isFrozen=lambda: ward.isFrozen and not ward.isDerived,
+                changed=self._changed, compact=compact if ward.path else None,
             )  # fmt: skip
         elif changing.zone is not zone:
             if changing.busy:
@@ -409,9 +442,43 @@ class UpdateHandler:
             changing.zone = zone
         return changing
 
+    def _originOf(self, ward: EditableZone, apex: bytes) -> CommitQueue | None:
+        """
+        Return the commit queue by which clients change what a zone is derived of; L{None} while that is not there.
+        """
+        origins = self.origins
+        zone = None if origins is None else origins.sourceOf(apex)
+        if zone is None or origins is None or ward.keeper is None:
+            return None
+        queue = ward.origin
+        if queue is None or queue.zone is not zone:
+            if queue is not None and queue.busy:
+                return None
+
+            def opening(version: Version) -> Generator[object, Any, Transaction]:
+                yield from ()
+                # What the signer makes is none of the zone's records.
+                completion, today = Unmade(), self._today()
+                return Transaction(version, serials=ward.serials, now=today, needsNS=ward.needsNS, completion=completion)
+
+            keeper, elsewhere = ward.keeper
+            queue = ward.origin = CommitQueue(
+                self._clock, zone, keeper, elsewhere,
+                opening=opening, isFrozen=lambda: ward.isFrozen, changed=origins.changedBy,
+            )  # fmt: skip
+        return queue
+
+    def _queueFor(self, ward: EditableZone, apex: bytes) -> CommitQueue | None:
+        """
+        Return the commit queue by which clients change a zone; L{None} while it is not loaded.
+
+        @raise StorageFault: its journal cannot be used.
+        """
+        return self._originOf(ward, apex) if ward.isDerived else self._queueOf(ward, apex)
+
     def _queueOf(self, ward: EditableZone, apex: bytes) -> CommitQueue | None:
         """
-        Return the commit queue of a zone; L{None} while it is not loaded.
+        Return the commit queue of what is served of a zone; L{None} while it is not loaded.
 
         @raise StorageFault: its journal cannot be used.
         """
@@ -440,7 +507,7 @@ class UpdateHandler:
         See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
         """
         ward = self._wards.get(apex)
-        if ward is None or not ward.path:
+        if ward is None or not os.path.exists(ward.path):
             return None
         return serialBeside(ward.path) if ward.journal is None else ward.journal.newest
 
@@ -481,9 +548,13 @@ class UpdateHandler:
         See L{ChangedZones<twisted_ext.server.zones.signing.door.ChangedZones>}.
         """
         try:
-            return self.queueOf(apex).change(partial(followed, changes=changes))
+            ward = self._wards.get(apex)
+            queue = None if ward is None else self._queueOf(ward, apex)
         except StorageFault:
             return fail()
+        if queue is None:
+            return fail(StorageFault(f"{nameToText(apex)} is being loaded"))
+        return queue.change(partial(followed, changes=changes))
 
     # -- for changes that are not updates
 
@@ -492,12 +563,12 @@ class UpdateHandler:
 
     def queueOf(self, apex: bytes) -> CommitQueue:
         """
-        Return the commit queue of a zone that may be changed.
+        Return the commit queue of a zone that clients may change.
 
         @raise StorageFault: it cannot be changed now.
         """
         ward = self._wards.get(apex)
-        queue = None if ward is None else self._queueOf(ward, apex)
+        queue = None if ward is None else self._queueFor(ward, apex)
         if queue is None:
             raise StorageFault(f"{nameToText(apex)} is being loaded")
         return queue
@@ -526,7 +597,7 @@ class UpdateHandler:
         if ward.isFrozen:
             return self._FROZEN
         try:
-            changing = self._queueOf(ward, apex)
+            changing = self._queueFor(ward, apex)
         except StorageFault as fault:
             _log.error("{fault}", fault=fault)
             return self._UNKEPT
@@ -576,6 +647,9 @@ class UpdateHandler:
     # -- shutdown
 
     def _closed(self, ward: EditableZone | None) -> Deferred[None]:
+        if ward is not None and ward.origin is not None:
+            origin, ward.origin = ward.origin, None
+            return origin.close().addCallback(lambda _: self._closed(ward))
         if ward is not None and ward.changing is not None:
             return ward.changing.close()
         if ward is not None and ward.journal is not None:

@@ -192,7 +192,9 @@ class PowerDNSZones:
                 if count % _SETS == 0:
                     yield
             for count, rrset in enumerate(sets):
-                transaction.replace(raised(rrset, transaction.version))
+                # What a signer has made, as in a transfer, is made anew.
+                if not transaction.isMade(transaction.keyOf(rrset.name), rrset.rrType):
+                    transaction.replace(raised(rrset, transaction.version))
                 if count % _SETS == 0:
                     yield
 

@@ -218,7 +218,7 @@ class ZonePages:
             if not isDry:
                 asked.told |= {"before": edited.before, "serial": edited.version.serial}
                 return leadingTo(pathOf(place.text), f"It is at serial {edited.version.serial} now.", q=nameToText(name))
-            checking = self._elsewhere(lambda: newFindings(former, edited.version))
+            checking = self._elsewhere(lambda: newFindings(edited.former, edited.version))
             lines = [] if edited.difference is None else linesOf(edited.difference)
             return checking.addCallback(
                 lambda found: self._edit(place, owner, kind, ttl, data, etag, difference=lines, findings=found or [])
