@@ -19,7 +19,8 @@ from twisted.internet.task import deferLater
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.process.jobs.subprocess import inThread
-from twisted_ext.server.zones.update.commit import CommitQueue, Compactor
+from twisted_ext.server.zones.update.commit import CommitQueue
+from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.version import Version

@@ -168,7 +168,7 @@ class EditTests(SynchronousTestCase):
 
         self.assertEqual(said(kind="secondary"), "example.org. comes from its primaries; change it there")
         self.assertEqual(said(kind="code"), "example.org. is made by code of this server")
-        self.assertIn("example.org. is signed here; change ", said(kind="database", signed=True))
+        self.assertIn("is signed here with NSEC3 records or a digest of the zone; change it in", said(kind="database", signed=True))
         self.assertIn('which, as it is signed, takes a policy with denial = "nsec" and without zonemd', said(signed=True))
         self.assertIn('set edit = ["console"] in its [[zone]]', said("console"))
         self.server.zones.fail(APEX, "it has expired", EXPIRED)

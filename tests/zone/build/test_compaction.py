@@ -16,7 +16,7 @@ from tests.server.zones.update.changed import SlowDisk
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.zones.update.commit import Compactor
+from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.zone.build.compaction import compact, main
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, originOf

@@ -49,7 +49,7 @@ class ZoneSetCase(SynchronousTestCase):
             self.compilers.append(LocalCompilers(reactor, took))
             return self.compilers[-1]
 
-        for target in ("update.updates", "load.zoneset"):
+        for target in ("update.editablezones", "load.zoneset"):
             threads = patch(f"twisted_ext.server.zones.{target}.inThread", lambda reactor, work: self.disk(work))
             threads.start()
             self.addCleanup(threads.stop)

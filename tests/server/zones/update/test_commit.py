@@ -19,7 +19,8 @@ from tests.server.zones.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf, zoneOf
 from tests.zone.journals import steps
 from twisted_ext.errors import BadChange, BadZone, StorageFault
-from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, Edited
+from twisted_ext.server.zones.update.commit import CommitQueue, Edited
+from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA, TXT
 from twisted_ext.zone.limits import IMAGE_PAUSE

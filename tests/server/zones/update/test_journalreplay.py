@@ -125,7 +125,7 @@ class ReplayingTests(SynchronousTestCase):
         self.publisher.gone(APEX)
         self.successResultOf(self.updating.close())
         self.begin()
-        with patch("twisted_ext.server.zones.update.updates._LONG", 2**30):
+        with patch("twisted_ext.server.zones.update.editablezones._LONG", 2**30):
             self.place()
         self.assertEqual(self.runTurns(), 0)
         self.assertEqual(textsOf(self.current), self.wanted)
@@ -136,7 +136,7 @@ class ReplayingTests(SynchronousTestCase):
         """
         self.place()
         later = self.imageOf(ZONE.replace(" 10 ", f" {20 + _CHANGES} ", 1))
-        with patch("twisted_ext.server.zones.update.updates._LONG", 2**30):
+        with patch("twisted_ext.server.zones.update.editablezones._LONG", 2**30):
             self.publisher.loaded(APEX, "zone", Built("example.org.", later, 0, 0, 20 + _CHANGES, 9, ()))
         put = [*self.put]
         self.runTurns()
@@ -173,7 +173,7 @@ class ReplayingTests(SynchronousTestCase):
             self.disk.turn()
             self.assertEqual(self.put, [10])
             self.assertEqual(textsOf(self.current), self.wanted)
-            with patch("twisted_ext.server.zones.update.updates._LONG", 2**30):
+            with patch("twisted_ext.server.zones.update.editablezones._LONG", 2**30):
                 self.successResultOf(self.updating.close())
                 self.begin()
                 self.publisher.gone(APEX)

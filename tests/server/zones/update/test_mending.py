@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.zones.update.changed import UpdatedServer
 from tests.zone.changing import APEX, record, textsOf
-from twisted_ext.server.zones.update.commit import Compactor
+from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.zone.store.journal import ORIGIN_OCTETS
 
 #: The offset of the first change in the journal.

@@ -17,7 +17,7 @@ from twisted_ext.errors import BadDescription, BadZone, StorageFault
 from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.update import updates as module
-from twisted_ext.server.zones.update.commit import Compactor
+from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.server.zones.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, TC, Opcode, Rcode

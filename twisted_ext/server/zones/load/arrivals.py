@@ -24,8 +24,8 @@ from twisted_ext.server.zones.load.copies import Copies, Copy
 from twisted_ext.server.zones.table.sink import ZoneSink
 from twisted_ext.server.zones.table.zonetable import EXPIRED, FAILED, SERVING
 from twisted_ext.server.zones.update.commit import Elsewhere
+from twisted_ext.server.zones.update.editablezones import DERIVED
 from twisted_ext.server.zones.update.journalreplay import journalName
-from twisted_ext.server.zones.update.updates import DERIVED
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import COMPARED_NODES
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
@@ -312,7 +312,7 @@ class Arrivals(ZoneSink):
 
     def sourceOf(self, apex: bytes) -> Zone | None:
         """
-        See L{Origins<twisted_ext.server.zones.update.updates.Origins>}.
+        See L{Origins<twisted_ext.server.zones.update.editablezones.Origins>}.
         """
         arrival = self._signedAt(apex)
         if arrival is None or arrival.version is None:
@@ -323,7 +323,7 @@ class Arrivals(ZoneSink):
 
     def changedBy(self, version: Version) -> Deferred[None]:
         """
-        See L{Origins<twisted_ext.server.zones.update.updates.Origins>}.
+        See L{Origins<twisted_ext.server.zones.update.editablezones.Origins>}.
         """
         arrival = self._signedAt(version.apex)
         if arrival is None:

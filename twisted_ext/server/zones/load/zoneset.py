@@ -31,7 +31,6 @@ from twisted_ext.server.zones.load.validate import checkZones, zonesIn
 from twisted_ext.server.zones.load.zonelist import ZoneList
 from twisted_ext.server.zones.table.guards import Guards
 from twisted_ext.server.zones.table.zonetable import Place, Zones, zoneFigures
-from twisted_ext.server.zones.update.journalreplay import journalName
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -646,7 +645,7 @@ class ZoneSet:
         """
         Return whether a zone may differ from its image, because it has been updated.
         """
-        return self._updating is not None and os.path.exists(f"{self._folder}/journals/{journalName(apex)}")
+        return self._updating is not None and self._updating.isRevised(apex)
 
     def sharedFolder(self) -> str:
         """

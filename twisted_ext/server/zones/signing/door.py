@@ -10,18 +10,18 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
 from twisted_ext.errors import DNSFault, StorageFault
-from twisted_ext.files import STATE_FILE, openNow, replacingFile
 from twisted_ext.server.zones.images.compilers import Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.images.imagefiles import Built, Images, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
+from twisted_ext.server.zones.signing.changedzones import ChangedZones
+from twisted_ext.server.zones.signing.serialnotes import SerialNotes
 from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone, keysIn, policyOf
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import DNSKEY
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.update.commit import Edited
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["ChangedZones", "SigningDoor"]
+__all__ = ["SigningDoor"]
 
 #: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
 _RENEWAL_PAUSE: Final = 600.0
@@ -51,44 +51,6 @@ _log: Final = Logger(__name__)
 _HOUR: Final = 3600
 
 _UINT32: Final = 0xFFFFFFFF
-
-
-class ChangedZones(Protocol):
-    """
-    What clients have changed in zones.
-    """
-
-    def isChanged(self, apex: bytes) -> bool:
-        """
-        Return whether a zone has changes that are not in its image, or may have: that is known once it is open.
-        """
-
-    def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
-        """
-        Let the changes of a zone wait until L{release}, as the next version that is published has those until now.
-
-        @return: fires with the path of the image, that of the journal with the changes since then, and the serial of the version in force,
-            once no change is under way; with L{None} if the zone is not open.
-        """
-
-    def newest(self, apex: bytes) -> int | None:
-        """
-        Return the serial number to which the last change has led; L{None} if that is not known. The zone may not be open yet.
-        """
-
-    def release(self, apex: bytes) -> None:
-        """
-        Make the changes that wait.
-        """
-
-    def follow(self, apex: bytes, changes: Changes) -> Deferred[Edited]:
-        """
-        Make some names of a zone what they are in another version.
-
-        @param changes: all records of each of these names.
-
-        @return: fails if that cannot be done; then nothing has changed.
-        """
 
 
 class SigningDoor:
@@ -118,7 +80,7 @@ class SigningDoor:
         @param signer: makes the process with the keys.
         """
         self.images = images
-        self._folder = keys
+        self._notes = SerialNotes(keys)
         self._publisher = publisher
         self._told = told
         self._add = add
@@ -313,7 +275,7 @@ class SigningDoor:
             # It was signed again meanwhile, of this version or a later one.
             return
         zone.isFollowed = True
-        built.sources = (*unsigned.sources, *keysIn(built, self._keys(zone.apex)))
+        built.sources = (*unsigned.sources, *keysIn(built, self._notes.keysOf(zone.apex)))
         built.taken, built.reached = unsigned.serial, edited.version.serial
         self.images.note([built])
         self._publisher.confirm(zone.apex)
@@ -387,7 +349,7 @@ class SigningDoor:
             self.images.forget(zone.zone)
             return False
         zone.served = built
-        zone.sources = keysIn(built, self._keys(zone.apex))
+        zone.sources = keysIn(built, self._notes.keysOf(zone.apex))
         if zone.held:
             self._publisher.failed(zone.apex, zone.held)
         return True
@@ -491,7 +453,7 @@ class SigningDoor:
         @param changed: the image and the journal of the version that clients have changed, and its serial; L{None} to sign the unsigned
             one.
         """
-        built, noted = self.images.of(zone.zone), self._noted(zone.apex)
+        built, noted = self.images.of(zone.zone), self._notes.of(zone.apex)
         last = self._publisher.serial(zone.apex)
         if last is None and built is not None:
             last = built.serial
@@ -499,7 +461,7 @@ class SigningDoor:
             if known is not None and (last is None or isNewer(known, last)):
                 last = known
         policy = zone.policy.toText()
-        sign: dict[str, object] = {"keys": self._keys(zone.apex), "policy": json.loads(policy)}
+        sign: dict[str, object] = {"keys": self._notes.keysOf(zone.apex), "policy": json.loads(policy)}
         if zone.serials != "increment":
             sign["serial"] = zone.serials
         if last is not None:
@@ -514,7 +476,7 @@ class SigningDoor:
         taken, served = unsigned.serial, zone.served
         if changed is not None and served is not None:
             # What came last may be refused.
-            more["sources"] = served.sources[: len(served.sources) - len(keysIn(served, self._keys(zone.apex)))]
+            more["sources"] = served.sources[: len(served.sources) - len(keysIn(served, self._notes.keysOf(zone.apex)))]
             more["changed"], taken = changed, served.taken
         if unsigned.offset is not None:
             more["offset"] = unsigned.offset
@@ -592,7 +554,7 @@ class SigningDoor:
         self._forget(zone)
         if not built.isEdited:
             self.images.note([built])
-        self._note(zone)
+        self._notes.note(zone.zone, zone.apex, built.serial)
         self._told.served(zone, zone.complaints, lambda: news(zone.zone, built, self._publisher.serial(zone.apex), before))
         zone.complaints = []
         lines = result.get("signed")
@@ -624,7 +586,7 @@ class SigningDoor:
         if zone.keys is None:
             served = version.top.of(DNSKEY)
             rdatas, ttl = ((), 0) if served is None else (served.rdatas, served.ttl)
-            opened: OpenedKeys = yield signer.open(self._keys(zone.apex), zone.apex, now, rdatas, ttl)
+            opened: OpenedKeys = yield signer.open(self._notes.keysOf(zone.apex), zone.apex, now, rdatas, ttl)
             zone.keys = opened
         keys = zone.keys
         policy = policyOf(zone.served) or zone.policy
@@ -662,7 +624,7 @@ class SigningDoor:
 
     def _failed(self, zone: SignedZone, complaints: list[tuple[str, bool]], first: str) -> None:
         zone.failed = True
-        keys = self._keys(zone.apex)
+        keys = self._notes.keysOf(zone.apex)
         # What is missing may be put back, and what others may read be closed to them.
         zone.sources = tuple([(path, *(statusOf(path) or ABSENT)) for path in dict.fromkeys([keys, *[each[0] for each in zone.sources]])])
         serial, isBare = self._publisher.serial(zone.apex), self.isUnsigned(zone.apex)
@@ -679,35 +641,6 @@ class SigningDoor:
             if zone.failed or not zone.current:
                 self.sign(zone, reload)
             yield
-
-    # -- serials
-
-    def _keys(self, apex: bytes) -> str:
-        return f"{self._folder}/{namePrefix(apex).removeprefix('K')}"
-
-    def _noteOf(self, apex: bytes) -> str:
-        """
-        Return the path of the file with the last serial of a zone. It is there also after the zone was not served for a while.
-        """
-        return f"{self._keys(apex)}serial"
-
-    def _note(self, zone: SignedZone) -> None:
-        assert zone.served is not None
-        try:
-            with replacingFile(self._noteOf(zone.apex), STATE_FILE) as file:
-                file.write(b"%d\n" % zone.served.serial)
-        except OSError as error:
-            _log.warn("{zone}: its serial cannot be noted: {said}", zone=zone.zone, said=error.strerror or error)
-
-    def _noted(self, apex: bytes) -> int | None:
-        """
-        Return the last serial with which a zone was signed here; L{None} if it never was.
-        """
-        try:
-            with open(self._noteOf(apex), "rb", opener=openNow) as file:
-                return int(file.read(20)) & _UINT32
-        except (OSError, ValueError):
-            return None
 
     # -- what is served
 

@@ -5,11 +5,10 @@ one new version, which is in force once it is on disk. Now and then the next ima
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
@@ -18,13 +17,12 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import DNSFault, StorageFault, StoreMoved
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import NOBODY
-from twisted_ext.server.process.jobs.subprocess import runModule
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import IMAGE_PAUSE, UPDATES_WAITING
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
+from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["CommitQueue", "Compactor", "EditableZone", "Edited", "Elsewhere", "Opening", "Steps", "StoreJournal"]
+__all__ = ["CommitQueue", "EditableZone", "Edited", "Elsewhere", "Opening", "Steps", "StoreJournal"]
 
 #: Makes a change: at once, or in short steps that take turns with other work if it is a generator. An exception takes it back.
 Steps = Callable[[Transaction], object]
@@ -58,9 +56,6 @@ _RECORDS: Final = 1000
 #: milliseconds for that, so one that does not get through within ten tries has many rivals, and its client had better try again later.
 #: Also how often one that takes turns is made again because the zone was reloaded, or has got its next image, meanwhile.
 _TRIES: Final = 10
-
-#: Names up to which a thread builds the image: a process takes longer to start.
-_SMALL: Final = 20_000
 
 _log: Final = Logger(__name__)
 
@@ -641,62 +636,3 @@ class EditableZone:
         The path of the image that was last built from the journal.
         """
         return self.path + ".image"
-
-
-class Compactor:
-    """
-    Builds images: small ones in a thread, large ones in a subprocess, since threads compete with the reactor for the interpreter.
-    """
-
-    def __init__(self, reactor: IReactorTime, elsewhere: Elsewhere, *, small: int = _SMALL) -> None:
-        """
-        @param reactor: provides L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
-        """
-        self._reactor = reactor
-        self._elsewhere = elsewhere
-        self._small = small
-
-    def __call__(self, version: Version, journal: str, target: str) -> Deferred[Image]:
-        """
-        @param journal: the journal with the changes since the version's image.
-        @param target: the file to write.
-
-        @return: fires with the image; fails if it cannot be built. Cancelling ends the process.
-        """
-        image = version.image
-        if not self._isForProcess(image):
-            def work() -> None:
-                version.compacted(target, fingerprintOf(originOf(image)))
-
-            return self._elsewhere(work).addCallback(lambda _: Image.open(target, checked=False))
-        return self._built(image.path, journal, version.serial, target)
-
-    def grown(self, version: Version, journal: Journal, target: str, work: Callable[[], Version]) -> Deferred[Version]:
-        """
-        Apply a journal that is so long that a new image is needed.
-
-        @param target: the file to write, if a subprocess is used.
-        @param work: does the same in this process.
-
-        @return: fires with the resulting version; fails if there is none. Cancelling ends the process.
-        """
-        image, newest = version.image, journal.newest
-        if newest is None or not self._isForProcess(image):
-            return self._elsewhere(work).addCallback(lambda came: cast("Version", came))
-        return self._built(image.path, journal.path, newest, target).addCallback(Version)
-
-    def _isForProcess(self, image: Image) -> bool:
-        # The subprocess would read the first image of a file that has several.
-        return image.nodes >= self._small and not image.start and bool(image.path) and os.path.exists(image.path)
-
-    def _built(self, image: str, journal: str, serial: int, target: str) -> Deferred[Image]:
-        built = runModule(self._reactor, "twisted_ext.zone.build.compaction", [image, journal, str(serial), target]).addErrback(_unbuilt)
-        return built.addCallback(lambda _: Image.open(target, checked=False))
-
-
-def _unbuilt(failure: Failure) -> bytes:
-    fault = failure.value
-    if isinstance(fault, OSError):
-        raise StorageFault(str(fault)) from fault
-    assert isinstance(fault, BaseException)
-    raise fault

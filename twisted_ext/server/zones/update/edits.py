@@ -117,6 +117,8 @@ class ZoneEdits:
         kind, isSigned = self._origin(place.apex)
         if why := _ELSEWHERE.get(kind):
             return why
+        if isSigned and kind == "database":
+            return f"is signed here with NSEC3 records or a digest of the zone; change it in {place.file}"
         how = f'comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here'
         return f'{how}, which, as it is signed, takes a policy with denial = "nsec" and without zonemd' if isSigned else how
 

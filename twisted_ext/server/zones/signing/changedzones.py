@@ -1,0 +1,53 @@
+"""
+What the door of signed zones knows of those that change between two times that they are signed as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from twisted_ext.server.zones.update.commit import Edited
+    from twisted_ext.zone.sign.incremental import Changes
+
+__all__ = ["ChangedZones"]
+
+
+class ChangedZones(Protocol):
+    """
+    What clients have changed in zones.
+    """
+
+    def isChanged(self, apex: bytes) -> bool:
+        """
+        Return whether a zone has changes that are not in its image, or may have: that is known once it is open.
+        """
+
+    def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
+        """
+        Let the changes of a zone wait until L{release}, as the next version that is published has those until now.
+
+        @return: fires with the path of the image, that of the journal with the changes since then, and the serial of the version in force,
+            once no change is under way; with L{None} if the zone is not open.
+        """
+
+    def newest(self, apex: bytes) -> int | None:
+        """
+        Return the serial number to which the last change has led; L{None} if that is not known. The zone may not be open yet.
+        """
+
+    def release(self, apex: bytes) -> None:
+        """
+        Make the changes that wait.
+        """
+
+    def follow(self, apex: bytes, changes: Changes) -> Deferred[Edited]:
+        """
+        Make some names of a zone what they are in another version.
+
+        @param changes: all records of each of these names.
+
+        @return: fails if that cannot be done; then nothing has changed.
+        """
