@@ -278,7 +278,7 @@ CONTRACTS: list[tuple[int, str, str, object]] = [
     (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "rrsets": [], "zone": "@ 60 NS a"}),
     (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "zone": "no records"}),
     (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "kind": "Slave", "masters": ["nobody"]}),
-    (422, "POST", "/localhost/zones", {**_ADDED, "name": "signed.example.", "dnssec": True}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "signed.example.", "dnssec": True, "nsec3param": "1 0 0 -"}),
     (400, "POST", "/localhost/zones", b"{"),
     (404, "GET", "/localhost/zones/other.example.", None),
     (204, "PATCH", _COMMENTED, {"rrsets": [{**_A_SET, "changetype": "REPLACE", "comments": [{"content": "mine", "account": "me"}]}]}),

@@ -148,6 +148,72 @@ def test_otherDoors(tmp_path: Path) -> None:
         api.twistd.stop()
 
 
+def test_addedZones(tmp_path: Path) -> None:
+    """
+    A zone that the API adds is signed if it is said so, at once or later, with what is needed for the parent; changes of it are signed, and
+    it stays signed over a kill. An import with signatures of others ends as what is ours.
+    """
+    api = Api(tmp_path)
+    zones = "/api/v1/servers/localhost/zones"
+    one, two = f"{zones}/one.example.", f"{zones}/two.example."
+    body = {"kind": "Native", "nameservers": ["ns1.example.net."], "rrsets": [change("www.one.example.", "A", "REPLACE", "192.0.2.80")]}
+
+    def verify(zone: str) -> None:
+        path = tmp_path / "transferred"
+        words = [str(peer("dig")), "@127.0.0.1", "-p", str(api.server.port), "+noall", "+answer", "+onesoa", zone, "AXFR"]
+        path.write_text(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        done = subprocess.run([peer("ldns-verify-zone"), str(path)], capture_output=True, text=True)
+        assert done.returncode == 0, (done.stdout, done.stderr, path.read_text())
+
+    api.begin()
+    try:
+        code, made, _ = api.ask("POST", zones, {"name": "one.example.", "dnssec": True, **body})
+        assert (code, made["dnssec"], {rrset["type"] for rrset in made["rrsets"]}) == (201, True, {"SOA", "NS", "A"})
+        for zone in ("one", "two"):
+            if zone == "two":
+                assert api.ask("POST", zones, {"name": "two.example.", "kind": "Native", "nameservers": ["ns1.example.net."]})[0] == 201
+                assert api.ask("PUT", f"{two}/rectify")[0] == 422
+                assert api.ask("GET", f"{two}/cryptokeys")[1] == []
+                assert api.ask("POST", f"{two}/cryptokeys", {"keytype": "csk", "active": True})[0] == 201
+            assert api.ask("PUT", f"{zones}/{zone}.example./metadata/ALLOW-AXFR-FROM", {"metadata": ["127.0.0.1"]})[0] == 200
+            verify(f"{zone}.example")
+            (key,) = api.ask("GET", f"{zones}/{zone}.example./cryptokeys")[1]
+            assert (key["keytype"], key["algorithm"], key["bits"], key["active"]) == ("csk", "ECDSAP256SHA256", 256, True)
+            assert [each.split()[:3] for each in key["ds"]] == [[str(key["id"]), "13", digest] for digest in ("2", "4")]
+            assert api.ask("PUT", f"{zones}/{zone}.example./rectify")[0] == 200
+        number = key["id"]
+        assert api.ask("PUT", f"{two}/cryptokeys/{number}", {"active": True})[0] == 204
+        for method, given in (("PUT", {"active": False}), ("DELETE", None)):
+            code, said, _ = api.ask(method, f"{two}/cryptokeys/{number}", given)
+            assert (code, "keeps them by its signing policy" in said["error"]) == (422, True)
+        for number in range(20):
+            assert api.patch(change(f"n{number}.one.example.", "A", "REPLACE", "192.0.2.9"), zone="one.example.")[0] == 204
+        verify("one.example")
+        sets = api.ask("GET", one)[1]["rrsets"]
+        rrsig = "A 13 3 60 20361231000000 20260101000000 1 one.example. AAAA"
+        imported = [*sets, {"name": "www.one.example.", "type": "RRSIG", "ttl": 60, "records": [{"content": rrsig, "disabled": False}]}]
+        assert api.ask("PUT", one, {"rrsets": imported})[0] == 204
+        assert {rrset["type"] for rrset in api.ask("GET", one)[1]["rrsets"]} == {"SOA", "NS", "A"}
+        verify("one.example")
+        os.kill(api.twistd.pid, signal.SIGKILL)
+        api.twistd.stop()
+        api.twistd = Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=api.server.port)
+        api.begin()
+        wait(lambda: len(api.ask("GET", one)[1].get("rrsets", ())) == 23, api.twistd)
+        verify("one.example")
+        assert api.patch(change("late.one.example.", "A", "REPLACE", "192.0.2.9"), zone="one.example.")[0] == 204
+        verify("one.example")
+        assert api.ask("PUT", one, {"dnssec": False})[0] == 204
+        assert (api.ask("GET", one)[1]["dnssec"], api.ask("GET", f"{one}/cryptokeys")[1]) == (False, [])
+        assert api.patch(change("later.one.example.", "A", "REPLACE", "192.0.2.9"), zone="one.example.")[0] == 204
+        assert api.ask("DELETE", two)[0] == 204
+        (removed,) = (tmp_path / "state" / "removed").glob("two.example*")
+        assert "RRSIG" not in removed.read_text()
+        assert "Traceback" not in api.twistd.text()
+    finally:
+        api.twistd.stop()
+
+
 def count(pid: int, secret: bytes) -> int:
     """
     Return how often the memory of a process has a secret: as a number with either end first, or as in its file.

@@ -26,10 +26,12 @@ def test_keysOfASignedZone() -> None:
     zones = Zones()
     lookups = PowerDNSLookups(cast(Any, None), lambda: 0.0)
     soa = "@ SOA a. b. 1 2 3 4 5\n"
-    for text, roles in ((soa, []), (f"{soa}@ DNSKEY 257 3 13 {_KEY}\n@ DNSKEY 256 3 13 {_KEY}\n", ["ksk", "zsk"])):
+    entry, other = f"@ DNSKEY 257 3 13 {_KEY}\n", f"@ DNSKEY 256 3 13 {_KEY}\n"
+    for text, roles in ((soa, []), (f"{soa}{entry}", ["csk"]), (f"{soa}{entry}{other}", ["ksk", "zsk"])):
         keys = cast("list[dict[str, object]]", lookups.cryptokeys(zones.put(Zone(versionOf(text)))).body)
         assert sorted([str(key["keytype"]) for key in keys]) == roles
-        assert all(key["algorithm"] == "13" and _KEY in str(key["dnskey"]) for key in keys)
+        assert all((key["algorithm"], key["bits"]) == ("ECDSAP256SHA256", 256) and _KEY in str(key["dnskey"]) for key in keys)
+        assert all(("ds" in key) == (key["flags"] == 257) for key in keys)
 
 
 def _searched(zones: Zones, **fields: str) -> tuple[list[dict[str, Any]], int]:

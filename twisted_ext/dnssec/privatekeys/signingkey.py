@@ -13,10 +13,10 @@ from twisted_ext.dnssec.algorithms import algorithmName, digestOf
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.errors import CallerFault
 
-__all__ = ["SigningKey"]
+__all__ = ["DIGESTS", "SigningKey"]
 
 #: The digests of new DS records (RFC 8624, section 3.3).
-_DIGESTS: Final = (2, 4)
+DIGESTS: Final = (2, 4)
 
 _ds: Final = Struct(">HBB").pack
 
@@ -50,7 +50,7 @@ class SigningKey:
 
         @raise CallerFault: DS records are not made with this digest.
         """
-        made = digestOf(owner, self.dnskey, digest) if digest in _DIGESTS else None
+        made = digestOf(owner, self.dnskey, digest) if digest in DIGESTS else None
         if made is None:
             raise CallerFault(f"DS records are not made with digest type {digest}; 2 (SHA-256) and 4 (SHA-384) are right")
         return _ds(self.tag, self.algorithm, digest) + made

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.update.policy import Policy
 
-__all__ = ["ZONE_SETTINGS", "Holding", "ZoneSettings", "apexIn", "gather", "zonesOf"]
+__all__ = ["ZONE_SETTINGS", "Holding", "ZoneSettings", "apexIn", "gather", "signedBy", "zonesOf"]
 
 #: The SOA record has to be within this many lines of a master file.
 _FIRST_LINES: Final = 1000
@@ -271,7 +271,7 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding |
     @raise BadDescription: see L{zonesOf}.
     """
     sign = settings.sign
-    find = _policies(settings)
+    find = policiesOf(settings)
     for text in settings.zone:
         zone = ZoneSettings.fromText(text)
         if sign != "none" and zone.plain:
@@ -302,7 +302,18 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding |
         yield
 
 
-def _policies(settings: Settings) -> Callable[[ZoneSettings], SigningPolicy]:
+def signedBy(settings: Settings, zone: ZoneSettings) -> ZoneSettings:
+    """
+    Return the settings of a zone that was added and is to be signed: by the policy for all zones of the server, or by the default one.
+
+    @raise BadDescription: there is no such policy.
+    """
+    signed = zone.signed(settings.sign if settings.sign != "none" else "default")
+    signed.signing = policiesOf(settings)(signed)
+    return signed
+
+
+def policiesOf(settings: Settings) -> Callable[[ZoneSettings], SigningPolicy]:
     """
     Return a function that returns the policy by which a zone is signed.
 

@@ -335,6 +335,20 @@ class Arrivals(ZoneSink):
         arrival.waiting.append(waiting)
         return waiting
 
+    def settled(self, apex: bytes) -> Deferred[None]:
+        """
+        @return: fires once what came last of a zone is served, if it is to be signed, or the log says why not.
+        """
+        arrival = self._signedAt(apex)
+        if arrival is None:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        if arrival.isKeeping:
+            arrival.waiting.append(waiting)
+        else:
+            waiting.callback(None)
+        return waiting.addCallback(lambda _: self._loader.signing().settled(apex)).addCallback(lambda _: None)
+
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
         arrival = self._kept.get(version.apex)
         if arrival is None or not arrival.isSigned:

@@ -403,6 +403,7 @@ class ZoneSet:
                 former=self._formerOf,
                 today=self.publisher.today,
                 soa=self._settings.defaultSoa,
+                settings=lambda: self.list.settings,
             )
         return self._added
 
@@ -430,8 +431,8 @@ class ZoneSet:
         if self._replication is None:
             self._connect(self._folder).start()
             self.connected()
-        replication, keys = self._replication, self.keys
-        assert replication is not None and keys is not None
+        replication, keys, arrivals = self._replication, self.keys, self._arrivals
+        assert replication is not None and keys is not None and arrivals is not None
         serving: list[Deferred[None]] = []
 
         def steps() -> Iterator[None]:
@@ -440,7 +441,7 @@ class ZoneSet:
                 serving.append(stored.revise(apex, zone))
             yield from replication.revising(apex, zone, keys, self._arrange)
 
-        return loading.inTurn(steps()).addCallback(lambda _: gatherResults(serving)).addCallback(lambda _: None)
+        return loading.inTurn(steps()).addCallback(lambda _: gatherResults(serving)).addCallback(lambda _: arrivals.settled(apex))
 
     def _changed(self, version: Version) -> None:
         """
@@ -595,9 +596,8 @@ class ZoneSet:
 
     def facts(self, apex: bytes) -> dict[str, JSON]:
         """
-        Describe one zone: where it comes from, as C{kind}, see L{originOf}; C{signed}, if it is signed here; C{frozen}, if changes are
-        refused; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and C{newest}, serials; and what
-        L{Replication.factsOf<twisted_ext.server.zones.transfer.replication.Replication.factsOf>} returns.
+        Describe one zone: C{kind}, see L{originOf}; C{signed}, if it is here; C{frozen}, if changes are refused; C{image}, its file;
+        C{journal}: C{octets}, and C{oldest} and C{newest}, serials; and what L{factsOf<twisted_ext.server.zones.transfer.replication>} has.
         """
         from twisted_ext.zone.store.journal import Journal
 
@@ -608,7 +608,7 @@ class ZoneSet:
             facts["frozen"] = True
         if place is not None and place.source is not None:
             facts["image"] = place.source[0]
-        journal = None if replication is None else replication.changesOf(apex)
+        journal = self.changesOf(apex)
         if isinstance(journal, Journal) and journal.newest is not None:
             facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
         return facts

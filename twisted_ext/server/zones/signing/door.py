@@ -229,7 +229,7 @@ class SigningDoor:
         zone.complaints = [*complaints]
         zone.reloads += reloads
         built = self._usable(zone)
-        isMade = built is not None and self._isMade(zone, built)
+        isMade = built is not None and zone.isMade(built, self._reached)
         if built is not None and (isMade or zone.served is None):
             isMade = self._serve(zone, built) and isMade
             if zone.served is None and self._isOnly(zone):
@@ -254,21 +254,15 @@ class SigningDoor:
         """
         zone = self._zones[apex]
         built = zone.served
-        if self.changes is None or built is None or zone.pending or zone.failed or not self._isMade(zone, built):
+        if self.changes is None or built is None or zone.pending or zone.failed or not zone.isMade(built, self._reached):
             self.take(apex, unsigned)
             return succeed(None)
         zone.unsigned = unsigned
         following = self.changes.follow(apex, changes)
         return following.addCallbacks(self._followed, self._unfollowed, (zone, built, unsigned), {}, (zone, unsigned))
 
-    def _isMade(self, zone: SignedZone, built: Built) -> bool:
-        """
-        Return whether an image, with the changes in its journal, is what would be made of the version that came last.
-        """
-        if not zone.isMade(built):
-            return False
-        # The journal may be lost, or shorter than it was.
-        return built.reached == built.serial or (self.changes is not None and self.changes.newest(zone.apex) == built.reached)
+    def _reached(self, apex: bytes) -> int | None:
+        return None if self.changes is None else self.changes.newest(apex)
 
     def _followed(self, edited: Edited, zone: SignedZone, built: Built, unsigned: UnsignedZone) -> None:
         if zone.served is not built or zone.unsigned is not unsigned:
@@ -425,6 +419,17 @@ class SigningDoor:
             assert self.changes is not None
             self.changes.release(zone.apex)
 
+    def settled(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        @return: fires once a zone is not being signed.
+        """
+        zone, reload = self._zones.get(apex), Reload()
+        if zone is not None and zone.pending:
+            reload.left = 1
+            zone.reloads.append(reload)
+        reload.begin()
+        return reload.done
+
     def signSome(self, several: Iterable[MadeZone]) -> None:
         """
         Have those of some zones signed that are signed here, unless another version of them is being made.
@@ -457,7 +462,7 @@ class SigningDoor:
         last = self._publisher.serial(zone.apex)
         if last is None and built is not None:
             last = built.serial
-        for known in (noted, None if self.changes is None else self.changes.newest(zone.apex)):
+        for known in (noted, self._reached(zone.apex)):
             if known is not None and (last is None or isNewer(known, last)):
                 last = known
         policy = zone.policy.toText()
@@ -527,7 +532,7 @@ class SigningDoor:
             built.taken, built.isEdited = taken, isEdited
             self._signed(zone, built, result)
         # What came meanwhile may have been read already.
-        if again and not (zone.served is not None and self._isMade(zone, zone.served)):
+        if again and not (zone.served is not None and zone.isMade(zone.served, self._reached)):
             self.sign(zone)
             return
         if zone.failed and result.get("again"):

@@ -5,7 +5,7 @@ A zone that is signed here: which unsigned version is the last, and which image 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted_ext.server.zones.images.imagefiles import Built, Source, statusOf
@@ -90,13 +90,18 @@ class SignedZone(MadeZone):
         self.policy = zone.signing
         self.serials = zone.serial
 
-    def isMade(self, built: Built) -> bool:
+    def isMade(self, built: Built, reached: Callable[[bytes], int | None]) -> bool:
         """
-        Return whether an image is what would be made of the version that came last, with the keys that there are now.
+        Return whether an image, with the changes in its journal, is what would be made of the version that came last, with the keys that
+        there are now.
+
+        @param reached: returns the serial to which the journal of a zone leads: it may be lost, or shorter than it was.
         """
         if self.isStale or self.unsigned is None or built.made != self.policy.toText():
             return False
         count = len(self.unsigned.sources)
+        if built.reached not in (built.serial, reached(self.apex)):
+            return False
         return self.isTaken(built) and all(statusOf(path) == (size, changed) for path, size, changed in built.sources[count:])
 
     def isTaken(self, built: Built) -> bool:

@@ -35,7 +35,7 @@ from twisted_ext.web.api.powerdns.rrsets import (
     typeOf,
 )
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
-from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
+from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, KeyBody, facetsOf
 from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf, withoutFolders
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -77,6 +77,9 @@ _LONGEST: Final = 40
 _UNSEEN: Final[Mapping[str, JSON]] = {
     "account": "", "catalog": "", "masters": [], "master_tsig_key_ids": [], "slave_tsig_key_ids": [],
 }  # fmt: skip
+
+#: What clients that add and remove keys are told.
+_KEYS: Final = "the server makes the keys of a zone that it signs, and keeps them by its signing policy"
 
 #: Steps between which others get their turn: RRsets of a body, names of a zone.
 _SETS: Final = 50
@@ -148,9 +151,16 @@ class PowerDNSDoor:
             case ["v1", "servers", "localhost", "zones", name, "rectify"]:
                 return {"PUT": lambda asked: self._rectify(asked, name)}
             case ["v1", "servers", "localhost", "zones", name, "cryptokeys"]:
-                return {"GET": lambda asked: self._lookups.cryptokeys(self._placeOf(name))}
+                return {
+                    "GET": lambda asked: self._lookups.cryptokeys(self._placeOf(name)),
+                    "POST": lambda asked: self._sign(asked, name),
+                }
             case ["v1", "servers", "localhost", "zones", name, "cryptokeys", number]:
-                return {"GET": lambda asked: self._lookups.cryptokey(self._placeOf(name), number)}
+                return {
+                    "GET": lambda asked: self._lookups.cryptokey(self._placeOf(name), number),
+                    "PUT": lambda asked: self._keepKey(asked, name, number),
+                    "DELETE": lambda asked: self._keepKey(asked, name, number),
+                }
             case ["v1", "servers", "localhost", "zones", name, "metadata"]:
                 return {
                     "GET": lambda asked: self._metadata.all(self._placeOf(name)),
@@ -366,8 +376,41 @@ class PowerDNSDoor:
 
     def _rectify(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("zones")
-        self._placeOf(name)
+        place = self._placeOf(name)
+        if not self._zoneSet.originOf(place.apex)[1]:
+            raise ApiRefusal(422, f"Zone '{place.text}' is not DNSSEC signed, not rectifying.")
+        # Each change of a signed zone has done so.
         return ApiReply(body={"result": "Rectified"})
+
+    def _sign(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
+        """
+        Have a zone signed, for clients that do so by adding its first key.
+        """
+        asked.expectScope("zones")
+        place, body = self._placeOf(name), bodyOf(asked.body, KeyBody)
+        if self._zoneSet.originOf(place.apex)[1] or body.content or body.privatekey or not body.active:
+            raise ApiRefusal(422, f"{place.text}: {_KEYS}; this adds the first one, with active: true and no content")
+        signing = self._powerDNSZones.note(asked, place.apex, lambda notes: {**notes, "dnssec": True})
+
+        def done(_: None) -> ApiReply:
+            keys = self._lookups.cryptokeys(place).body
+            if not isinstance(keys, list) or not keys:
+                raise ApiRefusal(503, f"{place.text} could not be signed yet; the log says why", (("Retry-After", "5"),))
+            return ApiReply(201, keys[0])
+
+        return signing.addCallback(done)
+
+    def _keepKey(self, asked: ApiAsked, name: str, number: str) -> ApiReply:
+        """
+        Refuse to change a key, but for what it is already.
+        """
+        asked.expectScope("zones")
+        place = self._placeOf(name)
+        self._lookups.cryptokey(place, number)
+        body = bodyOf(asked.body, KeyBody) if asked.method == "PUT" else KeyBody(active=False)
+        if not body.active or body.published is False:
+            raise ApiRefusal(422, f"{place.text}: {_KEYS}; with dnssec: false in a PUT of the zone it is signed no more")
+        return ApiReply(204)
 
     def _patch(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
         asked.expectScope("zones")

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from twisted_ext.dnssec.keys import keyTag
+from twisted_ext.dnssec.algorithms import algorithmName
+from twisted_ext.dnssec.keys import ZoneKey
+from twisted_ext.dnssec.privatekeys.signingkey import DIGESTS, SigningKey
 from twisted_ext.errors import CallerFault
 from twisted_ext.web.api.powerdns.rrsets import canonicalName, contentOf, typeOf
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import DNSKEY
+from twisted_ext.wire.rrtypes import DNSKEY, DS
 from twisted_ext.zone.sign.sets import besideMade
 
 if TYPE_CHECKING:
@@ -174,8 +176,9 @@ class PowerDNSLookups:
         """
         zone = place.served()
         top = () if zone is None else zone.current.top.sets
-        rdatas = [rdata for rrset in top if rrset.rrType == DNSKEY for rdata in rrset.rdatas]
-        return ApiReply(body=[_keyOf(rdata) for rdata in rdatas])
+        keys = [SigningKey(rdata) for rrset in top if rrset.rrType == DNSKEY for rdata in rrset.rdatas]
+        isAlone = all(key.flags & _SEP for key in keys)
+        return ApiReply(body=[_described(key, place.apex, isAlone) for key in keys])
 
     def cryptokey(self, place: Place, number: str) -> ApiReply:
         keys = self.cryptokeys(place).body
@@ -249,15 +252,22 @@ def _nothing(failure: Failure) -> dict[str, JSON]:
     return {}
 
 
-def _keyOf(rdata: bytes) -> dict[str, JSON]:
-    flags = int.from_bytes(rdata[:2], "big")
-    return {
+def _described(key: SigningKey, apex: bytes, isAlone: bool) -> dict[str, JSON]:
+    """
+    @param isAlone: whether no other kind of key signs the zone.
+    """
+    isEntry = bool(key.flags & _SEP)
+    described: dict[str, JSON] = {
         "type": "Cryptokey",
-        "id": keyTag(rdata),
-        "keytype": "ksk" if flags & _SEP else "zsk",
+        "id": key.tag,
+        "keytype": "zsk" if not isEntry else "csk" if isAlone else "ksk",
         "active": True,
         "published": True,
-        "flags": flags,
-        "algorithm": str(rdata[3]),
-        "dnskey": rdataToText(DNSKEY, rdata),
+        "flags": key.flags,
+        "algorithm": algorithmName(key.algorithm).upper(),
+        "bits": ZoneKey.fromRdata(key.dnskey).bits,
+        "dnskey": rdataToText(DNSKEY, key.dnskey),
     }
+    if isEntry:
+        described["ds"] = [rdataToText(DS, key.ds(apex, digest)) for digest in DIGESTS]
+    return described

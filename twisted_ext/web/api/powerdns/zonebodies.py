@@ -17,7 +17,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "ZoneBody", "expectNoFiles", "facetsOf", "notesOf", "settingsOf", "textsIn"]
+__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "KeyBody", "ZoneBody", "expectNoFiles", "facetsOf", "notesOf", "settingsOf", "textsIn"]
 
 NATIVE: Final = "Native"
 MASTER: Final = "Master"
@@ -70,17 +70,30 @@ class ZoneBody(msgspec.Struct):
     slave_tsig_key_ids: list[str] | None = None
 
 
+class KeyBody(msgspec.Struct):
+    """
+    The body of a POST or PUT of a key. Its size and algorithm are those of the signing policy.
+    """
+
+    active: bool = False
+    published: bool | None = None
+    content: str | None = None
+    privatekey: str | None = None
+
+
 def notesOf(body: ZoneBody, former: Mapping[str, JSON]) -> dict[str, JSON]:
     """
     Return what is kept of a zone: what the body says, and where it says nothing what there is.
 
     @raise ApiRefusal: the body asks for what cannot be.
     """
-    if body.dnssec:
-        raise ApiRefusal(422, "zones that are added here are not signed; leave dnssec out, or sign the zone by the settings of the server")
-    if body.nsec3param:
-        raise ApiRefusal(422, "NSEC3PARAM value provided, but the zone is not DNSSEC secured")
     notes = dict(former)
+    if body.dnssec is not None:
+        notes["dnssec"] = body.dnssec
+    if body.nsec3param and not notes.get("dnssec"):
+        raise ApiRefusal(422, "NSEC3PARAM value provided, but the zone is not DNSSEC secured")
+    if body.nsec3param:
+        raise ApiRefusal(422, "nsec3param: the signing policy of the server says how names are denied; leave it out")
     if body.kind is not None:
         if body.kind.lower() in ("producer", "consumer"):
             raise ApiRefusal(422, f"kind {body.kind}: catalogs are made by the settings of the server")
@@ -139,6 +152,8 @@ def settingsOf(notes: Mapping[str, JSON]) -> dict[str, object]:
         settings["primaries"] = primaries
     else:
         settings["serial"] = _SERIALS.get(str(notes.get("soa_edit_api", "DEFAULT")).upper(), "dateserial")
+    if notes.get("dnssec"):
+        settings["sign"] = "default"
     if catalog := notes.get("catalog"):
         settings["listed-in"] = catalog
     known = notes.get("metadata")

@@ -29,6 +29,7 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import CNAME, NS, SOA, typeName
+from twisted_ext.zone.sign.sets import isMade
 from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, kindOf
 from twisted_ext.zone.store.serials import nextSerial, serialIn, withSerial
 from twisted_ext.zone.update.transactions import expectName
@@ -108,6 +109,9 @@ class PowerDNSZones:
 
         def complete(_: None) -> Deferred[None]:
             whole = [] if zone.isSecondary else self._completed(body, name, sets, settings)
+            if notes.get("dnssec"):
+                # It may be the export of a zone that was signed elsewhere.
+                whole = [rrset for rrset in whole if not isMade(rrset.name[: -len(name)], rrset.rrType)]
             judging = paced(self._clock, _judging(whole, name))
             return judging.addCallback(lambda _: self._zoneSet.added.add(zone, whole, asides))
 

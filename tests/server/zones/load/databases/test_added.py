@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, BadZone, StorageFault
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.load.databases.added import AddedZone, Aside, AsideChange
 from twisted_ext.server.zones.load.databases.addedzones import AddedZones, ZoneThere
@@ -46,6 +47,7 @@ class AddedZoneTests(SynchronousTestCase):
         self.fault: Exception | None = None
         self.disk: Exception | Deferred[None] | None = None
         self.now = 1_800_000_000.0
+        self.settings = Settings()
         self.added = self.newZones()
 
     def newZones(self, folder: str = "") -> AddedZones:
@@ -76,6 +78,7 @@ class AddedZoneTests(SynchronousTestCase):
             former=lambda apex: self.version,
             today=lambda: self.now,
             soa="ns1.@ hostmaster.@ 0 1 2 3 4",
+            settings=lambda: self.settings,
         )
         self.addCleanup(lambda: self.successResultOf(added.close()))
         return added
@@ -162,12 +165,24 @@ class AddedZoneTests(SynchronousTestCase):
         self.fault = None
         self.failureResultOf(self.added.add(_zone(), _sets()[:1]), BadZone)
         self.failureResultOf(self.added.add(_zone(notify=["192.0.2.1"]), _sets()), BadDescription)
-        for name, value in {"file": "/etc/passwd", "store": "/etc/passwd", "sign": "default", "catalog": "produce"}.items():
+        for name, value in {"file": "/etc/passwd", "store": "/etc/passwd", "catalog": "produce"}.items():
             fault = self.failureResultOf(self.added.add(_zone(**{name: value}), _sets()), BadDescription)
             self.assertIn(f"{name} cannot be set here", str(fault.value))
         self.assertEqual((self.served, self.again().besides([])), ({}, []))
         self.successResultOf(self.added.add(_zone(), _sets()))
         self.failureResultOf(self.added.add(_zone(), _sets()), ZoneThere)
+
+    def test_signed(self) -> None:
+        """
+        A zone that is to be signed is by the policy for all zones of the server, or the default one, also after a reload that changes it.
+        """
+        self.successResultOf(self.added.add(_zone(sign="default"), _sets()))
+        (zone,) = self.again().besides([])
+        self.assertEqual((zone.sign, zone.isSignedOnArrival), ("default", True))
+        assert zone.signing is not None and zone.signing.denial == "nsec"
+        self.settings = Settings.fromJSON({"sign": "hidden", "signing-policy": ["hidden=denial=nsec3"]})
+        (zone,) = self.added.besides([])
+        assert zone.signing is not None and zone.signing.denial == "nsec3"
 
     def test_failedRemoval(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, BadName, BadRecord, CallerFault, DNSFault, StorageFault
 from twisted_ext.files import STATE_FILE, STATE_FOLDER, replacingFile
-from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.config.zonesettings import ZoneSettings, signedBy
 from twisted_ext.server.zones.load.databases.added import (
     AddedDatabase,
     AddedZone,
@@ -28,11 +28,13 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.sign.sets import besideMade
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.serials import withSerial
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.zone.store.version import Version
 
@@ -57,7 +59,7 @@ _TTL: Final = 3600
 #: The settings of a zone that may be set while the server runs. Paths are not among them: they would reach any file of the server.
 _SETTINGS: Final = (
     "primaries", "allow-transfer", "encrypted-transfers", "one-answer", "notify", "allow-notify", "zonemd", "listed-in", "group", "update",
-    "allow-update", "serial",
+    "allow-update", "serial", "sign",
 )  # fmt: skip
 
 
@@ -85,6 +87,7 @@ class AddedZones:
         former: Callable[[bytes], Version | None],
         today: Callable[[], float],
         soa: str,
+        settings: Callable[[], Settings],
     ) -> None:
         """
         @param folder: that of the state.
@@ -95,6 +98,7 @@ class AddedZones:
         @param former: returns the version in force of a zone.
         @param today: returns seconds since 1970.
         @param soa: what a zone without an SOA record gets: see the setting C{default-soa}.
+        @param settings: returns those of the server, which have the policies by which zones are signed.
         """
         self.taken: set[bytes] = set()
         self._folder = folder
@@ -106,6 +110,7 @@ class AddedZones:
         self._former = former
         self._today = today
         self._soa = soa
+        self._ofServer = settings
         self._zones: dict[bytes, AddedZone] = {}
         self._settings: dict[bytes, ZoneSettings] = {}
         self._database: AddedDatabase | None = None
@@ -153,6 +158,10 @@ class AddedZones:
         for apex in said - self.taken:
             _log.warn("{zone} is in the settings now; the zone of that name that was added is not served", zone=nameToText(apex))
         self.taken = said
+        for apex, zone in [*self._settings.items()]:
+            if zone.isSigned:
+                # By the policies that there are now.
+                self._settings[apex] = signedBy(self._ofServer(), zone)
         return [zone for apex, zone in self._settings.items() if apex not in said]
 
     def at(self, apex: bytes) -> AddedZone | None:
@@ -201,7 +210,8 @@ class AddedZones:
         if wrong := [name for name in zone.settings if name not in _SETTINGS]:
             raise BadDescription(f"zone {text}: {wrong[0]} cannot be set here; there are {', '.join(_SETTINGS)}")
         table = {"name": text, **zone.settings}
-        return ZoneSettings.fromTable(table if zone.isSecondary else {**table, "store": f"added:{self._path}"})
+        made = ZoneSettings.fromTable(table if zone.isSecondary else {**table, "store": f"added:{self._path}"})
+        return signedBy(self._ofServer(), made) if made.isSigned else made
 
     # -- changing
 
@@ -271,15 +281,16 @@ class AddedZones:
         made = self._settingsOf(zone)
         self._check([made])
         version = None if former.isSecondary == zone.isSecondary else self._former(apex)
+        isSigned = formerSettings is not None and formerSettings.isSigned
         if version is None and former.isSecondary and not zone.isSecondary:
             raise CallerFault(f"{nameToText(apex)} was not transferred yet, so it has no records that it could keep")
 
         def store() -> None:
             sets: Sequence[RRSet] | None = None
             if version is not None and zone.isSecondary:
-                self._keep(version)
+                self._keep(version, isSigned)
             elif version is not None:
-                sets = [rrset for node in version.nodes() for rrset in node.sets]
+                sets = [rrset for node in version.nodes() for rrset in besideMade(node, isSigned)]
             self._opened().put(zone, sets)
 
         await self._inTurn(store)
@@ -302,7 +313,7 @@ class AddedZones:
 
         def drop() -> None:
             if version is not None:
-                self._keep(version)
+                self._keep(version, settings is not None and settings.isSigned)
             self._opened().remove(zone.name)
 
         if settings is not None:
@@ -328,15 +339,15 @@ class AddedZones:
             raise ZoneThere(f"{text} is in the settings of the server; change it there" if isThere else f"there is no zone {text}")
         return zone
 
-    def _keep(self, version: Version) -> None:
+    def _keep(self, version: Version, isSigned: bool) -> None:
         """
-        Write a file with the records of a zone that is to be removed.
+        Write a file with the records of a zone that is to be removed, without what was made by signing it.
 
         @raise StorageFault: it cannot be written.
         """
         folder = f"{self._folder}/{_REMOVED}"
         now = self._today()
-        lines = canonicalFile([rrset for node in version.nodes() for rrset in node.sets])
+        lines = canonicalFile([rrset for node in version.nodes() for rrset in besideMade(node, isSigned)])
         try:
             os.makedirs(folder, STATE_FOLDER, exist_ok=True)
             with replacingFile(f"{folder}/{journalName(version.apex, f'.{now:.0f}.zone')}", new=STATE_FILE) as file:
