@@ -12,6 +12,7 @@ import subprocess
 from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -209,6 +210,33 @@ def test_addedZones(tmp_path: Path) -> None:
         assert api.ask("DELETE", two)[0] == 204
         (removed,) = (tmp_path / "state" / "removed").glob("two.example*")
         assert "RRSIG" not in removed.read_text()
+        assert "Traceback" not in api.twistd.text()
+    finally:
+        api.twistd.stop()
+
+
+def test_withWorkers(tmp_path: Path) -> None:
+    """
+    Each worker answers from the signed zone that clients change, of a file and of the server's own database.
+    """
+    api = Api(tmp_path, isSigned=True)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"workers = 2\n{settings.read_text()}")
+    api.begin()
+
+    def signed(name: str, address: str) -> bool:
+        words = [str(peer("dig")), "@127.0.0.1", "-p", str(api.server.port), "+short", "+dnssec", "+time=2", "+tries=1", name, "A"]
+        replies = [subprocess.run(words, capture_output=True, text=True).stdout.splitlines() for _ in range(8)]
+        return all(reply[:1] == [address] and len(reply) == 2 and reply[1].startswith("A 13 ") for reply in replies)
+
+    try:
+        body = {"name": "one.example.", "dnssec": True, "kind": "Native", "nameservers": ["ns1.example.net."]}
+        assert api.ask("POST", "/api/v1/servers/localhost/zones", body)[0] == 201
+        for number in range(10):
+            for zone in ("one.example.", "example.org."):
+                assert api.patch(change(f"www.{zone}", "A", "REPLACE", f"192.0.2.{number}"), zone=zone)[0] == 204
+        for zone in ("one.example.", "example.org."):
+            wait(partial(signed, f"www.{zone}", "192.0.2.9"), api.twistd)
         assert "Traceback" not in api.twistd.text()
     finally:
         api.twistd.stop()
