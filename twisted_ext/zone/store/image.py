@@ -331,6 +331,33 @@ class Image:
             slot += 1
         return -1
 
+    @property
+    def isSalted(self) -> bool:
+        """
+        Whether the table of names is in another order than that of their checksums, since some were chosen to collide.
+        """
+        return bool(self._salt)
+
+    def hashedTo(self, value: int, count: int) -> Iterator[bytes]:
+        """
+        Return the names whose checksum (CRC-32) has this remainder, each once, in no particular order; some others may be among them, and
+        if the image is salted all are.
+
+        @param count: the number of remainders, a power of two.
+        """
+        size = self._mask + 1
+        if self._salt:
+            yield from map(self.key, range(self.nodes))
+            return
+        words, slots = self._words, self._slots
+        found: set[int] = set()
+        for begin in range(value % size, size, min(count, size)):
+            slot = begin
+            while (number := words[slots + (slot & self._mask)]) and number not in found:
+                found.add(number)
+                yield self.key(number - 1)
+                slot += 1
+
     def at(self, key: bytes) -> Node | None:
         index = self.find(key)
         return None if index < 0 else self._node(index, key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
@@ -249,6 +250,20 @@ class Version:
                 key = changed[index][1]
                 if keyBelow(key, top) is None:
                     break
+                yield key
+
+    def hashedTo(self, value: int, count: int) -> Iterator[bytes]:
+        """
+        Return the names whose checksum (CRC-32) has this remainder, each once, in no particular order.
+
+        @param count: the number of remainders, a power of two.
+        """
+        overlay, mask = self.overlay, count - 1
+        for key in self.image.hashedTo(value, count):
+            if crc32(key) & mask == value and key not in overlay:
+                yield key
+        for key, node in overlay.items():
+            if node is not None and crc32(key) & mask == value:
                 yield key
 
     # -- chains

@@ -72,6 +72,7 @@ class Transaction:
 
     __slots__ = (
         "version", "_apex", "_touched", "_before", "_since", "_known", "_needsNS", "_completion", "_serials", "_now", "_closed", "_only",
+        "_renewed",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +103,8 @@ class Transaction:
         self._since: dict[bytes, dict[Kind, RRSet]] = {}
         # Changed RRsets with their records by canonical form, so that finding a record takes the same time in a large RRset.
         self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
+        # Names of which only what is made of them is to be made anew.
+        self._renewed: set[bytes] = set()
         # How many of the changes that were closed changed something, and what the first one did.
         self._closed = 0
         self._only: tuple[list[bytes], Difference] | None = None
@@ -245,6 +248,13 @@ class Transaction:
         key = self.keyOf(name)
         return self._drop(key, [kind for kind in self.setsAt(key) if key or kind not in (_SOA, _NS)])
 
+    def renew(self, key: bytes) -> None:
+        """
+        Have what is made of a name made anew, although nothing else changes.
+        """
+        self._open(key)
+        self._renewed.add(key)
+
     def _drop(self, key: bytes, kinds: list[Kind]) -> bool:
         for kind in kinds:
             del self._open(key)[kind]
@@ -274,7 +284,7 @@ class Transaction:
         since = self._since
         changed: list[bytes] = []
         for count, (key, before) in enumerate(since.items(), 1):
-            if not _alike(self._touched[key], before):
+            if key in self._renewed or not _alike(self._touched[key], before):
                 changed.append(key)
             if count % _STEP == 0:
                 yield None
@@ -350,7 +360,7 @@ class Transaction:
         names: dict[bytes, tuple[RRSet, ...]] = {}
         for count, key in enumerate(changed, 1):
             sets, before = self._touched[key], self._before[key]
-            if only is not None or not _alike(sets, before):
+            if only is not None or key in self._renewed or not _alike(sets, before):
                 names[key] = sortedSets(sets)
                 if only is None and completion is None:
                     compareSets(before, sets, removed, added, spelling=True)

@@ -18,7 +18,7 @@ from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.load.arrivals import Arrivals
 from twisted_ext.server.zones.load.loader import ZoneLoader
-from twisted_ext.server.zones.signing.door import SigningDoor
+from twisted_ext.server.zones.signing.signedzone import SignedZone
 from twisted_ext.server.zones.table.zonetable import EXPIRED, FAILED, SERVING, Zones
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.zone.build.jobs import CompileJobs
@@ -287,7 +287,7 @@ class ArrivalTests(SignedLoadingCase):
         The signatures are made anew in time, without the origin.
         """
         self.come(versionOf())
-        with patch.object(SigningDoor, "_isDue", return_value=True):
+        with patch.object(SignedZone, "isDue", return_value=True):
             self.clock.advance(60)
         self.settle()
         self.assertServes(versionOf(), 11)

@@ -5,7 +5,6 @@ Tests of zones that a server signs by policies of the operator.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -124,9 +123,10 @@ class PolicyLoadingTests(SignedLoadingCase):
         """
         zone = self.signedBy("signatures=8d renew=2d")
         self.close(self.load(zone))
-        (image,) = (self.folder / "state" / "signed").glob("*.image")
+        index = self.folder / "state" / "signed" / "index"
         for age, made in ((5 * 86400, 0), (6 * 86400, 1)):
-            os.utime(image, (time() - age, time() - age))
+            entry = json.loads(index.read_text())
+            index.write_text(json.dumps([*entry[:-1], int(time()) - age]) + "\n")
             self.zones = Zones()
             loading = self.load(zone)
             self.assertEqual(self.compilers.made, made)
@@ -140,8 +140,8 @@ class PolicyLoadingTests(SignedLoadingCase):
         self.close(self.load(zone))
         index = self.folder / "state" / "signed" / "index"
         entry = json.loads(index.read_text())
-        unsigned = entry[:-6]
-        for damaged in (unsigned, *[[*unsigned, text, *entry[-5:]] for text in ("x", "[]", '{"renew":1}', 7)], [*entry, 1]):
+        unsigned = entry[:-7]
+        for damaged in (unsigned, *[[*unsigned, text, *entry[-6:]] for text in ("x", "[]", '{"renew":1}', 7)], [*entry, 1]):
             index.write_text(json.dumps(damaged) + "\n")
             self.zones = Zones()
             loading = self.load(zone, run=False)

@@ -32,6 +32,7 @@ from twisted_ext.server.zones.images.imagefiles import Built, Images
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.signing import signer
 from twisted_ext.server.zones.signing.door import SigningDoor
+from twisted_ext.server.zones.signing.signedzone import SignedZone
 from twisted_ext.server.zones.signing.signer import Signer
 from twisted_ext.server.zones.table.source import AuthoritySource
 from twisted_ext.server.zones.table.zonetable import Zones
@@ -203,6 +204,16 @@ class ChangedCase(SignedLoadingCase):
         """
         return {node.key[1 : node.key[0] + 1].decode() for node in self.served.nodes() if node.key and node.of(A) is not None}
 
+    @property
+    def image(self) -> str:
+        """
+        The file that was signed as a whole.
+        """
+        assert self.loading.door is not None
+        built = self.loading.door.images.of(f"{NAME}.")
+        assert built is not None
+        return built.path
+
     def expectSigned(self) -> None:
         """
         Expect that the version is as if it was signed from nothing, now.
@@ -329,7 +340,7 @@ class ChangesTests(ChangedCase):
         self.successResultOf(done)
         self.assertEqual((self.names(), self.serial(NAME), self.journal), ({"b", "c", "ns", "ns1"}, 5, 0))
         self.update("d 300 A 192.0.2.7")
-        with patch.object(SigningDoor, "_isDue", return_value=True):
+        with patch.object(SignedZone, "isDue", return_value=True):
             self.later()
         counts = re.findall(r"signed: (\d+) signatures \((\d+) of them as before\)", self.said())
         # All but those of the apex, in which the serial is another one.
@@ -542,7 +553,7 @@ class ChangesTests(ChangedCase):
             self.loading = self.load(self.zone)
             self.settle()
             self.assertIn("b", self.names())
-            with patch.object(SigningDoor, "_isDue", return_value=True):
+            with patch.object(SignedZone, "isDue", return_value=True):
                 self.later()
             self.assertEqual(self.names(), {"a", "b", "ns", "ns1"})
 

@@ -19,6 +19,7 @@ from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.images import compilers
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.signing.door import SigningDoor
+from twisted_ext.server.zones.signing.signedzone import SignedZone
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC3PARAM, RRSIG
 from twisted_ext.zone.sign.job import SignJob
@@ -99,7 +100,7 @@ class DoorTests(SignedLoadingCase):
         self.finish(loading.reload([zone]))
         self.assertEqual((self.serial(NAME), self.compilers.made, self.unsignedImage()), (3, 2, before))
         self.assertIn(NSEC3PARAM, self.types())
-        with patch.object(SigningDoor, "_isDue", return_value=True):
+        with patch.object(SignedZone, "isDue", return_value=True):
             self.advance()
         self.assertEqual((self.serial(NAME), self.compilers.made, self.unsignedImage()), (4, 3, before))
 

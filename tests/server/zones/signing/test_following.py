@@ -140,16 +140,6 @@ class FollowingCase(ChangedCase):
         self.assertEqual(served, wanted)
         self.expectSigned()
 
-    @property
-    def image(self) -> str:
-        """
-        The file that was signed as a whole.
-        """
-        assert self.loading.door is not None
-        built = self.loading.door.images.of(f"{NAME}.")
-        assert built is not None
-        return built.path
-
 
 class FollowingTests(FollowingCase):
     """

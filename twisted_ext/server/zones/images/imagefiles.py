@@ -50,14 +50,17 @@ class Built:
     @ivar made: how it was signed, see L{SigningPolicy.toText<twisted_ext.zone.sign.policy.SigningPolicy.toText>}; C{""} if it was not.
     @ivar taken: the serial of the unsigned version that it was made of, if it was signed.
     @ivar isEdited: whether it has what clients have changed since that version.
-    @ivar reached: the serial to which further changes of it have led, which are in a journal, when C{sources} and C{taken} were noted; its
-        own if there were none.
+    @ivar reached: the serial up to which what has changed since, and is in a journal, follows from C{sources}: that of its origin, and
+        signatures that were made anew; its own if there is nothing.
+    @ivar renewed: until when the signatures that were due were made, with it or by such changes, in seconds since 1970; 0 if that is not
+        known.
     @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
     @ivar begins: when the last of its signatures becomes valid, in seconds since 1970.
     """
 
     __slots__ = (
         "zone", "path", "offset", "octets", "serial", "records", "sources", "made", "due", "begins", "taken", "isEdited", "reached",
+        "renewed",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +78,7 @@ class Built:
         taken: int = 0,
         isEdited: bool = False,
         reached: int | None = None,
+        renewed: int = 0,
     ) -> None:
         self.zone = zone
         self.path = path
@@ -89,12 +93,14 @@ class Built:
         self.taken = taken
         self.isEdited = isEdited
         self.reached = serial if reached is None else reached
+        self.renewed = renewed
 
     def toJSON(self) -> str:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
-        made = f", {quoted(self.made)}, {self.due}, {self.begins}, {self.taken}, {int(self.isEdited)}, {self.reached}" if self.made else ""
+        more = f"{self.due}, {self.begins}, {self.taken}, {int(self.isEdited)}, {self.reached}, {self.renewed}"
+        made = f", {quoted(self.made)}, {more}" if self.made else ""
         return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{made}]\n"
 
     @classmethod
@@ -107,13 +113,21 @@ class Built:
                 raise TypeError
             zone, path, offset, octets, serial, records, sources, *rest = said
             # It is not made, or by a release that did not note more.
-            more: list[object] = [*rest, *["", 0, 0, serial, 0, serial][len(rest) :]]
-            made, (due, begins, taken, isEdited, reached) = str(more[0]), [int(str(each)) for each in more[1:]]
+            more: list[object] = [*rest, *["", 0, 0, serial, 0, serial, 0][len(rest) :]]
+            made, (due, begins, taken, isEdited, reached, renewed) = str(more[0]), [int(str(each)) for each in more[1:]]
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
             numbers = int(offset), int(octets), int(serial), int(records)
-            return cls(str(zone), str(path), *numbers, found, made, due, begins, taken, bool(isEdited), reached)
+            return cls(str(zone), str(path), *numbers, found, made, due, begins, taken, bool(isEdited), reached, renewed)
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is not an image") from None
+
+    def isWhole(self, reached: int | None) -> bool:
+        """
+        Return whether what was noted of changes in its journal is there, and until when signatures were made.
+
+        @param reached: the serial to which the journal leads; L{None} if there is none.
+        """
+        return bool(self.renewed) and self.reached in (self.serial, reached)
 
     @property
     def isSigned(self) -> bool:

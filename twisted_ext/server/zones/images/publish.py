@@ -53,6 +53,7 @@ class ZonePublisher(ZoneSink):
         self._maps = Maps()
         self._revise = revise
         self._takesLong = takesLong
+        self.reactor = reactor
         self._replays = JournalReplays(reactor)
         # Errors of a zone's next version, reported while the replay of this one is under way.
         self._later: dict[bytes, str] = {}

@@ -7,10 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twisted.internet.defer import Deferred
 
     from twisted_ext.server.zones.update.commit import Edited
     from twisted_ext.zone.sign.incremental import Changes
+    from twisted_ext.zone.store.version import Version
 
 __all__ = ["ChangedZones"]
 
@@ -50,4 +53,16 @@ class ChangedZones(Protocol):
         @param changes: all records of each of these names.
 
         @return: fails if that cannot be done; then nothing has changed.
+        """
+
+    def renewable(self, apex: bytes) -> Version | None:
+        """
+        Return the version in force of a zone of which some signatures may be made anew; L{None} if that cannot be done.
+        """
+
+    def renew(self, apex: bytes, keys: Sequence[bytes]) -> Deferred[Edited]:
+        """
+        Make the signatures of some names anew.
+
+        @return: fails if that cannot be done.
         """

@@ -21,8 +21,9 @@ from twisted_ext.server.zones.images.imagefiles import Built, Images, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
 from twisted_ext.server.zones.signing.changedzones import ChangedZones
+from twisted_ext.server.zones.signing.renewal import Renewal
 from twisted_ext.server.zones.signing.serialnotes import SerialNotes
-from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone, keysIn, policyOf
+from twisted_ext.server.zones.signing.signedzone import Begun, SignedZone, UnsignedZone, keysIn, policyOf
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import DNSKEY
 from twisted_ext.zone.sign.incremental import Changes, ChangeSigner, Completing, Whole
@@ -47,8 +48,6 @@ _RENEWAL_PAUSE: Final = 600.0
 _STEP: Final = 60.0
 
 _log: Final = Logger(__name__)
-
-_HOUR: Final = 3600
 
 _UINT32: Final = 0xFFFFFFFF
 
@@ -90,8 +89,9 @@ class SigningDoor:
         # Of zones that clients change; None while there are none.
         self.changes: ChangedZones | None = None
         self.signer: Signer | None = None
+        self._renewal = Renewal(publisher.reactor, images, publisher.today)
         self._servesUnsigned = True
-        # How far the time is ahead of the reactor's clock, which does not change when the time is set.
+        # How far the time is ahead of the reactor's clock.
         self._ahead = 0.0
 
     def __len__(self) -> int:
@@ -170,9 +170,13 @@ class SigningDoor:
 
     def _hasChanges(self, built: Built) -> bool:
         """
-        Return whether clients have changed a zone since it was signed, or may have.
+        Return whether clients have changed a zone since it was signed, or may have: signatures that were made anew are no such change.
         """
-        return built.isEdited or (self.changes is not None and self.changes.isChanged(nameFromText(built.zone).lower()))
+        apex = nameFromText(built.zone).lower()
+        return built.isEdited or (self._hasJournal(apex) and self._reached(apex) != built.reached)
+
+    def _hasJournal(self, apex: bytes) -> bool:
+        return self.changes is not None and self.changes.isChanged(apex)
 
     def serveUnsigned(self, serves: bool) -> None:
         """
@@ -317,16 +321,16 @@ class SigningDoor:
 
     def _usable(self, zone: SignedZone) -> Built | None:
         """
-        Return the image of a zone whose signatures were made here, and of which none ends soon: when it was made, each had at least so long
-        left. One with what clients have changed is of use in any case, as nothing else has that.
+        Return the image of a zone whose signatures were made here, and of which none ends soon: when it was made, or its journal said last,
+        each had at least so long left. One with what clients have changed is of use in any case, as nothing else has that.
         """
         built = self.images.of(zone.zone)
         policy = None if built is None else policyOf(built)
         found = None if built is None or policy is None else statusOf(built.path)
         if built is None or policy is None or found is None:
             return None
-        validity = policy.validity
-        isFresh = self._publisher.today() - found[1] / 1e9 < validity.signatures - validity.renew
+        made = built.renewed if built.isWhole(self._reached(zone.apex)) else found[1] / 1e9
+        isFresh = self._publisher.today() - made < policy.validity.signatures - policy.validity.renew
         return built if isFresh or self._hasChanges(built) else None
 
     def _serve(self, zone: SignedZone, built: Built) -> bool:
@@ -377,7 +381,7 @@ class SigningDoor:
             zone.leave()
         elif zone.served is None and (built := self._usable(zone)) is not None and not self._serve(zone, built) and self._isOnly(zone):
             pass
-        elif self.changes is not None and self._isEdited(zone) and not self._isReplaced(zone):
+        elif self.changes is not None and (not self._isReplaced(zone) if self._isEdited(zone) else self._hasJournal(zone.apex)):
             zone.pending = True
             self.changes.hold(zone.apex).addCallback(self._held, zone)
         else:
@@ -411,7 +415,7 @@ class SigningDoor:
             zone.pending = False
             zone.leave()
         else:
-            self._add(self._job(zone, zone.unsigned, changed))
+            self._add(self._job(zone, zone.unsigned, changed if self._isEdited(zone) else None))
 
     def _release(self, zone: SignedZone) -> None:
         if zone.isHeld:
@@ -486,26 +490,26 @@ class SigningDoor:
         if unsigned.offset is not None:
             more["offset"] = unsigned.offset
         text = json.dumps(more)
-        took = partial(self._took, zone, taken, changed is not None)
+        took = partial(self._took, zone, Begun(taken, changed is not None, int(self._publisher.today())))
         return Job(self.images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"}, took=took)
 
-    def _took(self, zone: SignedZone, taken: int, isEdited: bool, results: list[Result]) -> None:
+    def _took(self, zone: SignedZone, begun: Begun, results: list[Result]) -> None:
         # The zone may be held once more by then, for the next time that it is signed.
         wasHeld, zone.isHeld = zone.isHeld, False
         try:
-            self._takeAll(zone, taken, isEdited, results)
+            self._takeAll(zone, begun, results)
         finally:
             if wasHeld and self.changes is not None:
                 self.changes.release(zone.apex)
 
-    def _takeAll(self, zone: SignedZone, taken: int, isEdited: bool, results: list[Result]) -> None:
+    def _takeAll(self, zone: SignedZone, begun: Begun, results: list[Result]) -> None:
         for result in results:
             if self._zones.get(zone.apex) is not zone or zone.unsigned is None:
                 # It is signed no more, or not to be served.
                 zone.pending = zone.again = False
             else:
                 try:
-                    self._result(zone, result, taken, isEdited)
+                    self._result(zone, result, begun)
                 except Exception:
                     _log.failure("{zone} cannot be served", zone=zone.zone)
                     zone.failed = True
@@ -513,7 +517,7 @@ class SigningDoor:
             if result.get("image"):
                 self.images.discard(str(result["image"]))
 
-    def _result(self, zone: SignedZone, result: Result, taken: int, isEdited: bool) -> None:
+    def _result(self, zone: SignedZone, result: Result, begun: Begun) -> None:
         zone.pending, again = False, zone.again
         zone.again = False
         said = complaintsOf(result)
@@ -529,7 +533,7 @@ class SigningDoor:
             self._failed(zone, [*zone.complaints, *said], first)
         else:
             built = builtFrom(zone.zone, result, sourcesOf(result))
-            built.taken, built.isEdited = taken, isEdited
+            built.taken, built.isEdited, built.renewed = begun
             self._signed(zone, built, result)
         # What came meanwhile may have been read already.
         if again and not (zone.served is not None and zone.isMade(zone.served, self._reached)):
@@ -675,7 +679,7 @@ class SigningDoor:
         Have zones signed whose first signature ends earlier than the policy says, or whose keys do something else now, or whose signatures
         were made with a clock that was ahead. Each is tried once in a while only, as signing it may fail.
 
-        @param now: the time on the reactor's clock.
+        @param now: the time on the reactor's clock, which does not change when the time is set.
         """
         today = self._publisher.today()
         isSet = abs(today - now - self._ahead) > _STEP
@@ -683,17 +687,14 @@ class SigningDoor:
         for zone in self._zones.values():
             if isSet:
                 # What was tried with the former time says nothing.
-                zone.renewed = float("-inf")
-            if now >= zone.renewed + _RENEWAL_PAUSE and self._isDue(zone, today) and not zone.pending:
+                zone.renewed, zone.renewal = float("-inf"), 0.0
+            if now < zone.renewed + _RENEWAL_PAUSE or zone.pending:
+                continue
+            # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
+            ends = self._publisher.ends(zone.apex, ofFormer=zone.isFollowed or self._isEdited(zone))
+            if zone.isDue(ends, today):
                 zone.renewed = now
                 zone.isStale = True
                 self.sign(zone)
-
-    def _isDue(self, zone: SignedZone, today: float) -> bool:
-        # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
-        ends = self._publisher.ends(zone.apex, ofFormer=zone.isFollowed or self._isEdited(zone))
-        built, validity = zone.served, zone.policy.validity
-        # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
-        if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
-            return True
-        return built is not None and (built.begins > today or 0 < built.due <= today)
+        if self.changes is not None:
+            self._renewal.look(self._zones.values(), self.changes)

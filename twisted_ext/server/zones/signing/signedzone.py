@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.signing.signer import OpenedKeys
 
-__all__ = ["SignedZone", "UnsignedZone", "keysIn", "policyOf"]
+__all__ = ["Begun", "SignedZone", "UnsignedZone", "keysIn", "policyOf"]
+
+_HOUR: Final = 3600
 
 #: How indexes of images had the policy, among other things that may have been done to a version.
 _FORMERLY: Final = "sign"
@@ -48,6 +50,17 @@ class UnsignedZone(NamedTuple):
         return cls(path, None, tuple([(each, *(statusOf(each) or ABSENT)) for each in (path, *others)]), serial)
 
 
+class Begun(NamedTuple):
+    """
+    What a job signs: the serial of the unsigned version, whether it is as clients have changed it, and since when: all signatures that were
+    due until then are made.
+    """
+
+    taken: int
+    isEdited: bool
+    at: int
+
+
 class SignedZone(MadeZone):
     """
     A zone that is signed here. Its C{sources} are the folder of its keys and what is read there.
@@ -63,11 +76,13 @@ class SignedZone(MadeZone):
     @ivar isHeld: whether changes of clients wait until it is signed.
     @ivar keys: the keys that sign what clients change; L{None} as long as nothing has changed since it was signed.
     @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
+    @ivar renewal: when it is looked at again for signatures that are due, in seconds since 1970.
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
     """
 
     __slots__ = (
-        "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewed",
+        "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
+        "renewed",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -79,6 +94,7 @@ class SignedZone(MadeZone):
         self.isStale = self.isFollowed = self.isHeld = False
         self.keys: OpenedKeys | None = None
         self.held = zone.held
+        self.renewal = 0.0
         self.renewed = float("-inf")
         self.follow(zone)
 
@@ -103,6 +119,20 @@ class SignedZone(MadeZone):
         if built.reached not in (built.serial, reached(self.apex)):
             return False
         return self.isTaken(built) and all(statusOf(path) == (size, changed) for path, size, changed in built.sources[count:])
+
+    def isDue(self, ends: float | None, today: float) -> bool:
+        """
+        Return whether all of it is to be signed, as its first signature ends too early, or was made with a clock that was ahead; or a key
+        does something else now.
+
+        @param ends: when that ends, in seconds since 1970; L{None} if that is not known yet.
+        @param today: seconds since 1970.
+        """
+        built, validity = self.served, self.policy.validity
+        # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
+        if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
+            return True
+        return built is not None and (built.begins > today or 0 < built.due <= today)
 
     def isTaken(self, built: Built) -> bool:
         """

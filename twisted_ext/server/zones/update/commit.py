@@ -196,11 +196,14 @@ class CommitQueue:
 
     # -- changes
 
-    def change(self, steps: Steps, *, isFirst: bool = False, isDry: bool = False, beside: Sequence[object] = ()) -> Deferred[Edited]:
+    def change(
+        self, steps: Steps, *, isFirst: bool = False, isAlone: bool = False, isDry: bool = False, beside: Sequence[object] = ()
+    ) -> Deferred[Edited]:
         """
         @param steps: called with the transaction. It is called again if another server has changed the zone in the meantime, in the
             database that it comes from, or if the zone is another one once all is made.
         @param isFirst: whether it is made of a version in force: it reads the version, and not only what the transaction says.
+        @param isAlone: whether no others become a part of the same version.
         @param isDry: whether to return what would be, without changing anything.
         @param beside: what the database of the zone is to store with that; with it there is a new version in any case.
 
@@ -212,7 +215,7 @@ class CommitQueue:
         count = len(self._unmade)
         if count >= self._most:
             return fail(StorageFault(f"{count} changes of {nameToText(self.zone.apex)} wait for those before them"))
-        change = _Change(steps, isFirst, isDry, isDry, beside)
+        change = _Change(steps, isFirst, isAlone or isDry, isDry, beside)
         self._unmade.append(change)
         self._start()
         return change.result

@@ -6,7 +6,7 @@ again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from time import time
@@ -44,6 +44,9 @@ __all__ = ["DERIVED", "EditableZones"]
 
 #: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
+
+#: Journals that are open at most for signatures to be made anew a few at a time: each takes a file. Other zones are signed as a whole.
+_JOURNALS: Final = 1000
 
 #: The folder in that of the state with the journals of zones that are signed here and come from elsewhere.
 DERIVED: Final = "signed/journals"
@@ -527,6 +530,34 @@ class EditableZones:
         if queue is None:
             return fail(StorageFault(f"{nameToText(apex)} is being loaded"))
         return queue.change(partial(followed, changes=changes))
+
+    def renewable(self, apex: bytes) -> Version | None:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
+        """
+        ward, place = self._wards.get(apex), self._zones.at(apex)
+        # One that no query has opened takes less memory until then.
+        zone = None if place is None or place.unopened or place.state != SERVING else place.zone
+        if ward is None or zone is None or not ward.path or (ward.isFrozen and not ward.isDerived) or zone.current.image.isSalted:
+            return None
+        if ward.journal is None and sum([each.journal is not None for each in self._wards.values()]) >= _JOURNALS:
+            return None
+        return zone.current
+
+    def renew(self, apex: bytes, keys: Sequence[bytes]) -> Deferred[Edited]:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
+        """
+
+        def steps(transaction: Transaction) -> None:
+            for key in keys:
+                transaction.renew(key)
+
+        try:
+            queue = self._queueOf(self._wards[apex], apex)
+        except StorageFault:
+            return fail()
+        return queue.change(steps, isAlone=True) if queue is not None else fail(StorageFault(f"{nameToText(apex)} is being loaded"))
 
     # -- for changes that are not updates
 
