@@ -16,6 +16,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, MX, NS, SOA, A
 from twisted_ext.zone.limits import SET_RECORDS
+from twisted_ext.zone.sign.sets import Unmade
 from twisted_ext.zone.store.changeset import Difference, applied, condensed, fromRendered, rendered
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
 from twisted_ext.zone.store.steps import finished
@@ -296,6 +297,41 @@ class DifferenceTests(SynchronousTestCase):
                 self.assertEqual((whole.oldSerial, whole.newSerial), (start.serial, version.serial))
                 self.assertEqual(textsOf(applied(start, [whole])), textsOf(version))
                 self.assertLessEqual(whole.records, sum([each.records for each in differences]))
+
+    def test_serialsThatGoAround(self) -> None:
+        """
+        Of several changes, none leads to a serial that is not newer than that of the version, though it is newer than the one before it.
+        """
+        version = versionOf()
+        soa = version.soa
+        transaction = Transaction(version)
+        transaction.replace(soa.withRdatas((withSerial(soa.rdatas[0], 12),)))
+        finished(transaction.closing())
+        transaction.replace(soa.withRdatas((withSerial(soa.rdatas[0], 10 + 2**31),)))
+        with self.assertRaises(BadChange) as caught:
+            finished(transaction.closing())
+        self.assertIn("is not newer than 10", str(caught.exception))
+        transaction.undo()
+        committed = transaction.commit()
+        assert committed is not None
+        self.assertEqual(committed[0].serial, 12)
+
+    def test_recordsOfASigner(self) -> None:
+        """
+        In a zone that will be signed, records of a signer cannot be changed, and those that are there stay as they are.
+        """
+        version = versionOf(f"{ZONE}mail 300 NSEC ns1 A\n")
+        transaction = Transaction(version, completion=Unmade())
+        self.assertEqual({kind[0] for kind in transaction.setsAt(b"\x04mail")}, {1, 28})
+        self.assertRaises(BadChange, transaction.add, record("ns1 300 NSEC ns2 A"))
+        transaction.add(record("mail 300 A 192.0.2.9"))
+        committed = transaction.commit()
+        assert committed is not None
+        after, difference = committed
+        node = after.find(b"\x04mail")
+        assert node is not None
+        self.assertEqual({rrset.rrType for rrset in node.sets}, {1, 28, 47})
+        self.assertEqual([rrset.rrType for rrset in (*difference.removed, *difference.added)], [1])
 
     def test_condensedOmitsUndoneChanges(self) -> None:
         """

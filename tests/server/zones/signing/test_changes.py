@@ -290,6 +290,18 @@ class ChangesTests(ChangedCase):
         self.assertEqual(self.names(), {"ns"})
         self.expectSigned()
 
+    def test_frozenWhileItIsSigned(self) -> None:
+        """
+        An update that waits for its signatures when the zone is frozen is refused.
+        """
+        self.start()
+        self.assertEqual(self.update("b 300 A 192.0.2.9"), Rcode.NOERROR)
+        before = self.served
+        replies = self.send("c 300 A 192.0.2.9")
+        self.edits().freeze(APEX, True)
+        self.settle()
+        self.assertEqual((Message.fromWire(replies[0]).rcode, self.served), (Rcode.REFUSED, before))
+
     def test_madeRecords(self) -> None:
         """
         What the signer makes cannot be changed, nor what cannot be signed be added; the reply says so.

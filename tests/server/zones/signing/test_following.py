@@ -253,6 +253,7 @@ class FollowingTests(FollowingCase):
         self.assertNotEqual(self.image, image)
         self.expectServed(version)
         self.assertGreater(self.served.serial, 11)
+        self.assertNotIn("discarded", self.said())
 
     def test_lostJournal(self) -> None:
         """
@@ -364,6 +365,16 @@ class ChangesTests(FollowingCase):
         self.assertEqual((len(self.store.written), self.journal, self.image), (2, 2, image))
         self.assertEqual(textsOf(applied(versionOf(), self.store.written)), textsOf(self.unsigned()))
         self.restart()
+        self.expectServed(self.unsigned())
+
+    def test_changesOfBoth(self) -> None:
+        """
+        A change that a client makes here is one of what the database has by then.
+        """
+        self.assertEqual(self.update("a 300 A 192.0.2.9"), Rcode.NOERROR)
+        self.come(edited(self.unsigned(), "sql 300 A 192.0.2.9"))
+        self.assertEqual(self.update("b 300 A 192.0.2.9"), Rcode.NOERROR)
+        self.assertEqual(self.names() & {"a", "sql", "b"}, {"a", "sql", "b"})
         self.expectServed(self.unsigned())
 
     def test_entityTags(self) -> None:

@@ -16,6 +16,8 @@ from twisted_ext.dnssec.privatekeys.validity import BUCKETS, Validity
 from twisted_ext.server.zones.images import compilers
 from twisted_ext.server.zones.signing.door import SigningDoor
 from twisted_ext.server.zones.update.journalreplay import journalName
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import RRSIG
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.store.version import Version
@@ -56,8 +58,10 @@ class _Timed(ChangedCase):
         """
         Have what is due be done.
         """
-        # Those that nobody has asked for are signed as a whole.
-        self.assertIsNotNone(self.served)
+        # A zone that nobody has asked for is signed as a whole.
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.served()
         for _ in range(8):
             self.loading.signing().renew(self.clock.seconds())
             self.settle()
@@ -162,6 +166,25 @@ class RenewalTests(_Timed):
         self.later()
         self.assertEqual((self.image, "client" in self.names(), "never" in self.names()), (image, True, False))
         self.assertIn("serial 1 is not newer than 1, which it had when clients changed the zone", self.said())
+
+    def test_changeBetweenSignatures(self) -> None:
+        """
+        A change that comes while signatures are made anew is one of a client, though more of them follow it.
+        """
+        self.start(_NAMES)
+        self.assertIsNotNone(self.served)
+        self.now += 20 * _HOUR
+        self.clock.rightNow += 20 * _HOUR
+        self.loading.signing().renew(self.clock.seconds())
+        replies = self.send("client 300 A 192.0.2.9")
+        self.settle()
+        self.look()
+        self.assertEqual(Message.fromWire(replies[0]).rcode, Rcode.NOERROR)
+        self.expectSigned()
+        image = self.image
+        self.settings(f"{_NAMES}never A 192.0.2.8\n")
+        self.later()
+        self.assertEqual((self.image, "client" in self.names(), "never" in self.names()), (image, True, False))
 
     def test_noKeys(self) -> None:
         """

@@ -172,6 +172,41 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(each).version.serial for each in results], [11, 12, 13, 14, 15])
         self.assertEqual((self.zone.current.serial, len(self.journal)), (15, 5))
 
+    def test_allThatCannotBeSigned(self) -> None:
+        """
+        If what completes changes is not there, all that were made together fail at once: alone they would, too.
+        """
+        tried: list[int] = []
+
+        class Absent:
+            """
+            Completes nothing.
+            """
+
+            def isMade(self, key: bytes, rrType: int) -> bool:
+                return False
+
+            def completing(
+                self, version: Version, changes: Mapping[bytes, tuple[RRSet, ...]]
+            ) -> Generator[object, None, Mapping[bytes, tuple[RRSet, ...]]]:
+                tried.append(len(changes))
+                yield None
+                raise StorageFault("not there")
+
+        def opening(version: Version) -> Generator[object, Any, Transaction]:
+            yield from ()
+            return Transaction(version, completion=Absent())
+
+        changing = CommitQueue(self.clock, self.zone, self.journal, self.disk, opening=opening)
+        holding = changing.hold()
+        self.successResultOf(holding)
+        results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(6)]
+        changing.release()
+        for each in results:
+            self.failureResultOf(each, StorageFault)
+        # With the SOA record.
+        self.assertEqual((tried, self.zone.current.serial), ([7], 10))
+
     def test_failingWriteFailsItsRound(self) -> None:
         """
         A write that fails fails all changes in it, also one that was refused because of another one; those that came later are made.

@@ -13,7 +13,7 @@ from twisted_ext.dnssec.privatekeys.validity import BUCKETS
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.images.imagefiles import statusOf
-from twisted_ext.wire.rrtypes import NSEC, RRSIG
+from twisted_ext.wire.rrtypes import RRSIG
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -93,7 +93,9 @@ class Renewal:
                 except DNSFault as fault:
                     # It is signed as a whole before they end.
                     zone.renewal = now + _SOON
-                    _log.warn("{zone}: signatures that are due cannot be made anew: {fault}", zone=zone.zone, fault=fault)
+                    # Unless the server ends, or the zone is served no more.
+                    if changes.renewable(zone.apex) is not None:
+                        _log.warn("{zone}: signatures that are due cannot be made anew: {fault}", zone=zone.zone, fault=fault)
             yield None
 
     def _dueIn(self, built: Built, validity: Validity) -> list[int]:
@@ -153,7 +155,7 @@ class Renewal:
         keys: list[bytes] = []
         for key in version.hashedTo(bucket, BUCKETS):
             node = None if key in done else version.find(key)
-            if node is None or node.of(NSEC) is None:
+            if node is None:
                 continue
             if any(rdata[_EXPIRATION] != wanted for rrset in node.sets if rrset.rrType == RRSIG for rdata in rrset.rdatas):
                 keys.append(key)

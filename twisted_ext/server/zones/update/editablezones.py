@@ -129,6 +129,8 @@ class EditableZones:
         self.signing: Signing | None = None
         self.origins: Origins | None = None
         self._wards: dict[bytes, EditableZone] = {}
+        # Those whose journals are open.
+        self._opened: set[bytes] = set()
 
     def _find(self, apex: bytes) -> Zone | None:
         place = self._zones.at(apex)
@@ -235,6 +237,7 @@ class EditableZones:
         @return: fires when the journal of the zone is closed.
         """
         ward = self._wards.pop(apex, None)
+        self._opened.discard(apex)
         closed = self._closed(ward)
         return closed if ward is None or not ward.isDerived else closed.addCallback(lambda _: _remove(ward))
 
@@ -368,6 +371,7 @@ class EditableZones:
             known = self._wards[version.apex] = ward
             ward.policy = Policy()
         known.journal = journal
+        self._opened.add(version.apex)
         if journal.said:
             _log.error("{said}", said=journal.said)
         return known
@@ -463,6 +467,7 @@ class EditableZones:
             if ward.isDerived:
                 _makeFolder(ward.path)
             ward.journal = begun(ward.path, zone.current, ward.most)
+            self._opened.add(apex)
         return None if zone is None else self._changingOf(ward, zone)
 
     # -- for the signer of a zone that clients change
@@ -540,7 +545,7 @@ class EditableZones:
         zone = None if place is None or place.unopened or place.state != SERVING else place.zone
         if ward is None or zone is None or not ward.path or (ward.isFrozen and not ward.isDerived) or zone.current.image.isSalted:
             return None
-        if ward.journal is None and sum([each.journal is not None for each in self._wards.values()]) >= _JOURNALS:
+        if ward.journal is None and len(self._opened) >= _JOURNALS:
             return None
         return zone.current
 
