@@ -76,6 +76,8 @@ def test_zoneComesAndGoes(api: Api) -> None:
     assert serialOf(api.server, "added.example") == zone["serial"] + 1
     assert found(api.server, "mail.added.example", A) == {"192.0.2.25"}
     assert [each["name"] for each in api.ask("GET", f"{_ZONES}?zone=added.example.")[1]] == ["added.example."]
+    (listed,), (whole,) = [api.ask("GET", f"{_ZONES}?zone=added.example.&dnssec={switch}")[1] for switch in ("false", "true")]
+    assert whole.keys() - listed.keys() == {"dnssec", "edited_serial"}
     assert api.ask("GET", "/api/2/zones?name=added.example")[1]["zones"][0]["kind"] == "database"
     assert api.ask("DELETE", f"{_ZONES}/added.example.")[0] == 204
     assert ask(api.server, "www.added.example", A).rcode == Rcode.REFUSED

@@ -8,31 +8,17 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
+from twisted.internet.defer import succeed
+
 from tests.zone.plain import versionOf
+from twisted_ext.metrics.figures import Figures
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
 from twisted_ext.web.api.site.replies import ApiReply
+from twisted_ext.web.api.site.site import ApiAsked
 from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []
-
-_KEY = "oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA=="
-
-
-def test_keysOfASignedZone() -> None:
-    """
-    The keys of a zone are those that it publishes, with their roles; a zone without signatures has none.
-    """
-    zones = Zones()
-    lookups = PowerDNSLookups(cast(Any, None), lambda: 0.0)
-    soa = "@ SOA a. b. 1 2 3 4 5\n"
-    entry, other = f"@ DNSKEY 257 3 13 {_KEY}\n", f"@ DNSKEY 256 3 13 {_KEY}\n"
-    for text, roles in ((soa, []), (f"{soa}{entry}", ["csk"]), (f"{soa}{entry}{other}", ["ksk", "zsk"])):
-        keys = cast("list[dict[str, object]]", lookups.cryptokeys(zones.put(Zone(versionOf(text)))).body)
-        assert sorted([str(key["keytype"]) for key in keys]) == roles
-        assert all((key["algorithm"], key["bits"]) == ("ECDSAP256SHA256", 256) and _KEY in str(key["dnskey"]) for key in keys)
-        assert all(("ds" in key) == (key["flags"] == 257) for key in keys)
-
 
 def _searched(zones: Zones, **fields: str) -> tuple[list[dict[str, Any]], int]:
     """
@@ -63,3 +49,26 @@ def test_searchIsWhole() -> None:
     assert len(_searched(zones, q="192.0.2.1", max="7")[0]) == 7
     assert [each["object_type"] for each in _searched(zones, q="example*")[0]] == ["zone", "record"]
     assert len(_searched(zones, q="many.example", object_type="record", max="5000")[0]) == 1000
+
+
+def test_statisticsByKind() -> None:
+    """
+    Statistics have numbers as text, and maps of what is counted by type and by rcode in the words of PowerDNS, unless they are left out.
+    """
+    figures = Figures(types={"A": 3, "TXT": 1}, replies={"NOERROR": 3, "NXDOMAIN": 1})
+    operations = SimpleNamespace(figures=lambda: succeed(figures), started=0.0)
+    lookups = PowerDNSLookups(cast(Any, operations), lambda: 12.0)
+
+    def ask(**fields: str) -> dict[str, object]:
+        replies: list[ApiReply] = []
+        lookups.statistics(ApiAsked("GET", [], fields, b"", cast(Any, None), "192.0.2.1")).addCallback(replies.append)
+        items = cast("list[dict[str, Any]]", replies[0].body)
+        assert {item["type"] for item in items} <= {"StatisticItem", "MapStatisticItem"}
+        return {item["name"]: item["value"] for item in items}
+
+    whole = ask()
+    assert whole["uptime"] == "12"
+    assert whole["response-by-qtype"] == [{"name": "A", "value": "3"}, {"name": "TXT", "value": "1"}]
+    assert whole["response-by-rcode"] == [{"name": "No Error", "value": "3"}, {"name": "Non-Existent domain", "value": "1"}]
+    assert "response-by-qtype" not in ask(includerings="false")
+    assert ask(statistic="uptime") == {"uptime": "12"}

@@ -17,6 +17,7 @@ from twisted_ext.errors import BadName
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.load.databases.added import Aside, AsideChange
 from twisted_ext.server.zones.update.edits import etagOf
+from twisted_ext.web.api.powerdns.cryptokeys import Cryptokeys
 from twisted_ext.web.api.powerdns.metadata import PowerDNSMetadata
 from twisted_ext.web.api.powerdns.rrsets import (
     DELETE,
@@ -35,7 +36,7 @@ from twisted_ext.web.api.powerdns.rrsets import (
     typeOf,
 )
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
-from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, KeyBody, facetsOf
+from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf, withoutFolders
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -67,19 +68,13 @@ _NO_ASIDE: Final = Aside()
 #: What lists of zones tell of each as well.
 _LISTED: Final = ("kind", "account", "catalog", "masters")
 
-#: What switches a parameter of a request on or off.
-_SWITCHES: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-#: Characters of a parameter that an error repeats.
-_LONGEST: Final = 40
+#: What lists without C{dnssec} leave out.
+_OF_SIGNED: Final = ("dnssec", "edited_serial")
 
 #: What a token for some records sees of the rest of its zone.
 _UNSEEN: Final[Mapping[str, JSON]] = {
     "account": "", "catalog": "", "masters": [], "master_tsig_key_ids": [], "slave_tsig_key_ids": [],
 }  # fmt: skip
-
-#: What clients that add and remove keys are told.
-_KEYS: Final = "the server makes the keys of a zone that it signs, and keeps them by its signing policy"
 
 #: Steps between which others get their turn: RRsets of a body, names of a zone.
 _SETS: Final = 50
@@ -104,6 +99,7 @@ class PowerDNSDoor:
         self._lookups = lookups
         self._powerDNSZones = PowerDNSZones(zoneSet, clock, today, elsewhere)
         self._metadata = PowerDNSMetadata(zoneSet, self._powerDNSZones)
+        self._cryptokeys = Cryptokeys(zoneSet, self._powerDNSZones)
         self._keys = TSIGKeys(zoneSet, elsewhere)
         self._clock = clock
         self._today = today
@@ -152,14 +148,14 @@ class PowerDNSDoor:
                 return {"PUT": lambda asked: self._rectify(asked, name)}
             case ["v1", "servers", "localhost", "zones", name, "cryptokeys"]:
                 return {
-                    "GET": lambda asked: self._lookups.cryptokeys(self._placeOf(name)),
-                    "POST": lambda asked: self._sign(asked, name),
+                    "GET": lambda asked: self._cryptokeys.all(self._placeOf(name)),
+                    "POST": lambda asked: self._cryptokeys.create(asked, self._placeOf(name)),
                 }
             case ["v1", "servers", "localhost", "zones", name, "cryptokeys", number]:
                 return {
-                    "GET": lambda asked: self._lookups.cryptokey(self._placeOf(name), number),
-                    "PUT": lambda asked: self._keepKey(asked, name, number),
-                    "DELETE": lambda asked: self._keepKey(asked, name, number),
+                    "GET": lambda asked: self._cryptokeys.one(self._placeOf(name), number),
+                    "PUT": lambda asked: self._cryptokeys.alter(asked, self._placeOf(name), number),
+                    "DELETE": lambda asked: self._cryptokeys.remove(asked, self._placeOf(name), number),
                 }
             case ["v1", "servers", "localhost", "zones", name, "metadata"]:
                 return {
@@ -250,10 +246,13 @@ class PowerDNSDoor:
         if asked.token.policy is not None:
             places = [place for place in places if asked.token.sees(asked.client, place.apex)]
 
+        left = () if asked.isOn("dnssec", True) else _OF_SIGNED
+
         def parts() -> Iterator[bytes]:
             before = "["
             for place in places:
-                yield f"{before}{json.dumps(self._seen(asked, self._described(place)))}".encode("ascii")
+                shown = self._seen(asked, self._described(place))
+                yield f"{before}{json.dumps({key: value for key, value in shown.items() if key not in left})}".encode("ascii")
                 before = ", "
             yield b"]" if places else b"[]"
 
@@ -299,7 +298,7 @@ class PowerDNSDoor:
 
     def _shown(self, asked: ApiAsked, place: Place, code: int = 200) -> ApiReply | Deferred[ApiReply]:
         described = self._seen(asked, self._described(place, whole=True))
-        if not _isOn(asked, "rrsets", True) and not _isOn(asked, "record_count", False):
+        if not asked.isOn("rrsets", True) and not asked.isOn("record_count", False):
             return ApiReply(code, described)
         added = self._zoneSet.addedAt(place.apex)
         if added is not None and added.isSecondary and place.served() is None:
@@ -318,7 +317,7 @@ class PowerDNSDoor:
         name, kind = asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper()
         sets = _setsIn(version, name, kind, dict(asides), sees, isSigned=self._zoneSet.originOf(place.apex)[1])
 
-        isShown = _isOn(asked, "rrsets", True)
+        isShown = asked.isOn("rrsets", True)
 
         def parts() -> Iterator[bytes]:
             yield (json.dumps(described)[:-1] + (', "rrsets": [' if isShown else "")).encode("ascii")
@@ -381,36 +380,6 @@ class PowerDNSDoor:
             raise ApiRefusal(422, f"Zone '{place.text}' is not DNSSEC signed, not rectifying.")
         # Each change of a signed zone has done so.
         return ApiReply(body={"result": "Rectified"})
-
-    def _sign(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
-        """
-        Have a zone signed, for clients that do so by adding its first key.
-        """
-        asked.expectScope("zones")
-        place, body = self._placeOf(name), bodyOf(asked.body, KeyBody)
-        if self._zoneSet.originOf(place.apex)[1] or body.content or body.privatekey or not body.active:
-            raise ApiRefusal(422, f"{place.text}: {_KEYS}; this adds the first one, with active: true and no content")
-        signing = self._powerDNSZones.note(asked, place.apex, lambda notes: {**notes, "dnssec": True})
-
-        def done(_: None) -> ApiReply:
-            keys = self._lookups.cryptokeys(place).body
-            if not isinstance(keys, list) or not keys:
-                raise ApiRefusal(503, f"{place.text} could not be signed yet; the log says why", (("Retry-After", "5"),))
-            return ApiReply(201, keys[0])
-
-        return signing.addCallback(done)
-
-    def _keepKey(self, asked: ApiAsked, name: str, number: str) -> ApiReply:
-        """
-        Refuse to change a key, but for what it is already.
-        """
-        asked.expectScope("zones")
-        place = self._placeOf(name)
-        self._lookups.cryptokey(place, number)
-        body = bodyOf(asked.body, KeyBody) if asked.method == "PUT" else KeyBody(active=False)
-        if not body.active or body.published is False:
-            raise ApiRefusal(422, f"{place.text}: {_KEYS}; with dnssec: false in a PUT of the zone it is signed no more")
-        return ApiReply(204)
 
     def _patch(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
         asked.expectScope("zones")
@@ -517,18 +486,6 @@ def _server() -> dict[str, JSON]:
         "config_url": f"{_SERVER}/config{{/config_setting}}",
         "zones_url": f"{_SERVER}/zones{{/zone}}",
     }
-
-
-def _isOn(asked: ApiAsked, name: str, isDefault: bool) -> bool:
-    """
-    Return whether a parameter switches something on.
-
-    @raise ApiRefusal: it has a value that does neither.
-    """
-    wanted = asked.fields.get(name, "true" if isDefault else "false")
-    if wanted not in _SWITCHES:
-        raise ApiRefusal(422, f"'{name}' request parameter value '{wanted[:_LONGEST]}' is not supported")
-    return _SWITCHES[wanted]
 
 
 def _setsIn(

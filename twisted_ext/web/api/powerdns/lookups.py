@@ -1,34 +1,28 @@
 """
-Requests that look: search, statistics, keys; and the cache.
+Requests that look: search and statistics; and the cache.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from twisted_ext.dnssec.algorithms import algorithmName
-from twisted_ext.dnssec.keys import ZoneKey
-from twisted_ext.dnssec.privatekeys.signingkey import DIGESTS, SigningKey
 from twisted_ext.errors import CallerFault
 from twisted_ext.web.api.powerdns.rrsets import canonicalName, contentOf, typeOf
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import DNSKEY, DS
 from twisted_ext.zone.sign.sets import besideMade
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON, Figures
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.zones.load.databases.added import Aside
-    from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.web.api.site.site import ApiAsked
 
 __all__ = ["PowerDNSLookups"]
@@ -45,8 +39,21 @@ _LONGEST: Final = 256
 
 _KINDS: Final = ("all", "zone", "record", "comment")
 
-#: The flag of a key that signs keys, in the flags of a DNSKEY record.
-_SEP: Final = 1
+#: What PowerDNS calls the rcodes of replies.
+_RCODES: Final = {
+    "NOERROR": "No Error",
+    "FORMERR": "Form Error",
+    "SERVFAIL": "Server Failure",
+    "NXDOMAIN": "Non-Existent domain",
+    "NOTIMP": "Not Implemented",
+    "REFUSED": "Query Refused",
+    "YXDOMAIN": "Name Exists when it should not",
+    "YXRRSET": "RR Set Exists when it should not",
+    "NXRRSET": "RR Set that should exist does not",
+    "NOTAUTH": "Server Not Authoritative for zone / Not Authorized",
+    "NOTZONE": "Name not contained in zone",
+    "BADVERS": "Bad OPT Version / TSIG Signature Failure",
+}
 
 
 class PowerDNSLookups:
@@ -143,7 +150,10 @@ class PowerDNSLookups:
             if wanted and wanted not in numbers:
                 raise ApiRefusal(422, "Unknown statistic name")
             items = numbers if not wanted else {wanted: numbers[wanted]}
-            return ApiReply(body=[{"name": name, "type": "StatisticItem", "value": str(value)} for name, value in sorted(items.items())])
+            body: list[JSON] = [{"name": name, "type": "StatisticItem", "value": str(value)} for name, value in sorted(items.items())]
+            if not wanted and asked.isOn("includerings", True):
+                body += _maps(figures)
+            return ApiReply(body=body)
 
         return self._operations.figures().addCallback(shown)
 
@@ -167,26 +177,6 @@ class PowerDNSLookups:
         # A server without a cache has nothing to forget: what it answers from a zone is never old.
         flushing = self._operations.do("cache/flush", {"name": nameToText(name)}).addErrback(_nothing)
         return flushing.addCallback(lambda said: ApiReply(body={"count": said.get("flushed", 0), "result": "Flushed cache."}))
-
-    # -- keys
-
-    def cryptokeys(self, place: Place) -> ApiReply:
-        """
-        Describe the keys of a signed zone, as it publishes them.
-        """
-        zone = place.served()
-        top = () if zone is None else zone.current.top.sets
-        keys = [SigningKey(rdata) for rrset in top if rrset.rrType == DNSKEY for rdata in rrset.rdatas]
-        isAlone = all(key.flags & _SEP for key in keys)
-        return ApiReply(body=[_described(key, place.apex, isAlone) for key in keys])
-
-    def cryptokey(self, place: Place, number: str) -> ApiReply:
-        keys = self.cryptokeys(place).body
-        assert isinstance(keys, list)
-        found = next((each for each in keys if isinstance(each, dict) and str(each["id"]) == number), None)
-        if found is None:
-            raise ApiRefusal(404, "Not Found")
-        return ApiReply(body=found)
 
 
 class _Glob:
@@ -246,28 +236,19 @@ def _foundRecord(zone: str, owner: str, rrType: int, ttl: int, content: str, isD
     }
 
 
+def _maps(figures: Figures) -> list[JSON]:
+    """
+    Return what is counted by kind.
+    """
+    replies = {_RCODES.get(name, name): count for name, count in figures.replies.items()}
+    return [_map("response-by-qtype", figures.types), _map("response-by-rcode", replies)]
+
+
+def _map(name: str, counts: Mapping[str, int]) -> JSON:
+    return {"name": name, "type": "MapStatisticItem", "value": [{"name": each, "value": str(count)} for each, count in counts.items()]}
+
+
 def _nothing(failure: Failure) -> dict[str, JSON]:
     if not isinstance(failure.value, CallerFault):
         failure.raiseException()
     return {}
-
-
-def _described(key: SigningKey, apex: bytes, isAlone: bool) -> dict[str, JSON]:
-    """
-    @param isAlone: whether no other kind of key signs the zone.
-    """
-    isEntry = bool(key.flags & _SEP)
-    described: dict[str, JSON] = {
-        "type": "Cryptokey",
-        "id": key.tag,
-        "keytype": "zsk" if not isEntry else "csk" if isAlone else "ksk",
-        "active": True,
-        "published": True,
-        "flags": key.flags,
-        "algorithm": algorithmName(key.algorithm).upper(),
-        "bits": ZoneKey.fromRdata(key.dnskey).bits,
-        "dnskey": rdataToText(DNSKEY, key.dnskey),
-    }
-    if isEntry:
-        described["ds"] = [rdataToText(DS, key.ds(apex, digest)) for digest in DIGESTS]
-    return described

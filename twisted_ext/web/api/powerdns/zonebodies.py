@@ -17,7 +17,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "KeyBody", "ZoneBody", "expectNoFiles", "facetsOf", "notesOf", "settingsOf", "textsIn"]
+__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "ZoneBody", "expectNoFiles", "facetsOf", "notesOf", "settingsOf", "textsIn"]
 
 NATIVE: Final = "Native"
 MASTER: Final = "Master"
@@ -68,17 +68,6 @@ class ZoneBody(msgspec.Struct):
     api_rectify: bool | None = None
     master_tsig_key_ids: list[str] | None = None
     slave_tsig_key_ids: list[str] | None = None
-
-
-class KeyBody(msgspec.Struct):
-    """
-    The body of a POST or PUT of a key. Its size and algorithm are those of the signing policy.
-    """
-
-    active: bool = False
-    published: bool | None = None
-    content: str | None = None
-    privatekey: str | None = None
 
 
 def notesOf(body: ZoneBody, former: Mapping[str, JSON]) -> dict[str, JSON]:

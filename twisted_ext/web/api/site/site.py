@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "apiSite"]
 
+#: What switches a parameter of a request on or off, and characters of one that an error repeats.
+_SWITCHES: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_SWITCH: Final = 40
+
 _log: Final = Logger(__name__)
 
 #: Octets of a body: 20,000 records.
@@ -93,6 +97,17 @@ class ApiAsked:
         self.isNew = False
         self.accept = ""
         self.told: dict[str, JSON] = {}
+
+    def isOn(self, name: str, isDefault: bool) -> bool:
+        """
+        Return whether a parameter of the address switches something on.
+
+        @raise ApiRefusal: it has a value that does neither.
+        """
+        wanted = self.fields.get(name, "true" if isDefault else "false")
+        if wanted not in _SWITCHES:
+            raise ApiRefusal(422, f"'{name}' request parameter value '{wanted[:_SWITCH]}' is not supported")
+        return _SWITCHES[wanted]
 
     def expectScope(self, scope: str) -> None:
         """

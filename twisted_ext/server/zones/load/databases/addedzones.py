@@ -36,6 +36,7 @@ from twisted_ext.zone.zonefile.writer import canonicalFile
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.zones.update.commit import Elsewhere
+    from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["ADDED_FILE", "AddedZones", "ZoneThere"]
@@ -212,6 +213,14 @@ class AddedZones:
         table = {"name": text, **zone.settings}
         made = ZoneSettings.fromTable(table if zone.isSecondary else {**table, "store": f"added:{self._path}"})
         return signedBy(self._ofServer(), made) if made.isSigned else made
+
+    def policyOf(self, apex: bytes) -> SigningPolicy:
+        """
+        Return the policy by which a zone that was added is signed, or would be.
+        """
+        made = signedBy(self._ofServer(), self._settings[apex]).signing
+        assert made is not None
+        return made
 
     # -- changing
 
