@@ -412,7 +412,8 @@ def expectName(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Ma
     """
     The judge of what one name of a zone may have, by whichever door a change of it comes: updates, API, console, C{txdns zone edit}. A
     master file, and the rows of a database, may have records of L{APICAL} types but SOA below the apex as well, and NS beside DNAME
-    records, as with BIND: L{twisted_ext.zone.check.semantics.owned} refuses the rest. A primary may transfer whatever it serves.
+    records, as with BIND: L{twisted_ext.zone.check.semantics.owned} refuses the rest. A primary may transfer whatever it serves,
+    but an SOA record below the apex.
 
     @param owner: the name.
     @param apex: the zone's, folded.

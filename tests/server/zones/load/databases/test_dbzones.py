@@ -134,7 +134,7 @@ class StoringTests(SynchronousTestCase):
             (
                 "INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (98, 1, 'www', 'A', 60, '192.0.2.9')",
                 "DELETE FROM records WHERE id = 98",
-                "has to be alone",
+                "an alias that has A as well",
             ),
         ):
             before = self.current()
@@ -147,6 +147,40 @@ class StoringTests(SynchronousTestCase):
             self.assertEqual(self.storing.said, {})
             self.assertGreater(self.current().serial, before.serial)
         self.assertIsNotNone(self.current().find(b"\x03new"))
+
+    def test_rowsAreJudgedTheSameAtAnyTime(self) -> None:
+        """
+        Rows that conflict are not served, at their change, at later ones, at a reload and from the start; rows that a master file may have
+        are.
+        """
+        before = self.current()
+        self.sql.execute("INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (98, 1, 'www', 'A', 60, '192.0.2.9')")
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'sub', 'NSEC3PARAM', 60, '1 0 0 -')")
+        self.poll()
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'later', 'A', 60, '192.0.2.9')")
+        self.poll()
+        again = self.storing.reloadZone(APEX)
+        self.disk.settle()
+        self.successResultOf(again)
+        self.assertIs(self.current(), before)
+        self.assertIn("www.example.org.: an alias that has A as well", self.storing.said[APEX])
+        others = DatabasePoller(self.clock, SQLiteStore(self.path), ZoneSink(Zones(), lambda *_: None), self.disk, label="again")
+        started = others.start()
+        self.disk.settle()
+        self.successResultOf(started)
+        self.assertIn("an alias that has A as well", others.said[APEX])
+        closed = others.close()
+        self.disk.settle()
+        self.successResultOf(closed)
+        for owner in ("www", "below"):
+            self.sql.execute("DELETE FROM records WHERE id = 98 OR type = 'SOA' AND owner <> '@'")
+            self.poll()
+            self.assertEqual(self.storing.said, {})
+            self.assertIsNotNone(self.current().find(b"\x05later"))
+            self.assertIsNotNone(self.current().find(b"\x03sub"))
+            self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, ?, 'SOA', 60, 'a b 1 2 3 4 5')", (owner,))
+            self.poll()
+            self.assertIn(f"an SOA record at {owner}, which belongs at @", self.storing.said[APEX])
 
     def test_changesBesideInvalidRecord(self) -> None:
         """

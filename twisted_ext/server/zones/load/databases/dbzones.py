@@ -41,6 +41,9 @@ __all__ = ["DatabasePoller", "ZoneDatabases"]
 #: Names processed before control returns to the reactor.
 _STEP: Final = 200
 
+#: Names with conflicting records that an error says.
+_SAID: Final = 3
+
 _log: Final = Logger(__name__)
 
 
@@ -204,6 +207,11 @@ class DatabasePoller:
             # In a database the type is text, and ALIAS can only mean type 65401.
             builder.aliases = True
             builder.addSets(self._opened().load(name))
+            # Imported here, as the checks bring the reader of master files with them.
+            from twisted_ext.zone.check.checkfile import refused
+
+            if wrong := [each for each in refused(builder).findings if each.fatal]:
+                raise BadZone("; ".join([f"{nameToText(each.owner)}: {each.text}" for each in wrong[:_SAID]]))
             return Version(Image(builder.finish()))
 
         apex = name.lower()
@@ -409,11 +417,9 @@ class DatabasePoller:
         try:
             transaction.replace(news.soa)
             made = transaction.commit()
-        except BudgetSpent:
+        except (BudgetSpent, BadChange):
+            # As a whole it may have what a change may not bring, as a master file may.
             await self._reload(apex)
-            return
-        except BadChange as fault:
-            self._complain(apex, fault)
             return
         if made is not None and self._sink.former(apex) is current and apex in self._ours and self._passes(made[0]):
             self.historyOf(apex).note([made[1]])

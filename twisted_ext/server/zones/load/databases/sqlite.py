@@ -264,6 +264,8 @@ class SQLiteStore:
             name = apexName if owner == "@" else nameFromText(owner, apexName)
             if keyBelow(name, apexName.lower()) is None:
                 raise BadRecord(f"{owner} is not in the zone")
+            if rrType == SOA and len(name) != len(apexName):
+                raise BadRecord(f"an SOA record at {owner}, which belongs at @, the zone's name")
             return RRSet(name, rrType, IN, ttl, (rdataFromText(rrType, rdata, apexName),))
         except (BadName, BadRecord) as error:
             raise BadZone(f"{self.path}: {nameToText(apexName)}, record {row}: {error}") from None
