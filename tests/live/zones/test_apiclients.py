@@ -93,6 +93,65 @@ def test_octoDNS(api: Api, tmp_path: Path) -> None:
     assert "No changes were planned" in run(tmp_path, *words)
 
 
+#: A record of each type that octoDNS and this server know, and texts that are hard to quote.
+_EACH_TYPE = r"""
+'':
+  - {type: MX, ttl: 300, values: [{preference: 10, exchange: mail.new.example.}, {preference: 20, exchange: .}]}
+  - {type: NS, ttl: 300, values: [ns1.example.net., ns2.example.net.]}
+  - {type: ALIAS, ttl: 60, value: www.example.net.}
+  - type: CAA
+    ttl: 60
+    values: [{flags: 0, tag: issue, value: "ca.example.net; validationmethods=dns-01"}, {tag: iodef, value: "mailto:a@example.net"}]
+  - type: HTTPS
+    ttl: 60
+    value: {svcpriority: 1, targetname: ., svcparams: {alpn: [h2, h3], ipv4hint: [192.0.2.1, 192.0.2.2], port: 8443}}
+'*': {type: A, ttl: 60, value: 192.0.2.80}
+a: {type: A, ttl: 60, values: [192.0.2.1, 192.0.2.2]}
+aaaa: {type: AAAA, ttl: 60, values: ['2001:db8::1', '2001:db8:0:0:1:0:0:1']}
+cname: {type: CNAME, ttl: 60, value: WWW.Example.NET.}
+sub:
+  - {type: NS, ttl: 60, value: ns1.example.net.}
+  - {type: DS, ttl: 60, value: {key_tag: 60485, algorithm: 13, digest_type: 2, digest: DIGEST}}
+loc:
+  type: LOC
+  ttl: 60
+  value: {lat_degrees: 31, lat_minutes: 58, lat_seconds: 52.1, lat_direction: S,
+    long_degrees: 115, long_minutes: 49, long_seconds: 11.7, long_direction: E,
+    altitude: 20, size: 10, precision_horz: 10, precision_vert: 2}
+naptr:
+  type: NAPTR
+  ttl: 60
+  value: {order: 10, preference: 20, flags: S, service: 'SIP+D2U', regexp: '!^.*$!sip:info@new.example!', replacement: .}
+ptr: {type: PTR, ttl: 60, value: host.example.net.}
+_sip._tcp: {type: SRV, ttl: 60, value: {priority: 0, weight: 5, port: 5060, target: sip.example.net.}}
+sshfp: {type: SSHFP, ttl: 60, value: {algorithm: 4, fingerprint_type: 2, fingerprint: DIGEST}}
+_443._tcp:
+  {type: TLSA, ttl: 60, value: {certificate_usage: 3, selector: 1, matching_type: 1, certificate_association_data: DIGEST}}
+_8443._https: {type: SVCB, ttl: 60, value: {svcpriority: 0, targetname: svc.example.net.}}
+_http._tcp: {type: URI, ttl: 60, value: {priority: 10, weight: 1, target: 'https://example.net/a?b=c&d=e'}}
+text1: {type: TXT, ttl: 60, value: 'v=DKIM1\; k=rsa\; p=MIIB'}
+text2: {type: TXT, ttl: 60, value: 'she said \"no\"'}
+text3: {type: TXT, ttl: 60, value: 'TEXT'}
+text4: {type: TXT, ttl: 60, values: ['grüße, 你好', 'two  spaces'], octodns: {lenient: true}}
+""".replace("TEXT", 400 * "x").replace("DIGEST", 4 * "00112233445566AA")
+
+
+def test_octoDNSKnowsEachType(api: Api, tmp_path: Path) -> None:
+    """
+    Records of each type read back as octoDNS has written them: it finds nothing to do, twice.
+    """
+    expectInstalled("octodns_powerdns")
+    (tmp_path / "zones").mkdir()
+    (tmp_path / "zones" / "new.example.yaml").write_text(_EACH_TYPE)
+    config = _OCTODNS.format(folder=tmp_path, port=api.port, secret=api.secrets["all"]).replace("example.org.", "new.example.")
+    (tmp_path / "octodns.yaml").write_text(config)
+    words = ("-m", "octodns.cmds.sync", "--config-file", str(tmp_path / "octodns.yaml"))
+    assert "Creates=23" in run(tmp_path, *words, "--doit", "--force")
+    for _ in range(2):
+        said = run(tmp_path, *words)
+        assert "No changes were planned" in said, said
+
+
 def test_octoDNSAddsZone(api: Api, tmp_path: Path) -> None:
     """
     octoDNS adds a zone that is not there yet, and finds nothing to do then.
