@@ -188,6 +188,9 @@ def test_addedZones(tmp_path: Path) -> None:
         assert api.ask("PUT", f"{two}/cryptokeys/{number}", {"active": True})[0] == 204
         code, said, _ = api.ask("PUT", f"{two}/cryptokeys/{number}", {"active": False})
         assert (code, "keeps them by its signing policy" in said["error"]) == (422, True)
+        for token in ("reads", "acme"):
+            for method, path in (("POST", ""), ("PUT", f"/{number}"), ("DELETE", f"/{number}")):
+                assert api.ask(method, f"{two}/cryptokeys{path}", {"keytype": "csk", "active": True}, token=token)[0] in (403, 404)
         assert api.ask("DELETE", f"{two}/cryptokeys/{number}")[0] == 204
         assert (api.ask("GET", two)[1]["dnssec"], api.ask("GET", f"{two}/cryptokeys")[1]) == (False, [])
         for number in range(20):

@@ -246,7 +246,7 @@ def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange | None:
     if ttl < 0:
         raise ApiRefusal(422, f"{text}: Key 'ttl' is not a positive Integer")
     if ttl > _MOST_TTL:
-        raise ApiRefusal(422, f"{text}: the TTL is from 0 to {_MOST_TTL}, not {ttl}")
+        raise ApiRefusal(422, f"{text}: the TTL is from 0 to {_MOST_TTL}, not {body.ttl}")
     rdatas: dict[bytes, bool] = {}
     for record in body.records:
         rdata = _rdataOf(body, rrType, record.content)
