@@ -21,6 +21,7 @@ import pytest
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_api import Api, change
 from tests.peers import peer
+from twisted_ext.zone.sign.policy import DENIALS
 
 _ZONE: Final = "$TTL 300\n@ SOA ns hostmaster 1 3600 900 1209600 300\n@ NS ns\nns A 192.0.2.1\nsub NS ns.sub\nns.sub A 192.0.2.3\n"
 
@@ -30,9 +31,13 @@ state = "{folder}/state"
 [[zone]]
 name = "example.org"
 file = "{folder}/zone"
-sign = "default"
+sign = "tried"
 allow-transfer = ["127.0.0.1"]
 update = ["address 127.0.0.1 zone ANY"]
+
+[[signing-policy]]
+name = "tried"
+denial = "{denial}"
 """
 
 #: Updates between two kills, and kills.
@@ -89,13 +94,14 @@ def verified(port: int, folder: Path) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
-def test_updatesOverKills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("denial", DENIALS)
+def test_updatesOverKills(tmp_path: Path, denial: str) -> None:
     """
     What was acknowledged is there after each kill, and after another key, and each version that is transferred is signed as programs of
     others want it.
     """
     (tmp_path / "zone").write_text(_ZONE)
-    (tmp_path / "settings.toml").write_text(_SETTINGS.format(folder=tmp_path))
+    (tmp_path / "settings.toml").write_text(_SETTINGS.format(folder=tmp_path, denial=denial))
     changes = Changes(7)
     server = Twistd(tmp_path, "--config", "settings.toml")
     for round in range(_KILLS + 1):
@@ -270,7 +276,7 @@ def test_noOtherProcessHasKeys(tmp_path: Path) -> None:
     While a zone is signed and changed, the secret of its key is in the memory of the process that signs, and in that of no other.
     """
     (tmp_path / "zone").write_text(_ZONE)
-    (tmp_path / "settings.toml").write_text(_SETTINGS.format(folder=tmp_path))
+    (tmp_path / "settings.toml").write_text(_SETTINGS.format(folder=tmp_path, denial="nsec"))
     with Twistd(tmp_path, "--config", "settings.toml", "--workers", "2") as server:
         wait(lambda: server.gives("ns.example.org", ["192.0.2.1"]), server)
         changes = Changes(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Generator, Iterable
+from hashlib import sha1
 from zlib import crc32
 
 import pytest
@@ -16,13 +17,15 @@ from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.dnssec.privatekeys.validity import BUCKETS
 from twisted_ext.errors import BadZone
+from twisted_ext.wire.escapes import toBase32Hex
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, RRSIG
-from twisted_ext.zone.sign import incremental
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.zone.sign import completer, hashedchain
 from twisted_ext.zone.sign.apex import signZone
-from twisted_ext.zone.sign.incremental import Changes, ChangeSigner, Completing, Whole, complete, completing
+from twisted_ext.zone.sign.completer import Changes, Completing, Whole
+from twisted_ext.zone.sign.incremental import ChangeSigner, complete, completing
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.changeset import applied
@@ -39,7 +42,7 @@ NOW = 1_800_000_000.0
 _DAY = 86_400
 _KEYS = (newKey(13, 257), newKey(13, 256))
 _START = ["@ 3600 SOA ns1 host 1 7200 900 1209600 300", "@ 3600 NS ns1"]
-_MADE = (RRSIG, NSEC, DNSKEY, CDS, CDNSKEY)
+_MADE = (RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS, CDNSKEY)
 _DS = f"1 13 2 {'00' * 32}"
 
 #: TTL and rdata of each set, in order.
@@ -159,7 +162,7 @@ class Sequence:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.now = NOW + self.dice.randrange(30 * _DAY)
-        self.signer = Signer(signingWith(forParent=seed % 3 == 0))
+        self.signer = Signer(signingWith(forParent=seed % 3 == 0, denial=DENIALS[seed // 3 % len(DENIALS)]))
         lines = [*_START]
         for _ in range(self.dice.randrange(7)):
             name = self.name()
@@ -270,6 +273,96 @@ def test_counts(add: list[str], remove: list[str], made: int) -> None:
     assert signer.kept
 
 
+@pytest.mark.parametrize(
+    ("denial", "add", "remove", "made"),
+    [
+        # A record that changes, another type (and the record of its hash), a new name, and one that goes; each with the SOA record.
+        ("nsec3", ["a 300 A 192.0.2.2"], [], 2),
+        ("nsec3", ["a 300 TXT more"], [], 3),
+        ("nsec3", ["c 300 A 192.0.2.1"], [], 4),
+        ("nsec3", [], ["b"], 2),
+        # An empty non-terminal comes with its name, goes with it, or stays.
+        ("nsec3", ["x.new 300 A 192.0.2.1"], [], 6),
+        ("nsec3", [], ["x.deep"], 3),
+        ("nsec3", ["y.deep 300 A 192.0.2.1"], ["x.deep"], 4),
+        # Opt-out has delegations without DS records in no record, with what is empty above them.
+        ("nsec3", ["x.new 300 NS ns1"], [], 5),
+        ("nsec3-opt-out", ["x.new 300 NS ns1"], [], 1),
+        ("nsec3-opt-out", ["cut 300 NS ns2"], [], 1),
+        ("nsec3-opt-out", [], ["cut"], 1),
+        ("nsec3-opt-out", ["x.new 300 NS ns1", f"x.new 300 DS {_DS}"], [], 6),
+    ],
+)
+def test_countsOfHashes(denial: str, add: list[str], remove: list[str], made: int) -> None:
+    """
+    With NSEC3 records as well, one signature is made for each set and each record of the chain that changes; a neighbour may be one that
+    changes already, by the order of the hashes.
+    """
+    signer = Signer(signingWith(denial=denial))
+    version = zone("a 300 A 192.0.2.1", "b 300 A 192.0.2.1", "cut 300 NS ns1", "x.deep 300 A 192.0.2.1", signing=signer.signing)
+    edited(version, signer, add=add, remove=remove)
+    assert signer.made == made
+    assert signer.kept
+
+
+def _hashOf(name: str) -> str:
+    return toBase32Hex(sha1(nameFromText(name, APEX)).digest())
+
+
+@pytest.mark.parametrize("denial", ["nsec3", "nsec3-opt-out"])
+def test_namesLikeHashes(denial: str) -> None:
+    """
+    A name that is the hash of another one keeps its own records beside the NSEC3 record, whichever of both changes.
+    """
+    signer = Signer(signingWith(denial=denial))
+    version = zone("a 300 A 192.0.2.1", signing=signer.signing)
+    ofA, ofApex, ofNew = _hashOf("a"), _hashOf("@"), _hashOf("new")
+    steps: list[tuple[list[str], list[str]]] = [
+        ([f"{ofA} 300 A 192.0.2.7", f"{ofNew} 300 A 192.0.2.8"], []),
+        (["a 300 TXT more"], []),
+        (["new 300 A 192.0.2.9", f"{ofApex} 300 NS ns1", f"x.{ofApex} 300 A 192.0.2.9"], []),
+        ([], ["new"]),
+        ([f"x.{ofA} 300 A 192.0.2.9"], [ofApex]),
+        ([], [ofA, ofNew]),
+        ([], ["a", f"x.{ofA}"]),
+    ]
+    for add, remove in steps:
+        version = edited(version, signer, add=add, remove=remove)
+    for add, remove in steps:
+        version = edited(version.settled(), signer, add=add, remove=remove)
+
+
+def test_sameHash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A name with the hash of another one is refused, whether that one is there already or comes with it.
+    """
+    signing = signingWith(denial="nsec3")
+    version = zone("a 300 A 192.0.2.1", signing=signing)
+
+    def hashOf(octets: bytes, *, usedforsecurity: bool) -> object:
+        return sha1({b"\x01b" + APEX: b"\x01a" + APEX, b"\x01d" + APEX: b"\x01c" + APEX}.get(octets, octets))
+
+    monkeypatch.setattr(hashedchain, "sha1", hashOf)
+    for names in ("b", "c d"):
+        changes = {nameFromText(name, APEX)[: -len(APEX)]: (recordFromText(f"{name} 60 A 192.0.2.1", APEX),) for name in names.split()}
+        with pytest.raises(BadZone, match="the same hash as another name"):
+            complete(version, changes, signing, NOW)
+    complete(version, {b"\x01c": (recordFromText("c 60 A 192.0.2.1", APEX),)}, signing, NOW)
+
+
+def test_manyBelow() -> None:
+    """
+    Whether an empty non-terminal stays is found out at the first name below it that counts, in short steps past those that do not.
+    """
+    signing = signingWith(denial="nsec3-opt-out")
+    lines = [f"n{number:03}.deep 300 NS ns1" for number in range(500)]
+    version = zone("a.deep 300 A 192.0.2.1", *lines, "z.deep 300 A 192.0.2.1", signing=signing)
+    assert len([*completing(version, {b"\x01a\x04deep": ()}, signing, NOW)]) >= 2
+    assert len([*completing(version, {b"\x01z\x04deep": ()}, signing, NOW)]) == 0
+    edited(version, Signer(signing), remove=["a.deep", "z.deep"])
+    edited(version, Signer(signing), remove=["a.deep"])
+
+
 def test_onlyTouched() -> None:
     """
     Of many names, the changes have those that are touched: the apex, a new name and the one before it.
@@ -333,8 +426,10 @@ def test_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     complete(version, soaWith(7200, 300), signingWith(), NOW)
     for denial in ("nsec3", "nsec3-opt-out"):
         hashed = signingWith(denial=denial)
-        assert "NSEC chain" in reasonOf(version, {}, hashed)
-        assert "NSEC chain" in reasonOf(zone(signing=hashed), {})
+        assert "no NSEC3 chain" in reasonOf(version, {}, hashed)
+        assert "no NSEC chain" in reasonOf(zone(signing=hashed), {})
+    assert "NSEC3 chain with opt-out" in reasonOf(zone(signing=hashed), {}, signingWith(denial="nsec3"))
+    assert "NSEC3 chain without opt-out" in reasonOf(zone(signing=signingWith(denial="nsec3")), {}, hashed)
     assert "NSEC chain" in reasonOf(Version(Image(builderOf([recordFromText(line, APEX) for line in _START]).finish())), {})
     digested = signingWith(digested=True)
     assert "ZONEMD" in reasonOf(version, {}, digested)
@@ -342,7 +437,7 @@ def test_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     zonemd = (recordFromText(f"@ 300 ZONEMD 1 1 1 {'00' * 48}", APEX), *soaWith(3600, 300)[b""])
     assert "ZONEMD" in reasonOf(version, {b"": zonemd})
     assert "is not among the keys" in reasonOf(version, {}, Signing(Signers([*_KEYS, newKey(13, 256)]), SigningPolicy()))
-    monkeypatch.setattr(incremental, "MOST_NAMES", 2)
+    monkeypatch.setattr(completer, "MOST_NAMES", 2)
     assert "more than 2 names" in reasonOf(version, {b"\x01a": (recordFromText("a 300 NS ns1", APEX),)})
 
 

@@ -20,7 +20,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CDS, DNSKEY, NSEC, RRSIG, SOA, ZONEMD, A
-from twisted_ext.zone.sign.incremental import Whole
+from twisted_ext.zone.sign.completer import Whole
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.policy import Policy

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from tests.zone.models import APEX, KEYS, SOA_SET, Change, Contents, changed, contents, edits
 from twisted_ext.wire.names import canonicalKey
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import NSEC
-from twisted_ext.zone.store.chain import NSECChain
+from twisted_ext.wire.rrtypes import NSEC, NSEC3, TXT
+from twisted_ext.zone.store.chain import HashChain, NSECChain
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.nodes import sortKey
+from twisted_ext.zone.store.nodes import kindOf, sortKey
 from twisted_ext.zone.store.overlay import standing, standingFrom
 from twisted_ext.zone.store.version import Version
 
@@ -99,6 +100,61 @@ def test_runs(isEdited: bool) -> None:
     for key in keys[390:]:
         chain.remove(key)
     expectChain(chain, {b"", *keys[:10]})
+
+
+_LABELS: Final = [b"%c" % letter * 32 for letter in b"0123489abckuv"]
+
+
+def expectHashes(chain: HashChain, labels: set[bytes]) -> None:
+    """
+    Expect that a chain has these hashes.
+    """
+    ordered = sorted(labels)
+    for label in (*_LABELS, b"00" + b"v" * 30, b"v" * 31):
+        behind, ahead = bisect_right(ordered, label), bisect_left(ordered, label)
+        assert chain.after(label) == (b"" if not ordered else ordered[behind % len(ordered)])
+        assert chain.before(label) == (b"" if not ordered else ordered[ahead - 1])
+
+
+def hashed(label: bytes) -> tuple[RRSet, ...]:
+    """
+    Return an NSEC3 record.
+    """
+    return (RRSet(b"\x20" + label + APEX, NSEC3, 1, 300, (b"\x01\x00\x00\x00\x00\x14" + bytes(20),)),)
+
+
+_some = st.sets(st.sampled_from(_LABELS))
+
+
+@given(_some, st.lists(st.tuples(_some, _some), max_size=3), st.lists(st.tuples(st.booleans(), st.sampled_from(_LABELS)), max_size=12))
+def test_hashes(held: set[bytes], edits: list[tuple[set[bytes], set[bytes]]], moves: list[tuple[bool, bytes]]) -> None:
+    """
+    Neighbours of hashes are those in a sorted list, around its end as well: of a version after any edits, and while hashes are added and
+    removed. Names that look like hashes, and have other records, do not count. The version stays as it is.
+    """
+    labels = {*held}
+    builder = ImageBuilder(APEX)
+    builder.addSets([SOA_SET, *[rrset for label in labels for rrset in hashed(label)]])
+    version = Version(Image(builder.finish()))
+    for add, remove in edits:
+        other = RRSet(b"\x20" + _LABELS[3] + APEX, TXT, 1, 60, (b"\x01x",))
+        changes = {b"\x20" + label: () for label in remove} | {b"\x20" + label: hashed(label) for label in add}
+        key = b"\x20" + _LABELS[3]
+        version = version.edited({**changes, key: tuple(sorted((other, *changes.get(key, ())), key=kindOf))})
+        labels = labels - remove - {_LABELS[3]} | add
+    before = {*labels}
+    chain = HashChain(version)
+    expectHashes(chain, labels)
+    for isNew, label in moves:
+        if isNew:
+            chain.add(label)
+            labels.add(label)
+        else:
+            chain.remove(label)
+            labels.discard(label)
+        expectHashes(chain, labels)
+    expectHashes(HashChain(version), before)
+    expectHashes(HashChain(version.settled()), before)
 
 
 @given(st.sets(st.integers(0, 40)), st.integers(0, 40))

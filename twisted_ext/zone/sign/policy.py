@@ -56,9 +56,9 @@ class SigningPolicy:
     @property
     def isIncremental(self) -> bool:
         """
-        Whether what a change touches is signed alone: with NSEC records, and without a digest of the whole zone.
+        Whether what a change touches is signed alone: without a digest of the whole zone.
         """
-        return self.denial == "nsec" and not self.digested
+        return not self.digested
 
     def toText(self) -> str:
         """

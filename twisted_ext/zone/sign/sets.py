@@ -22,12 +22,18 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = [
-    "MADE", "Unmade", "besideMade", "canonicalSet", "changedBesideMade", "expectSignable", "isMade", "negativeTTL", "signatureHead",
-    "startOf",
+    "HASH_LABEL", "MADE", "PARAMETERS", "Unmade", "besideMade", "canonicalSet", "changedBesideMade", "expectSignable", "hashHead", "isMade",
+    "negativeTTL", "signatureHead", "startOf",
 ]  # fmt: skip
 
 #: What a signer makes, and takes away before.
 MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
+
+#: Rdata of the NSEC3PARAM record: SHA-1, no flags, no iterations, no salt (RFC 9276).
+PARAMETERS: Final = b"\x01\x00\x00\x00\x00"
+
+#: What precedes a digest in the key of its NSEC3 record: the length of a label of 20 octets in base 32.
+HASH_LABEL: Final = b"\x20"
 
 #: Names in one step: less than a millisecond.
 _STEP: Final = 100
@@ -44,6 +50,13 @@ def isMade(key: bytes, rrType: int) -> bool:
     Return whether a signer makes the records of a type at a name: signatures, denials, and at the apex those of keys and for the parent.
     """
     return rrType in MADE or (not key and rrType in OF_KEYS)
+
+
+def hashHead(optOut: bool) -> bytes:
+    """
+    Return an NSEC3 record up to the next digest: what the parameters have, and the length of a digest.
+    """
+    return b"\x01\x01\x00\x00\x00\x14" if optOut else b"\x01\x00\x00\x00\x00\x14"
 
 
 class Unmade:

@@ -20,13 +20,23 @@ from twisted_ext.wire.escapes import toBase32Hex
 from twisted_ext.wire.names import labelCount, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rrtypes import ALIAS, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG
-from twisted_ext.zone.sign.sets import MADE, canonicalSet, expectSignable, negativeTTL, signatureHead, startOf
+from twisted_ext.zone.sign.sets import (
+    HASH_LABEL,
+    MADE,
+    PARAMETERS,
+    canonicalSet,
+    expectSignable,
+    hashHead,
+    negativeTTL,
+    signatureHead,
+    startOf,
+)
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import BETWEEN, CUT, DNAME, HASHED, SAYING, SIGNED, TO_APEX
 
-__all__ = ["PARAMETERS", "HashedChain", "Progress", "SignedCounts", "signWhole", "withoutSignatures"]
+__all__ = ["HashedChain", "Progress", "SignedCounts", "signWhole", "withoutSignatures"]
 
 _pack: Final = Struct(">HHHIH").pack
 
@@ -37,15 +47,6 @@ _BATCH: Final = 512
 
 #: Whom to tell how many names are signed, of how many.
 Progress = Callable[[int, int], object]
-
-#: Rdata of the NSEC3PARAM record: SHA-1, no flags, no iterations, no salt.
-PARAMETERS: Final = b"\x01\x00\x00\x00\x00"
-
-#: An NSEC3 record before the next digest, without and with opt-out: what the parameters have, and the length of a digest.
-_HEADS: Final = (b"\x01\x00\x00\x00\x00\x14", b"\x01\x01\x00\x00\x00\x14")
-
-#: The length of a label with a digest.
-_LABEL: Final = b"\x20"
 
 _EMPTY: Final[tuple[int, ...]] = ()
 
@@ -64,7 +65,7 @@ class HashedChain:
         """
         self._apex = apex
         self._optOut = optOut
-        self._head = _HEADS[optOut]
+        self._head = hashHead(optOut)
         # The types of each name, and of each digest the name.
         self._types: dict[bytes, tuple[int, ...]] = {}
         self._names: dict[bytes, bytes] = {}
@@ -116,7 +117,7 @@ class HashedChain:
             if bits is None:
                 bits = bitmaps[listed] = TypeBits().write(listed, ())
             following = digests[index + 1] if index + 1 < len(digests) else digests[0]
-            found.append((_LABEL + toBase32Hex(digest).encode("ascii"), head + following + bits))
+            found.append((HASH_LABEL + toBase32Hex(digest).encode("ascii"), head + following + bits))
         return found
 
 

@@ -276,6 +276,14 @@ class Version:
         """
         return self._changes.chain, self._changes.chainGone
 
+    @property
+    def rehashed(self) -> tuple[list[bytes], list[int]]:
+        """
+        How the NSEC3 chain differs from the image's: hashes in the overlay, sorted; and the indexes of names of the overlay in the chain of
+        the image. Do not modify them.
+        """
+        return self._changes.hashes, self._changes.hashesGone
+
     def nsecBefore(self, key: bytes) -> Node | None:
         """
         Return the node whose NSEC matches or covers a name: the last one with NSEC that does not sort after it.

@@ -27,7 +27,7 @@ from twisted_ext.server.zones.update.journalreplay import journalName
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, RRSIG, SOA
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.version import Version
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IZoneStore
     from twisted_ext.server.config.types import Value
 
-_MADE = {RRSIG, NSEC, DNSKEY, CDS, CDNSKEY, SOA}
+_MADE = {RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS, CDNSKEY, SOA}
 
 
 def without(version: Version, name: str) -> Version:

@@ -77,7 +77,19 @@ class RenewalTests(_Timed):
         For ten days each version is as if it was signed from nothing then, and none is signed as a whole; each signature has its least life
         left. A restart goes on from there, also one after half a day.
         """
-        self.policy = SigningPolicy(validity=Validity(signatures=6 * 24 * _HOUR, renew=2 * 24 * _HOUR))
+        self.expectTenDays("nsec")
+
+    def test_tenDaysWithHashes(self) -> None:
+        """
+        It is the same with NSEC3 records.
+        """
+        self.expectTenDays("nsec3-opt-out")
+
+    def expectTenDays(self, denial: str) -> None:
+        """
+        Let ten days pass.
+        """
+        self.policy = SigningPolicy(validity=Validity(signatures=6 * 24 * _HOUR, renew=2 * 24 * _HOUR), denial=denial)
         self.start(_NAMES)
         self.assertEqual(self.update("changed 300 A 192.0.2.9"), 0)
         image, serial = self.image, self.served.serial

@@ -25,8 +25,8 @@ from twisted_ext.server.limits import SIGNER_PAUSE, SIGNER_SILENCE
 from twisted_ext.server.zones.signing.signer import OpenedKeys, Signer
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.sign.child import KeyChild
+from twisted_ext.zone.sign.completer import Wanted
 from twisted_ext.zone.sign.frames import HEAD, SIZE
-from twisted_ext.zone.sign.incremental import Wanted
 
 APEX = nameFromText("example.org")
 _NOW = 1_900_000_000

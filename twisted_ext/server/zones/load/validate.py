@@ -85,7 +85,6 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
         raise BadDescription(f"zone {zone.text}: sign and catalog: zones that list others are not signed; leave one of them out")
     policy = zone.signing
     if zone.update and policy is not None and not policy.isIncremental:
-        what = "zonemd" if policy.digested else f"denial = {policy.denial}"
-        raise BadDescription(f"zone {zone.text}: update and {what}: a zone with updates is signed with NSEC records and without a digest")
+        raise BadDescription(f"zone {zone.text}: update and zonemd: a zone with updates is signed without a digest of all of its records")
     if not settings.stateFolder():
         raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from twisted_ext.server.zones.update.commit import Edited
-    from twisted_ext.zone.sign.incremental import Changes
+    from twisted_ext.zone.sign.completer import Changes
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["ChangedZones"]

@@ -26,7 +26,8 @@ from twisted_ext.server.zones.signing.serialnotes import SerialNotes
 from twisted_ext.server.zones.signing.signedzone import Begun, SignedZone, UnsignedZone, keysIn, policyOf
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import DNSKEY
-from twisted_ext.zone.sign.incremental import Changes, ChangeSigner, Completing, Whole
+from twisted_ext.zone.sign.completer import Changes, Completing, Whole
+from twisted_ext.zone.sign.incremental import ChangeSigner
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.serials import isNewer
 
@@ -48,8 +49,6 @@ _RENEWAL_PAUSE: Final = 600.0
 _STEP: Final = 60.0
 
 _log: Final = Logger(__name__)
-
-_UINT32: Final = 0xFFFFFFFF
 
 
 class SigningDoor:

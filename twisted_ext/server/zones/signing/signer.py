@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.server.zones.images.imagefiles import Source
-    from twisted_ext.zone.sign.incremental import Wanted
+    from twisted_ext.zone.sign.completer import Wanted
 
 __all__ = ["OpenedKeys", "Signer"]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.zone.sign.incremental import Changes
+    from twisted_ext.zone.sign.completer import Changes
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
