@@ -21,7 +21,7 @@ from twisted_ext.wire.escapes import toBase32Hex
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, ZONEMD
 from twisted_ext.zone.sign import completer, hashedchain
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.completer import Changes, Completing, Whole
@@ -42,7 +42,7 @@ NOW = 1_800_000_000.0
 _DAY = 86_400
 _KEYS = (newKey(13, 257), newKey(13, 256))
 _START = ["@ 3600 SOA ns1 host 1 7200 900 1209600 300", "@ 3600 NS ns1"]
-_MADE = (RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS, CDNSKEY)
+_MADE = (RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS, CDNSKEY, ZONEMD)
 _DS = f"1 13 2 {'00' * 32}"
 
 #: TTL and rdata of each set, in order.
@@ -431,14 +431,31 @@ def test_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "NSEC3 chain with opt-out" in reasonOf(zone(signing=hashed), {}, signingWith(denial="nsec3"))
     assert "NSEC3 chain without opt-out" in reasonOf(zone(signing=signingWith(denial="nsec3")), {}, hashed)
     assert "NSEC chain" in reasonOf(Version(Image(builderOf([recordFromText(line, APEX) for line in _START]).finish())), {})
-    digested = signingWith(digested=True)
-    assert "ZONEMD" in reasonOf(version, {}, digested)
-    assert "ZONEMD" in reasonOf(zone(signing=digested), {})
-    zonemd = (recordFromText(f"@ 300 ZONEMD 1 1 1 {'00' * 48}", APEX), *soaWith(3600, 300)[b""])
-    assert "ZONEMD" in reasonOf(version, {b"": zonemd})
+    assert "ZONEMD" in reasonOf(zone(signing=signingWith(digested=True)), {})
     assert "is not among the keys" in reasonOf(version, {}, Signing(Signers([*_KEYS, newKey(13, 256)]), SigningPolicy()))
     monkeypatch.setattr(completer, "MOST_NAMES", 2)
     assert "more than 2 names" in reasonOf(version, {b"\x01a": (recordFromText("a 300 NS ns1", APEX),)})
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_digest(denial: str) -> None:
+    """
+    A digest goes with a change, as it would be wrong, and one in a change is ignored; but for that, the result is as if a zone without one
+    was signed from nothing.
+    """
+    digested, plain = signingWith(digested=True, denial=denial), signingWith(denial=denial)
+    signer = Signer(digested)
+    version = zone("a 300 A 192.0.2.1", signing=digested)
+    assert version.top.of(ZONEMD) is not None
+    zonemd = recordFromText(f"@ 300 ZONEMD 1 1 1 {'00' * 48}", APEX)
+    top = (*[rrset for rrset in version.top.sets if rrset.rrType not in _MADE], zonemd)
+    changes: list[Changes] = [{b"": top, b"\x01b": (recordFromText("b 60 A 192.0.2.1", APEX),)}, {}]
+    for change in changes:
+        after = version.edited(signer.changed(version, change, NOW, [b"\x01a"]))
+        assert after.top.of(ZONEMD) is None
+        expectSame(after, plain, NOW)
+    again = signer.changed(after, {b"": top}, NOW)
+    expectSame(after.edited(again), plain, NOW)
 
 
 def test_unsignable() -> None:

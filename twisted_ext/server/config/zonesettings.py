@@ -193,9 +193,7 @@ class ZoneSettings:
         """
         How it may be changed other than by updates.
         """
-        policy = self.signing
-        isWhole = self.isSigned and policy is not None and not policy.isIncremental
-        if self.primaries or self.catalog or isWhole:
+        if self.primaries or self.catalog:
             return frozenset()
         return frozenset(("api", "console") if self.store else self.edit)
 

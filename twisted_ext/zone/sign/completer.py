@@ -162,6 +162,8 @@ class Completer:
             self._touch(key, gathered(plainSets(sets)))
             if count % STEP == 0:
                 yield
+        if b"" not in touched and self.version.top.of(ZONEMD) is not None:
+            self.touchAgain(b"")
         if b"" in touched:
             touched[b""] = self._atApex(touched[b""])
         self._expectIncremental()
@@ -229,10 +231,11 @@ class Completer:
 
     def _atApex(self, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """
-        Return the records of the apex, with those of the keys and the parameters of the chain as they are before the change.
+        Return the records of the apex, with those of the keys and the parameters of the chain as they are before the change, and without a
+        digest.
         """
         ofKeys = [rrset for rrset in self.version.top.sets if rrset.rrType in OF_KEYS or rrset.rrType == NSEC3PARAM]
-        return tuple(sorted([*[rrset for rrset in sets if rrset.rrType not in OF_KEYS], *ofKeys], key=kindOf))
+        return tuple(sorted([*[rrset for rrset in sets if rrset.rrType not in OF_KEYS and rrset.rrType != ZONEMD], *ofKeys], key=kindOf))
 
     def _expectIncremental(self) -> None:
         """
@@ -241,8 +244,8 @@ class Completer:
         policy, top = self.signing.policy, self.version.top
         self.expectChain()
         sets = self.touched.get(b"", top.sets)
-        if policy.digested or any(rrset.rrType == ZONEMD for rrset in (*top.sets, *sets)):
-            raise Whole(f"{self.zone} has a digest of all of its records (ZONEMD)")
+        if not policy.digested and top.of(ZONEMD) is not None:
+            raise Whole(f"{self.zone} has a digest of all of its records (ZONEMD), which its signing policy does not ask for")
         for rrset in sets:
             if rrset.rrType == SOA and negativeTTL(rrset.ttl, rrset.rdatas[0]) != self.negative:
                 raise Whole(f"the TTL of negative answers of {self.zone} changes, which all NSEC records have")

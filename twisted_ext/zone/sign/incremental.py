@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import DS, NS, NSEC, NSEC3PARAM, RRSIG, ZONEMD
+from twisted_ext.wire.rrtypes import DS, NS, NSEC, NSEC3PARAM, RRSIG
 from twisted_ext.zone.sign.completer import STEP, Changes, Completer, Completing, Whole, bitmapOf
 from twisted_ext.zone.sign.hashedchain import HashedCompleter
 from twisted_ext.zone.sign.sets import isMade
@@ -30,12 +30,13 @@ def complete(version: Version, changes: Changes, signing: Signing[SigningKey], n
     @param version: the signed zone before the change, which has a chain that L{signZone<twisted_ext.zone.sign.apex.signZone>} or
         this function made.
     @param changes: all records of each changed name after the change. What a signer makes is ignored in it: signatures, denials, and at the
-        apex DNSKEY, CDS and CDNSKEY records, which stay as they are. The caller sets the serial number.
+        apex DNSKEY, CDS and CDNSKEY records, which stay as they are, and ZONEMD records, which go: a digest of the zone before the change
+        would be wrong. The caller sets the serial number.
     @param now: seconds since 1970.
     @param renew: further names, whose signatures may be due.
 
     @raise Whole: the whole zone has to be signed: its negative TTL changes, it has another chain, or is to have one; it has a digest
-        (ZONEMD), or is to have one; a key is not published; or more than L{MOST_NAMES} names are touched.
+        (ZONEMD) that its policy does not ask for; a key is not published; or more than L{MOST_NAMES} names are touched.
     @raise BadZone: records that cannot be signed where they are.
     """
     return finished(completing(version, changes, signing, now, renew))
@@ -69,10 +70,9 @@ class ChangeSigner:
 
     def isMade(self, key: bytes, rrType: int) -> bool:
         """
-        See L{Completion<twisted_ext.zone.update.transactions.Completion>}. At the apex these are the records of keys and for the parent as
-        well, and the digest if the policy wants one.
+        See L{Completion<twisted_ext.zone.update.transactions.Completion>}.
         """
-        return isMade(key, rrType) or (not key and rrType == ZONEMD and self._signing.policy.digested)
+        return isMade(key, rrType)
 
     def completing(self, version: Version, changes: Changes) -> Generator[object, None, Changes]:
         """

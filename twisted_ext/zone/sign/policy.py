@@ -53,13 +53,6 @@ class SigningPolicy:
         self.forParent = forParent
         self.digested = digested
 
-    @property
-    def isIncremental(self) -> bool:
-        """
-        Whether what a change touches is signed alone: without a digest of the whole zone.
-        """
-        return not self.digested
-
     def toText(self) -> str:
         """
         Return the policy as text, from which L{fromTable} makes the same: equal policies have equal texts.

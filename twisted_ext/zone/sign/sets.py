@@ -11,7 +11,7 @@ from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
-from twisted_ext.wire.rrtypes import ALIAS, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.wire.rrtypes import ALIAS, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, ZONEMD
 from twisted_ext.zone.store.changeset import Difference
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ startOf: Final = Struct(">HHI").pack
 
 def isMade(key: bytes, rrType: int) -> bool:
     """
-    Return whether a signer makes the records of a type at a name: signatures, denials, and at the apex those of keys and for the parent.
+    Return whether a signer makes the records of a type at a name: signatures, denials, and at the apex those of keys and for the parent,
+    and a digest, which is of all of these.
     """
-    return rrType in MADE or (not key and rrType in OF_KEYS)
+    return rrType in MADE or (not key and (rrType in OF_KEYS or rrType == ZONEMD))
 
 
 def hashHead(optOut: bool) -> bytes:

@@ -586,8 +586,6 @@ def test_keysThatDoNotSignYet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("zone", "state", "said"),
     [
-        ({"store": "/z", "update": ["address 127.0.0.1 zone"], "sign": "z"}, "/state", "update and zonemd: a zone with updates is signed"),
-        ({"file": "/z", "update": ["address 127.0.0.1 zone"], "sign": "z"}, "/state", "update and zonemd: a zone with updates is signed"),
         ({"file": "/z", "catalog": "follow"}, "/state", "sign and catalog: zones that list others are not signed"),
         ({"store": "/z"}, "", "sign needs state, the folder where its keys are kept"),
         ({"file": "/z"}, "", "sign needs state, the folder where its keys are kept"),
@@ -597,8 +595,7 @@ def test_badSettings(zone: dict[str, object], state: str, said: str) -> None:
     """
     What cannot be signed is refused at the start.
     """
-    policies = ["z=zonemd"]
-    settings = Settings.of(zone=[{"name": NAME, "sign": "default", **zone}], state=state, signingPolicy=policies)
+    settings = Settings.of(zone=[{"name": NAME, "sign": "default", **zone}], state=state)
     with patch.dict(os.environ, {"STATE_DIRECTORY": ""}), pytest.raises(BadDescription, match=said):
         checkZones(settings, zonesIn(settings))
 

@@ -34,7 +34,7 @@ def leastLife(version: Version, now: float) -> float:
     return min([int.from_bytes(rdata[8:12], "big") for rrset in signatures for rdata in rrset.rdatas]) - now
 
 
-class _Timed(ChangedCase):
+class TimedCase(ChangedCase):
     """
     A server whose time the test sets.
     """
@@ -67,7 +67,7 @@ class _Timed(ChangedCase):
             self.settle()
 
 
-class RenewalTests(_Timed):
+class RenewalTests(TimedCase):
     """
     A zone of a file that clients change.
     """
@@ -217,7 +217,7 @@ class RenewalTests(_Timed):
         self.expectSigned()
 
 
-class DerivedTests(FollowingCase, _Timed):
+class DerivedTests(FollowingCase, TimedCase):
     """
     A zone of a database.
     """

@@ -83,8 +83,5 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
     """
     if zone.catalog:
         raise BadDescription(f"zone {zone.text}: sign and catalog: zones that list others are not signed; leave one of them out")
-    policy = zone.signing
-    if zone.update and policy is not None and not policy.isIncremental:
-        raise BadDescription(f"zone {zone.text}: update and zonemd: a zone with updates is signed without a digest of all of its records")
     if not settings.stateFolder():
         raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

@@ -687,11 +687,12 @@ class SigningDoor:
             if isSet:
                 # What was tried with the former time says nothing.
                 zone.renewed, zone.renewal = float("-inf"), 0.0
-            if now < zone.renewed + _RENEWAL_PAUSE or zone.pending:
+            isCalm = zone.isCalm(self.changes, now)
+            if zone.pending or (now < zone.renewed + _RENEWAL_PAUSE and not isCalm):
                 continue
             # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
             ends = self._publisher.ends(zone.apex, ofFormer=zone.isFollowed or self._isEdited(zone))
-            if zone.isDue(ends, today):
+            if isCalm or zone.isDue(ends, today):
                 zone.renewed = now
                 zone.isStale = True
                 self.sign(zone)

@@ -85,7 +85,7 @@ class Renewal:
         for zone in zones:
             built, now = zone.served, self._today()
             zone.renewal = now + (_SOON if built is not None and built.records > _LARGE else _LATER)
-            if built is None or zone.pending or zone.failed or not zone.policy.isIncremental or built.made != zone.policy.toText():
+            if built is None or zone.pending or zone.failed or zone.policy.digested or built.made != zone.policy.toText():
                 continue
             if changes.renewable(zone.apex) is not None and (buckets := self._dueIn(built, zone.policy.validity)):
                 try:

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted_ext.server.zones.images.imagefiles import Built, Source, statusOf
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone
+from twisted_ext.wire.rrtypes import ZONEMD
 from twisted_ext.zone.sign.policy import SigningPolicy
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.signing.changedzones import ChangedZones
     from twisted_ext.server.zones.signing.signer import OpenedKeys
 
 __all__ = ["Begun", "SignedZone", "UnsignedZone", "keysIn", "policyOf"]
 
 _HOUR: Final = 3600
+
+#: Seconds without a change after which a zone gets its digest back, for which all of its records are read: whoever changes much does so at
+#: once.
+_CALM: Final = 60.0
 
 #: How indexes of images had the policy, among other things that may have been done to a version.
 _FORMERLY: Final = "sign"
@@ -78,11 +84,12 @@ class SignedZone(MadeZone):
     @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
     @ivar renewal: when it is looked at again for signatures that are due, in seconds since 1970.
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
+    @ivar undigested: the serial of a version that lacks its digest, and since when, on the reactor's clock; L{None} if none does.
     """
 
     __slots__ = (
         "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
-        "renewed",
+        "renewed", "undigested",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -96,6 +103,7 @@ class SignedZone(MadeZone):
         self.held = zone.held
         self.renewal = 0.0
         self.renewed = float("-inf")
+        self.undigested: tuple[int, float] | None = None
         self.follow(zone)
 
     def follow(self, zone: ZoneSettings) -> None:
@@ -133,6 +141,22 @@ class SignedZone(MadeZone):
         if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
             return True
         return built is not None and (built.begins > today or 0 < built.due <= today)
+
+    def isCalm(self, changes: ChangedZones | None, now: float) -> bool:
+        """
+        Return whether all of it is to be signed, as a change has taken its digest away, and no other one has followed for a while.
+
+        @param now: the time on the reactor's clock.
+        """
+        version = None
+        if self.policy.digested and changes is not None and not self.pending and not self.failed:
+            version = changes.renewable(self.apex)
+        if version is None or version.top.of(ZONEMD) is not None:
+            self.undigested = None
+            return False
+        if self.undigested is None or self.undigested[0] != version.serial:
+            self.undigested = version.serial, now
+        return now - self.undigested[1] >= _CALM
 
     def isTaken(self, built: Built) -> bool:
         """

@@ -171,7 +171,7 @@ class EditableZones:
 
         @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
         """
-        if zone is not None and zone.isSignedOnArrival and zone.signing is not None and zone.signing.isIncremental:
+        if zone is not None and zone.isSignedOnArrival:
             policy = policyOf(zone, keys) if zone.update else Policy()
             path = self.derivedPath(apex)
             self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper, isDerived=True)
