@@ -76,12 +76,17 @@ class Signed:
         self.rdatas: list[bytes] = []
         self.kept = kept
 
-    def rrset(self) -> RRSet:
-        rdatas = tuple(self.rdatas)
+    @property
+    def isKept(self) -> bool:
+        """
+        Whether they are those before.
+        """
         kept = self.kept
-        if kept is not None and kept.rdatas == rdatas and kept.name == self.name and kept.ttl == self.ttl:
-            return kept
-        return RRSet(self.name, RRSIG, IN, self.ttl, rdatas)
+        return kept is not None and kept.rdatas == tuple(self.rdatas) and kept.name == self.name and kept.ttl == self.ttl
+
+    def rrset(self) -> RRSet:
+        kept = self.kept
+        return kept if kept is not None and self.isKept else RRSet(self.name, RRSIG, IN, self.ttl, tuple(self.rdatas))
 
 
 class Completing:

@@ -196,19 +196,19 @@ class HashedCompleter(Completer):
             if hashed not in touched:
                 node = self.before(hashed)
                 records, signed = [rrset for rrset in (() if node is None else node.sets) if kindOf(rrset) not in _LINK], []
-                self._addLink(hashed, owner, gone, records, signed)
-                self.result.put(hashed, records, signed)
+                if self._addLink(hashed, owner, gone, records, signed):
+                    self.result.put(hashed, records, signed)
             if count % STEP == 0:
                 yield
 
-    def _addLink(self, hashed: bytes, key: bytes | None, gone: set[bytes], records: list[RRSet], signed: list[Signed]) -> None:
+    def _addLink(self, hashed: bytes, key: bytes | None, gone: set[bytes], records: list[RRSet], signed: list[Signed]) -> bool:
         """
-        Add an NSEC3 record and its signatures.
+        Add an NSEC3 record and its signatures; return whether that differs from what there was.
 
         @param key: the name that it is of; L{None} if its types do not change.
         """
         if hashed in gone:
-            return
+            return True
         node = self.before(hashed)
         before = {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
         former = before.get((NSEC3, 0))
@@ -225,7 +225,9 @@ class HashedCompleter(Completer):
         assert link is not None
         records.append(link)
         owner = hashed + self.apex
-        signed.append(self.signatures(owner, name, labelCount(owner), self.slot(hashed), link, before))
+        made = self.signatures(owner, name, labelCount(owner), self.slot(hashed), link, before)
+        signed.append(made)
+        return link is not former or not made.isKept
 
     def _typesOf(self, key: bytes) -> tuple[int, ...]:
         sets = self.touched.get(key, ())
