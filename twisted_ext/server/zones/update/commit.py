@@ -197,7 +197,14 @@ class CommitQueue:
     # -- changes
 
     def change(
-        self, steps: Steps, *, isFirst: bool = False, isAlone: bool = False, isDry: bool = False, beside: Sequence[object] = ()
+        self,
+        steps: Steps,
+        *,
+        isFirst: bool = False,
+        isAlone: bool = False,
+        isDry: bool = False,
+        isOwn: bool = False,
+        beside: Sequence[object] = (),
     ) -> Deferred[Edited]:
         """
         @param steps: called with the transaction. It is called again if another server has changed the zone in the meantime, in the
@@ -205,6 +212,8 @@ class CommitQueue:
         @param isFirst: whether it is made of a version in force: it reads the version, and not only what the transaction says.
         @param isAlone: whether no others become a part of the same version.
         @param isDry: whether to return what would be, without changing anything.
+        @param isOwn: whether it is of the server itself, which makes one after the other: it goes before those of clients, of which no
+            number keeps it out.
         @param beside: what the database of the zone is to store with that; with it there is a new version in any case.
 
         @return: fires once the change is in force and on disk. Fails with any exception of C{steps}, of the judge and of what opens or
@@ -213,10 +222,13 @@ class CommitQueue:
         if self._closed:
             return fail(self._over())
         count = len(self._unmade)
-        if count >= self._most:
+        if count >= self._most and not isOwn:
             return fail(StorageFault(f"{count} changes of {nameToText(self.zone.apex)} wait for those before them"))
         change = _Change(steps, isFirst, isAlone or isDry, isDry, beside)
-        self._unmade.append(change)
+        if isOwn:
+            self._unmade.appendleft(change)
+        else:
+            self._unmade.append(change)
         self._start()
         return change.result
 

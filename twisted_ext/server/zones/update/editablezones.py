@@ -534,7 +534,7 @@ class EditableZones:
             return fail()
         if queue is None:
             return fail(StorageFault(f"{nameToText(apex)} is being loaded"))
-        return queue.change(partial(followed, changes=changes))
+        return queue.change(partial(followed, changes=changes), isOwn=True)
 
     def renewable(self, apex: bytes) -> Version | None:
         """
@@ -562,7 +562,9 @@ class EditableZones:
             queue = self._queueOf(self._wards[apex], apex)
         except StorageFault:
             return fail()
-        return queue.change(steps, isAlone=True) if queue is not None else fail(StorageFault(f"{nameToText(apex)} is being loaded"))
+        if queue is None:
+            return fail(StorageFault(f"{nameToText(apex)} is being loaded"))
+        return queue.change(steps, isAlone=True, isOwn=True)
 
     # -- for changes that are not updates
 
