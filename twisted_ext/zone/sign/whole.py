@@ -266,8 +266,10 @@ class _Signer:
         if self.hashed is not None:
             self._flush()
             self._hashedChain(self.hashed, negative)
-            builder.inOrder = False
         self._flush()
+        if self.hashed is not None:
+            # Who looks for the names below one finds them in a row. These are two sorted lists, so that this does not take long.
+            builder.arranged()
         return self.counts
 
     def _turn(self, key: bytes) -> None:

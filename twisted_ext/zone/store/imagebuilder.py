@@ -300,6 +300,12 @@ class ImageBuilder:
         """
         self._settle()
         self._startOfAuthority()
+        return self.arranged()
+
+    def arranged(self) -> list[bytes]:
+        """
+        Put the names with records into canonical order, each with its records as they are, and return them.
+        """
         nodes, counts, marks = self.nodes, self.counts, self.marks
         # If an image was built before, there are empty non-terminals, which the next one adds again behind the others.
         keys = sorted([key for key, records in nodes.items() if records], key=sortKey)
