@@ -85,3 +85,29 @@ def test_firstKeyIsThatOfThePolicy(said: str | None, body: dict[str, object]) ->
     assert said in str(refused.value)
     assert len(str(refused.value)) < 200
     assert not noted
+
+
+@pytest.mark.parametrize("isSplit", [False, True])
+def test_onlyTheOnlyKeyIsRemoved(isSplit: bool) -> None:
+    """
+    Signing ends with the only key; of two, which sign by a policy, none is removed.
+    """
+    noted: list[dict[str, object]] = []
+
+    def note(asked: object, apex: bytes, change: Callable[[dict[str, object]], dict[str, object]]) -> Deferred[None]:
+        noted.append(change({"dnssec": True}))
+        return succeed(None)
+
+    keys = Cryptokeys(cast(Any, None), cast(Any, SimpleNamespace(note=note)))
+    asked = cast(Any, SimpleNamespace(expectScope=lambda scope: None))
+    lines = [f"@ DNSKEY {flags} 3 13 {_KEY}\n" for flags in ((257, 256) if isSplit else (257,))]
+    place = Zones().put(Zone(versionOf(f"@ SOA a. b. 1 2 3 4 5\n{''.join(lines)}")))
+    number = str(keysOf(place)[0]["id"])
+    with pytest.raises(ApiRefusal, match="Not Found"):
+        keys.remove(asked, place, "0")
+    if isSplit:
+        with pytest.raises(ApiRefusal, match="keeps them by its signing policy"):
+            keys.remove(asked, place, number)
+    else:
+        keys.remove(asked, place, number)
+    assert noted == ([] if isSplit else [{"dnssec": False}])

@@ -91,6 +91,19 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(added, [(record(f"n{number} 60 A 192.0.2.9"),) for number in range(10)])
         self.assertEqual(len(self.journal), 2)
 
+    def test_ownChangesGoFirst(self) -> None:
+        """
+        What the server changes itself is made before the changes of clients that wait, and does not count among them.
+        """
+        changing = CommitQueue(self.clock, self.zone, self.journal, self.disk, most=2)
+        results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(3)]
+        own = changing.change(lambda transaction: transaction.add(record("own 60 A 192.0.2.9")), isAlone=True, isOwn=True)
+        self.failureResultOf(self.add(changing, "late 60 A 192.0.2.9"), StorageFault)
+        for _ in range(3):
+            self.disk.turn()
+        self.assertEqual(self.successResultOf(own).version.serial, 12)
+        self.assertEqual([self.successResultOf(result).version.serial for result in results], [11, 13, 13])
+
     def test_oneOfThemFails(self) -> None:
         """
         A change that is refused among others is taken back alone, whether its own steps refuse it or what a name may have; one behind it
