@@ -14,7 +14,7 @@ __all__ = [
     "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES", "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS",
     "REFRESHES", "RETRIES", "EXPIRES", "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "REPEATED_OCTETS",
     "RECORDS_GENERATED", "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS", "DIVIDED_OCTETS",
-    "FINDINGS_KEPT", "CATALOG_MEMBERS",
+    "DIFFERING_OCTETS", "FINDINGS_KEPT", "CATALOG_MEMBERS",
 ]
 
 # -- images
@@ -52,8 +52,9 @@ CHANGES_RECORDS: Final = Limit(default=8192, least=16, most=1_000_000)
 #: in one turn of the reactor.
 CHANGES_OCTETS: Final = Limit(default=262_144, least=0, most=64 << 20)
 
-#: Names of a zone up to which a changed master file is compared with the version before: a second's work, in short turns.
-COMPARED_NODES: Final = Limit(default=200_000, least=0, most=2**32)
+#: Names of a zone up to which a changed master file is compared with the version before, in short turns: a tenth of a second's work, or
+#: some seconds' if all names are in another order.
+COMPARED_NODES: Final = Limit(default=2_000_000, least=0, most=2**32)
 
 #: Octets of a transfer up to which it is processed in the server's own process.
 GATHERED_OCTETS: Final = Limit(default=131_072, least=0, most=4 << 20)
@@ -138,6 +139,10 @@ TELLING_OCTETS: Final = Limit(default=2**21, least=1, most=2**28)
 
 #: Octets of a master file from which on two processes read half of it each: with less, passing records on takes as long as it saves.
 DIVIDED_OCTETS: Final = Limit(default=2**24, least=1, most=2**40)
+
+#: Octets of the names of a signed zone that differ from those of the master file before, up to which only these are signed: some ten
+#: thousand. They are passed on in one line.
+DIFFERING_OCTETS: Final = Limit(default=200_000, least=0, most=400_000)
 
 # -- checks
 

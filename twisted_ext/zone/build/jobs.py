@@ -13,9 +13,9 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from twisted_ext.files import forState
-from twisted_ext.errors import BadKey, BadName, BadZone, StorageFault
+from twisted_ext.errors import BadImage, BadKey, BadName, BadZone, StorageFault
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.limits import TELLING_OCTETS
+from twisted_ext.zone.limits import DIFFERING_OCTETS, TELLING_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
 from twisted_ext.zone.zonefile.findings import Finding, Report
@@ -102,7 +102,7 @@ class CompileJobs:
         """
         Return a result as a line of JSON.
         """
-        if not self._fingerprint or result["complaints"] or "signed" in result:
+        if not self._fingerprint or result["complaints"] or "signed" in result or "differs" in result:
             return _toJSON(result).encode("ascii") + b"\n"
         # Written by hand, of what there is already: there may be a hundred thousand zones.
         return (
@@ -179,11 +179,18 @@ class CompileJobs:
         if image is None:
             octets = builder.finish(fingerprint)
             place, offset, size = self._path, self._offset, self._packed(octets)
+            made = Image(octets)
         else:
             builder.finishTo(image, fingerprint)
             place, offset, size = image, 0, os.path.getsize(image)
             now = None if job.get("now") is None else float(job["now"])
-            self._checked(Image.open(image, checked=False), path, now, complaints)
+            made = Image.open(image, checked=False)
+            self._checked(made, path, now, complaints)
+        if "former" in job:
+            former, start = job["former"]
+            names = _differing(str(former), int(start), made)
+            if names is not None:
+                result["differs"] = {"from": [former, start], "names": names}
         if builder.uneven:
             self._uneven(builder, path, complaints)
         result |= {"image": place, "offset": offset, "octets": size, **_counted(builder)}
@@ -302,6 +309,30 @@ class CompileJobs:
             finally:
                 pack.close()
         return {"done": True, "pack": self._path, "octets": self._offset}
+
+
+def _differing(path: str, offset: int, image: Image) -> list[str] | None:
+    """
+    Return the names in which an image differs from a former one, and the zone's own, as hexadecimal keys; L{None} if these are many, or
+    the former one cannot be used.
+    """
+    # Imported for zones that are signed only.
+    from twisted_ext.zone.store.traversal import candidates
+    from twisted_ext.zone.store.version import Version
+
+    try:
+        former = Image.open(path, offset=offset)
+    except (OSError, BadImage):
+        return None
+    names: dict[str, None] = {"": None}
+    octets = 0
+    for key in candidates(Version(former), Version(image)):
+        if key is not None:
+            names[key.hex()] = None
+            octets += len(key)
+            if octets > DIFFERING_OCTETS.default:
+                return None
+    return [*names]
 
 
 def _counted(builder: ImageBuilder) -> dict[str, object]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from mmap import ACCESS_READ, mmap
 from typing import Final
 
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
@@ -165,14 +164,11 @@ def read(
         builder, found = UnsignedVersion(path).read()
     else:
         try:
-            with open(path, "rb") as file:
-                image = Image(mmap(file.fileno(), 0, access=ACCESS_READ), offset)
+            image = Image.open(path, offset=offset)
         except OSError as error:
             raise StorageFault(f"{path}: {error.strerror or error}") from None
         except BadImage as bad:
-            raise StorageFault(f"{path}: {bad}") from None
-        if not image.sound:
-            raise StorageFault(f"{path}: the image is damaged")
+            raise StorageFault(str(bad)) from None
         builder, found = builderOf(Version(image)), [(str(file), int(str(size)), int(str(changed))) for file, size, changed in sources]
     if builder.apexName.lower() != apex.lower():
         raise StorageFault(f"{path}: the image is another zone's")

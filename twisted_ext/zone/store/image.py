@@ -231,12 +231,13 @@ class Image:
         self._heavy: list[int] | None = None
 
     @classmethod
-    def open(cls, path: str, *, checked: bool = True) -> Image:
+    def open(cls, path: str, *, checked: bool = True, offset: int = 0) -> Image:
         """
         Map a file, or read it if it is small: the maps and descriptors of a process are limited, and there may be a hundred thousand zones
         of a few names.
 
         @param checked: verify the checksum of the whole file, at some 3 GB a second. Only a caller that has just written it may skip that.
+        @param offset: where in the file the image is.
 
         @raise BadImage: it is not an image, or is damaged.
         @raise OSError: it cannot be read.
@@ -247,7 +248,7 @@ class Image:
                 raise BadImage(f"{path}: an empty file is not an image of a zone")
             buffer = file.read() if size <= _SMALL else mmap(file.fileno(), 0, access=ACCESS_READ)
             try:
-                image = cls(buffer)
+                image = cls(buffer, offset)
             except BadImage as wrong:
                 raise BadImage(f"{path}: {wrong}") from None
             image.path = path
@@ -392,6 +393,19 @@ class Image:
         """
         place = self._records + index
         return self._buffer[self._area + self._words[place] : self._area + self._words[place + 1]]
+
+    def isSame(self, index: int, other: Image, there: int, count: int) -> bool:
+        """
+        Return whether the records of some names in a row are the same as in another image of the zone, octet by octet. They have their
+        owners.
+
+        @param index: the first node, and C{there} that in the other image.
+        """
+        if there < 0 or there + count > other.nodes:
+            return False
+        begin, end = [self._area + self._words[self._records + each] for each in (index, index + count)]
+        otherBegin, otherEnd = [other._area + other._words[other._records + each] for each in (there, there + count)]
+        return self._buffer[begin:end] == other._buffer[otherBegin:otherEnd]
 
     def mapping(self) -> tuple[bytes | mmap, tuple[int, ...]] | None:
         """

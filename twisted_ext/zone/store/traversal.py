@@ -71,13 +71,19 @@ def candidates(before: Version, after: Version) -> Iterator[bytes | None]:
         return
     changed = old.keys() | new.keys()
     for image, other, both in ((before.image, after.image, True), (after.image, before.image, False)):
-        for index in range(image.nodes):
-            if not index % _STEP:
-                yield None
-            key = image.key(index)
-            if key not in changed:
+        # By how many places names are further on in the other image, as they usually are in the same order.
+        shift = 0
+        for begin in range(0, image.nodes, _STEP):
+            yield None
+            count = min(_STEP, image.nodes - begin)
+            if image.isSame(begin, other, begin + shift, count):
+                continue
+            for index in range(begin, begin + count):
+                key = image.key(index)
                 there = other.find(key)
-                if there < 0 or both and image.rendered(index) != other.rendered(there):
+                if there >= 0:
+                    shift = there - index
+                if key not in changed and (there < 0 or (both and image.rendered(index) != other.rendered(there))):
                     yield key
 
 

@@ -4,7 +4,7 @@ Transactions: changes to a zone that take effect together or not at all. They ma
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -385,6 +385,14 @@ class Transaction:
         if not key and _NS not in sets and _NS in before and self._needsNS:
             raise BadChange(f"{nameToText(self._apex)} would have no NS record; a zone has one at least")
         expectName(key + self._apex, self._apex, sets, before)
+
+
+def contentOf(version: Version, keys: Iterable[bytes]) -> dict[bytes, tuple[RRSet, ...]]:
+    """
+    Return all records of some names, for L{followed}.
+    """
+    found = [(key, version.find(key)) for key in keys]
+    return {key: () if node is None else node.sets for key, node in found}
 
 
 def followed(transaction: Transaction, changes: Mapping[bytes, tuple[RRSet, ...]]) -> Generator[None, None, None]:

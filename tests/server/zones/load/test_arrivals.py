@@ -331,10 +331,10 @@ class ArrivalTests(SignedLoadingCase):
         before = sorted(os.listdir(folder))
         (folder / "gone.example.image").write_bytes(b"x")
         self.restart(settingsOf())
-        self.arrivals.sweep()
+        self.arrivals.sweep([])
         self.assertEqual(sorted(os.listdir(folder)), before)
         self.restart(None)
-        self.arrivals.sweep()
+        self.arrivals.sweep([])
         self.assertEqual(os.listdir(folder), [])
 
     def test_folderCannotBeMade(self) -> None:

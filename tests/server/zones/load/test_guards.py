@@ -511,7 +511,7 @@ class DatabaseTests(SynchronousTestCase):
             self.end()
             shutil.move(self.path, f"{self.path}.away")
             self.begin()
-            self.arrivals.sweep()
+            self.arrivals.sweep([])
             self.assertEqual(textsOf(self.current()), expected)
             shutil.move(f"{self.path}.away", self.path)
             self.poll()
@@ -531,7 +531,7 @@ class DatabaseTests(SynchronousTestCase):
         with closing(sqlite3.connect(self.folder / "state" / "copies" / "copies.sqlite", isolation_level=None)) as copies:
             copies.execute("INSERT INTO copies VALUES (?, ?)", (b"\x04gone\x00", b"x"))
         self.begin()
-        self.arrivals.sweep()
+        self.arrivals.sweep([])
         self.assertEqual(set(self.rows()), {APEX})
         self.assertFalse((self.folder / "state" / "copies" / "gone.example.image").exists())
 

@@ -107,7 +107,7 @@ class FollowingCase(ChangedCase):
         self.arrivals = Arrivals(self.clock, self.publisher, self.loading, str(self.folder / "state"), self.disk, isLasting=True)
         self.updating.origins = self.arrivals
         self.arrivals.follow(APEX, self.zone)
-        self.arrivals.sweep()
+        self.arrivals.sweep(self.updating.derivedPaths())
         self.loading.begin([])
         self.settle()
 

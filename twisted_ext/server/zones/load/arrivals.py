@@ -30,13 +30,13 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import COMPARED_NODES
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
 from twisted_ext.zone.store.traversal import differing
+from twisted_ext.zone.update.transactions import contentOf
 from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.load.loader import ZoneLoader
     from twisted_ext.server.zones.signing.signedzone import UnsignedZone
-    from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
 
@@ -151,7 +151,6 @@ class Arrivals(ZoneSink):
 
         @param former: the version before it.
         """
-        changes: dict[bytes, tuple[RRSet, ...]] = {}
         keys: Iterable[bytes] | None = None
         if former is not None and former.image is version.image:
             keys = version.keysSince(former)
@@ -162,10 +161,7 @@ class Arrivals(ZoneSink):
         if keys is None:
             self._sign(arrival)
             return
-        for key in keys:
-            node = version.find(key)
-            changes[key] = () if node is None else node.sets
-        await self._loader.signing().takeChanges(arrival.zone.name, self._unsigned(arrival), changes)
+        await self._loader.signing().takeChanges(arrival.zone.name, self._unsigned(arrival), contentOf(version, keys))
 
     async def _compared(self, former: Version, version: Version) -> Iterable[bytes] | None:
         """
@@ -265,16 +261,18 @@ class Arrivals(ZoneSink):
         self._gone[apex] = arrival.file
         self._arm()
 
-    def sweep(self) -> None:
+    def sweep(self, journals: Iterable[str]) -> None:
         """
         Remove the files of zones that are not kept any more.
+
+        @param journals: the paths of journals that are.
         """
         among = [arrival for arrival in self._kept.values() if arrival.isSigned or arrival.inFile]
         kept = {path for arrival in among for path in (arrival.file.path, arrival.file.changes)}
         if self._copies is not None:
             self._copies.sweep(self._kept)
             kept.update(self._copies.paths)
-        kept.update(f"{self._folder}/{DERIVED}/{journalName(each.zone.name)}" for each in self._kept.values() if each.isSigned)
+        kept.update(journals)
         for folder in (*_FOLDERS.values(), DERIVED):
             try:
                 there = [entry.path for entry in os.scandir(f"{self._folder}/{folder}")]

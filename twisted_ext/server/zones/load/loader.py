@@ -22,6 +22,7 @@ from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder, isReadOnly
 from twisted_ext.server.limits import BATCH_OCTETS, CHANGING_SECONDS, COMPILER_PAUSE, WATCH_SECONDS
 from twisted_ext.server.process.jobs.turns import paced
+from twisted_ext.server.zones.images.comparing import comparedWith, differingFrom
 from twisted_ext.server.zones.images.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.images.imagefiles import Built, Images, Source, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome, warnOfUnsigned
@@ -203,7 +204,8 @@ class ZoneLoader:
         if wanted.signing is not None:
             if reload is not None:
                 reload.left += 1
-            self._sign(wanted, built, () if reload is None else (reload,))
+            wanted.serial = built.serial
+            self.signing().takeImage(built, () if reload is None else (reload,), ())
             return True
         try:
             self._publisher.loaded(wanted.apex, wanted.file, built)
@@ -252,17 +254,6 @@ class ZoneLoader:
             self.door.adopt(former)
             self.images.forget(*[built.zone for built in former])
         return self.door
-
-    def _sign(
-        self, wanted: PendingZone, built: Built, reloads: Iterable[Reload], complaints: Iterable[tuple[str, bool]] = ()
-    ) -> None:
-        """
-        Pass an unsigned image on to be signed.
-        """
-        from twisted_ext.server.zones.signing.signedzone import UnsignedZone
-
-        wanted.serial = built.serial
-        self.signing().take(wanted.apex, UnsignedZone(built.path, built.offset, built.sources, built.serial), reloads, complaints)
 
     def connect(self, updating: UpdateHandler) -> None:
         """
@@ -362,7 +353,9 @@ class ZoneLoader:
             self._job(batch)
 
     def _job(self, several: list[PendingZone]) -> None:
-        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several]))
+        formers = [self._formerOf(wanted) for wanted in several if wanted.signing is not None]
+        more = {built.zone: comparedWith(built) for built in formers if built is not None}
+        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several], more))
 
     def _took(self, results: list[Result]) -> None:
         self._results.append(results)
@@ -423,7 +416,8 @@ class ZoneLoader:
             complaints.append((f"{wanted.file}: {first}", True))
         elif result.get("image") and wanted.signing is not None:
             made.append(built)
-            self._sign(wanted, built, wanted.handOver(), complaints)
+            wanted.serial = built.serial
+            self.signing().takeImage(built, wanted.handOver(), complaints, *differingFrom(former, result))
         elif result.get("image"):
             before = wanted.signed if wanted.serial is None else self._publisher.serial(wanted.apex)
             try:
@@ -683,8 +677,8 @@ class ZoneLoader:
         """
         reload = Reload()
         wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
-        isSigned = self.door is not None and self.door.signAnew(apex, None if wanted else reload)
-        if wanted is None and isSigned:
+        isSame = wanted is None or wanted.current
+        if self.door is not None and isSame and self.door.signAnew(apex, None if wanted else reload) and wanted is None:
             reload.begin()
             return reload.done
         if wanted is None:

@@ -268,8 +268,8 @@ class ZoneSet:
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
-        if self._arrivals is not None:
-            self._arrivals.sweep()
+        if self._arrivals is not None and self._updating is not None:
+            self._arrivals.sweep(self._updating.derivedPaths())
         loading.begin(zones)
         self._signatures.start()
         if self._replication is not None:

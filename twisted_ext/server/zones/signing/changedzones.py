@@ -55,6 +55,14 @@ class ChangedZones(Protocol):
         @return: fails if that cannot be done; then nothing has changed.
         """
 
+    def mayFollow(self, apex: bytes, reached: int) -> bool:
+        """
+        Return whether L{follow} can be called: clients do not change the zone here, its journal may be open, which takes a file, and what
+        it has is what is known of it. Names that do not differ stay as they are.
+
+        @param reached: the serial to which what was noted has led.
+        """
+
     def renewable(self, apex: bytes) -> Version | None:
         """
         Return the version in force of a zone of which some signatures may be made anew; L{None} if that cannot be done.

@@ -21,23 +21,23 @@ from twisted_ext.server.zones.images.imagefiles import Built, Images, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
 from twisted_ext.server.zones.signing.changedzones import ChangedZones
+from twisted_ext.server.zones.signing.changesigners import ChangeSigners
 from twisted_ext.server.zones.signing.renewal import Renewal
 from twisted_ext.server.zones.signing.serialnotes import SerialNotes
 from twisted_ext.server.zones.signing.signedzone import Begun, SignedZone, UnsignedZone, keysIn, policyOf
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import DNSKEY
-from twisted_ext.zone.sign.completer import Changes, Completing, Whole
-from twisted_ext.zone.sign.incremental import ChangeSigner
-from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.sign.completer import Changes, Whole
 from twisted_ext.zone.store.serials import isNewer
+from twisted_ext.zone.update.transactions import contentOf
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.images.publish import ZonePublisher
-    from twisted_ext.server.zones.signing.signer import OpenedKeys, Signer
+    from twisted_ext.server.zones.signing.signer import Signer
     from twisted_ext.server.zones.update.commit import Edited
+    from twisted_ext.zone.sign.incremental import ChangeSigner
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["SigningDoor"]
@@ -57,7 +57,6 @@ class SigningDoor:
 
     @ivar images: the signed images.
     @ivar changes: what clients have changed since then; L{None} while they may not change any zone.
-    @ivar signer: the process that signs what they change; L{None} as long as it is not needed.
     """
 
     def __init__(
@@ -83,11 +82,10 @@ class SigningDoor:
         self._told = told
         self._add = add
         self._putOff = put
-        self._makeSigner = signer
+        self._signers = ChangeSigners(signer, publisher.today)
         self._zones: dict[bytes, SignedZone] = {}
         # Of zones that clients change; None while there are none.
         self.changes: ChangedZones | None = None
-        self.signer: Signer | None = None
         self._renewal = Renewal(publisher.reactor, images, publisher.today)
         self._servesUnsigned = True
         # How far the time is ahead of the reactor's clock.
@@ -247,6 +245,34 @@ class SigningDoor:
         zone.failed = False
         zone.leave()
 
+    def takeImage(
+        self,
+        built: Built,
+        reloads: Iterable[Reload],
+        complaints: Iterable[tuple[str, bool]],
+        former: Built | None = None,
+        names: Iterable[bytes] = (),
+    ) -> None:
+        """
+        Serve the version in an image, once it is signed: only what differs from a former one, if what is served was made of that.
+
+        @param reloads: see L{take}, as for C{complaints}.
+        @param former: the image with which it was compared; L{None} if it was not.
+        @param names: the keys of the names that differ.
+        """
+        unsigned, apex = UnsignedZone.ofImage(built), nameFromText(built.zone).lower()
+        zone = self._zones[apex]
+        before = None if former is None else UnsignedZone.ofImage(former)
+        if zone.unsigned is None:
+            zone.unsigned = before
+        # A digest is for all records, and comes back a minute after a change: a zone that has one is signed as a whole.
+        if before is None or zone.unsigned != before or zone.policy.digested or self._isEdited(zone):
+            self.take(apex, unsigned, reloads, complaints)
+            return
+        zone.complaints = [*complaints]
+        zone.reloads += reloads
+        self.takeChanges(apex, unsigned, contentOf(self._publisher.versionIn(apex, built), names))
+
     def takeChanges(self, apex: bytes, unsigned: UnsignedZone, changes: Changes) -> Deferred[None]:
         """
         Serve an unsigned version that differs from the one before in some names only, of which what they touch is signed.
@@ -257,8 +283,9 @@ class SigningDoor:
         """
         zone = self._zones[apex]
         built = zone.served
-        if self.changes is None or built is None or zone.pending or zone.failed or not zone.isMade(built, self._reached):
-            self.take(apex, unsigned)
+        isReady = built is not None and not zone.pending and not zone.failed and zone.isMade(built, self._reached)
+        if self.changes is None or built is None or not isReady or not self.changes.mayFollow(apex, built.reached):
+            self.take(apex, unsigned, complaints=zone.complaints)
             return succeed(None)
         zone.unsigned = unsigned
         following = self.changes.follow(apex, changes)
@@ -276,11 +303,9 @@ class SigningDoor:
         built.taken, built.reached = unsigned.serial, edited.version.serial
         self.images.note([built])
         self._publisher.confirm(zone.apex)
-        _log.info(
-            "{zone} {serial}: {changes} records have changed with serial {unsigned} of {origin}, and are signed",
-            zone=zone.zone, serial=edited.version.serial, unsigned=unsigned.serial, origin=zone.origin or "its origin",
-            changes=0 if edited.difference is None else edited.difference.records - 2,
-        )  # fmt: skip
+        self._told.served(zone, zone.complaints, partial(zone.newsOf, edited, unsigned.serial))
+        zone.complaints = []
+        zone.leave()
 
     def _unfollowed(self, failure: Failure, zone: SignedZone, unsigned: UnsignedZone) -> None:
         if not isinstance(failure.value, DNSFault):
@@ -559,7 +584,7 @@ class SigningDoor:
             self._failed(zone, zone.complaints, "its signed image cannot be used; the log says why")
             return
         zone.failed = zone.isStale = zone.isFollowed = False
-        self._forget(zone)
+        self._signers.forget(zone)
         if not built.isEdited:
             self.images.note([built])
         self._notes.note(zone.zone, zone.apex, built.serial)
@@ -573,7 +598,7 @@ class SigningDoor:
 
     def isChangeable(self, apex: bytes) -> bool:
         """
-        Return whether what clients change in a zone is to be signed here.
+        See L{Signing<twisted_ext.server.zones.update.editablezones.Signing>}.
         """
         return apex in self._zones
 
@@ -587,23 +612,7 @@ class SigningDoor:
         zone = self._zones.get(version.apex)
         if zone is None or zone.served is None:
             raise StorageFault(f"{nameToText(version.apex)} is not signed yet")
-        now = self._publisher.today()
-        signer = self.signer
-        if signer is None:
-            signer = self.signer = self._makeSigner()
-        if zone.keys is None:
-            served = version.top.of(DNSKEY)
-            rdatas, ttl = ((), 0) if served is None else (served.rdatas, served.ttl)
-            opened: OpenedKeys = yield signer.open(self._notes.keysOf(zone.apex), zone.apex, now, rdatas, ttl)
-            zone.keys = opened
-        keys = zone.keys
-        policy = policyOf(zone.served) or zone.policy
-
-        def sign(completed: Completing) -> Generator[object, Any, list[bytes]]:
-            signatures: list[bytes] = yield signer.sign(keys, completed.wanted)
-            return signatures
-
-        return ChangeSigner(Signing(keys.signers, policy, keys.published), now, sign)
+        return (yield from self._signers.of(zone, zone.served, self._notes.keysOf(zone.apex), version))
 
     def mended(self, apex: bytes) -> None:
         """
@@ -614,20 +623,11 @@ class SigningDoor:
             zone.isStale = True
             self.sign(zone)
 
-    def _forget(self, zone: SignedZone) -> None:
-        """
-        Forget keys, as others may sign by now.
-        """
-        keys, zone.keys = zone.keys, None
-        if keys is not None and self.signer is not None:
-            self.signer.forget(keys)
-
     def close(self) -> None:
         """
         End the process with the keys.
         """
-        if self.signer is not None:
-            self.signer.close()
+        self._signers.close()
         self.images.close()
 
     def _failed(self, zone: SignedZone, complaints: list[tuple[str, bool]], first: str) -> None:

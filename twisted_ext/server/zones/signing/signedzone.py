@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.signing.changedzones import ChangedZones
     from twisted_ext.server.zones.signing.signer import OpenedKeys
+    from twisted_ext.server.zones.update.commit import Edited
 
 __all__ = ["Begun", "SignedZone", "UnsignedZone", "keysIn", "policyOf"]
 
@@ -44,6 +45,13 @@ class UnsignedZone(NamedTuple):
     offset: int | None
     sources: tuple[Source, ...]
     serial: int
+
+    @classmethod
+    def ofImage(cls, built: Built) -> UnsignedZone:
+        """
+        Return that of a compiled image.
+        """
+        return cls(built.path, built.offset, built.sources, built.serial)
 
     @classmethod
     def ofFiles(cls, path: str, others: Sequence[str], serial: int) -> UnsignedZone:
@@ -157,6 +165,16 @@ class SignedZone(MadeZone):
         if self.undigested is None or self.undigested[0] != version.serial:
             self.undigested = version.serial, now
         return now - self.undigested[1] >= _CALM
+
+    def newsOf(self, edited: Edited, serial: int) -> str:
+        """
+        Return in one line what has changed with a version that came.
+
+        @param serial: that of the version.
+        """
+        changed = 0 if edited.difference is None else edited.difference.records - 2
+        origin = self.origin or "its origin"
+        return f"{self.zone} {edited.version.serial}: {changed} records have changed with serial {serial} of {origin}, and are signed"
 
     def isTaken(self, built: Built) -> bool:
         """

@@ -45,7 +45,8 @@ __all__ = ["DERIVED", "EditableZones"]
 #: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
 
-#: Journals that are open at most for signatures to be made anew a few at a time: each takes a file. Other zones are signed as a whole.
+#: Journals that are open at most for what changes elsewhere, and for signatures to be made anew a few at a time: each takes a file. Other
+#: zones are signed as a whole.
 _JOURNALS: Final = 1000
 
 #: The folder in that of the state with the journals of zones that are signed here and come from elsewhere.
@@ -171,19 +172,17 @@ class EditableZones:
 
         @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
         """
-        if zone is not None and zone.isSignedOnArrival:
-            policy = policyOf(zone, keys) if zone.update else Policy()
+        policy = Policy() if zone is None or zone.plain else policyOf(zone, keys)
+        if zone is not None and (zone.isSignedOnArrival or self._isOfFile(apex, zone, policy)):
             path = self.derivedPath(apex)
             self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper, isDerived=True)
             self._grant(apex, zone)
             return
-        if zone is not None and not zone.plain:
-            policy = policyOf(zone, keys)
-            if policy.rules or zone.doors:
-                path = "" if keeper is not None else self._pathOf(apex)
-                self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
-                self._grant(apex, zone)
-                return
+        if zone is not None and (policy.rules or zone.doors):
+            path = "" if keeper is not None else self._pathOf(apex)
+            self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
+            self._grant(apex, zone)
+            return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal) and not ward.isDerived:
             # Keep the changes made earlier, although updates are not allowed any more.
@@ -191,6 +190,13 @@ class EditableZones:
             ward.doors = frozenset()
         elif ward is not None:
             self.forbid(apex)
+
+    def _isOfFile(self, apex: bytes, zone: ZoneSettings, policy: Policy) -> bool:
+        """
+        Return whether a zone is signed, and is only what its master file says: clients may not change it, and never could.
+        """
+        isAsFile = bool(zone.file) and not policy.rules and not zone.doors
+        return isAsFile and zone.isSigned and not os.path.exists(self._pathOf(apex))
 
     def _grant(self, apex: bytes, zone: ZoneSettings) -> None:
         ward = self._wards[apex]
@@ -220,6 +226,9 @@ class EditableZones:
         if ward is not None and (ward.isDerived != isDerived or (ward.keeper != keeper and not isDerived)):
             # The zone has another source now, so the storage of its earlier changes no longer applies.
             self.forbid(apex)
+            if ward.isDerived and self.signing is not None:
+                # What is served is to be in an image, as clients may change it from here on.
+                self._clock.callLater(0, self.signing.mended, apex)
             ward = None
         if ward is not None and ward.keeper != keeper:
             ward.keeper = keeper
@@ -376,6 +385,12 @@ class EditableZones:
             _log.error("{said}", said=journal.said)
         return known
 
+    def derivedPaths(self) -> list[str]:
+        """
+        Return the paths of the journals of zones that are signed here and that clients do not change here.
+        """
+        return [ward.path for ward in self._wards.values() if ward.isDerived]
+
     def isRevised(self, apex: bytes) -> bool:
         """
         Return whether a zone has changes in a journal, or had.
@@ -503,7 +518,7 @@ class EditableZones:
             if ward is not None:
                 ward.isTaken = True
             current = zone.current
-            return current.image.path, self._pathOf(apex), current.serial
+            return current.image.path, self._pathOf(apex) if ward is None else ward.path, current.serial
 
         try:
             queue = None if ward is None else self._queueOf(ward, apex)
@@ -536,6 +551,19 @@ class EditableZones:
             return fail(StorageFault(f"{nameToText(apex)} is being loaded"))
         return queue.change(partial(followed, changes=changes), isOwn=True)
 
+    def mayFollow(self, apex: bytes, reached: int) -> bool:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
+        """
+        ward = self._wards.get(apex)
+        return ward is not None and ward.isDerived and self._mayOpen(apex) and self.newest(apex) in (None, reached)
+
+    def _mayOpen(self, apex: bytes) -> bool:
+        """
+        Return whether the journal of a zone is open, or may be.
+        """
+        return apex in self._opened or len(self._opened) < _JOURNALS
+
     def renewable(self, apex: bytes) -> Version | None:
         """
         See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
@@ -545,9 +573,7 @@ class EditableZones:
         zone = None if place is None or place.unopened or place.state != SERVING else place.zone
         if ward is None or zone is None or not ward.path or (ward.isFrozen and not ward.isDerived) or zone.current.image.isSalted:
             return None
-        if ward.journal is None and len(self._opened) >= _JOURNALS:
-            return None
-        return zone.current
+        return zone.current if self._mayOpen(apex) else None
 
     def renew(self, apex: bytes, keys: Sequence[bytes]) -> Deferred[Edited]:
         """

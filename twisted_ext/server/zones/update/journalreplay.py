@@ -95,6 +95,8 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
     journal = Journal(path, version.apexName, most=most, mend=True)
     try:
         if journal.newest is None:
+            if version.overlay:
+                raise StorageFault(f"{path}: has no changes, and the zone has been changed; it can be once it is loaded or signed again")
             journal.clear(originOf(version.image))
         elif journal.newest != version.serial:
             raise StorageFault(f"{path}: leads to serial {journal.newest}, and the zone has {version.serial}; reload the zone")
