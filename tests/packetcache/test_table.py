@@ -77,6 +77,14 @@ class TableTests(SynchronousTestCase):
         self.epoch = Epoch()
         self.table = Table(sights=0)
 
+    def test_anyHashIsNewAtFirst(self) -> None:
+        """
+        Whatever the hash of a query is, it was not seen before the first time.
+        """
+        for mixed in (0, 1, 5 << 40, 1 << 56, -1):
+            table = Table()
+            self.assertEqual([table._isFirst(mixed), table._isFirst(mixed)], [True, False])
+
     def test_replyIsStoredWhenSeenTwice(self) -> None:
         """
         A reply is stored when its query is seen for the second time.

@@ -380,7 +380,8 @@ class Table:
 
     def _isFirst(self, mixed: int) -> bool:
         slot = mixed & self._mask
-        sign = mixed >> 40 & 0xFFFF
+        # A slot that was never used has 0.
+        sign = (mixed >> 40 & 0xFFFF) or 1
         if self._sights[slot] == sign:
             return False
         self._sights[slot] = sign

@@ -211,7 +211,10 @@ class CompileJobs:
             builder, former = changed(builder, str(image), str(journal), int(serial))
         result["sources"] = sources
         signing = SignJob.fromTable(job["sign"], float(job["now"]))
-        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS), former)
+        ahead: Image | None = None
+        with suppress(BadImage):
+            ahead = Image.open(str(job["ahead"])) if "ahead" in job else None
+        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS), former, ahead)
         result["sources"] = sources = [*sources, *signing.sources]
         target = str(job["image"])
         builder.finishTo(target, fingerprintOf(sources))

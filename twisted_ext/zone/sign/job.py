@@ -105,12 +105,15 @@ class SignJob:
         serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
         return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
 
-    def sign(self, builder: ImageBuilder, tell: Progress | None = None, former: Image | None = None) -> None:
+    def sign(
+        self, builder: ImageBuilder, tell: Progress | None = None, former: Image | None = None, ahead: Image | None = None
+    ) -> None:
         """
         Sign a zone, and give it a serial behind that of the version that is served.
 
         @param tell: is called after each batch of names.
         @param former: the version with its signatures, if clients have changed it; by default that in the file is taken.
+        @param ahead: one that was signed a moment ago by the same policy: its signatures are kept instead. It was not served.
 
         @raise BadKey: a key cannot be used, or the clock is wrong.
         @raise BadZone: the zone cannot be signed.
@@ -155,7 +158,7 @@ class SignJob:
                 f"a secondary that loses this server serves the zone for {expire // _DAY} d (SOA expire), and its signatures may end after "
                 f"{days} d; an expire of at most {days * _DAY} would do"
             )
-        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, tell, None if self._anew else former)
+        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, tell, ahead or (None if self._anew else former))
         with _writing(self._folder):
             ring.note(made)
         self.due, self.begins = ring.due, counts.latest

@@ -421,27 +421,6 @@ class ChangesTests(ChangedCase):
         self.restart()
         self.assertEqual(self.names(), {"f", "g", "ns1"})
 
-    def test_updatesMeanwhile(self) -> None:
-        """
-        An update that comes while the whole zone is signed waits, and is made of the result.
-        """
-        self.start()
-        self.update("b 300 A 192.0.2.7")
-        makeKeys(str(self.keys), APEX, ECDSA_P256, time() - 100)
-        for _ in range(6):
-            self.clock.advance(1)
-            self.disk.settle()
-        self.assertEqual(len(self.compilers.jobs), 1)
-        replies = self.send("c 300 A 192.0.2.7")
-        self.disk.settle()
-        self.assertEqual(replies, [])
-        self.settle()
-        self.assertEqual(Message.fromWire(replies[0]).rcode, Rcode.NOERROR)
-        self.assertEqual((self.names(), self.serial(NAME)), ({"a", "b", "c", "ns", "ns1"}, 4))
-        keys = self.served.top.of(DNSKEY)
-        assert keys is not None
-        self.assertEqual(len(keys.rdatas), 2)
-
     def test_killedAroundTheNextImage(self) -> None:
         """
         A server that is killed before the image with the changes is noted, or after that and before the journal is emptied, loses nothing.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from twisted_ext.server.zones.update.commit import Edited
+    from twisted_ext.server.zones.update.commit import Changed, Edited
     from twisted_ext.zone.sign.completer import Changes
     from twisted_ext.zone.store.version import Version
 
@@ -28,12 +28,16 @@ class ChangedZones(Protocol):
         Return whether a zone has changes that are not in its image, or may have: that is known once it is open.
         """
 
-    def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
+    def current(self, apex: bytes) -> Changed | None:
+        """
+        Return the version in force of a zone that may change at any time; L{None} if it may not, or is not served.
+        """
+
+    def hold(self, apex: bytes) -> Deferred[Changed | None]:
         """
         Let the changes of a zone wait until L{release}, as the next version that is published has those until now.
 
-        @return: fires with the path of the image, that of the journal with the changes since then, and the serial of the version in force,
-            once no change is under way; with L{None} if the zone is not open.
+        @return: fires with the version in force once no change is under way; with L{None} if the zone is not open.
         """
 
     def newest(self, apex: bytes) -> int | None:

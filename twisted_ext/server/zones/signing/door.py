@@ -5,8 +5,6 @@ signed it. When it has to be signed again, by age, by another key or policy, wha
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -24,7 +22,8 @@ from twisted_ext.server.zones.signing.changedzones import ChangedZones
 from twisted_ext.server.zones.signing.changesigners import ChangeSigners
 from twisted_ext.server.zones.signing.renewal import Renewal
 from twisted_ext.server.zones.signing.serialnotes import SerialNotes
-from twisted_ext.server.zones.signing.signedzone import Begun, SignedZone, UnsignedZone, keysIn, policyOf
+from twisted_ext.server.zones.signing.signedzone import Begun, SignedZone, UnsignedZone, keysIn, movedTo, policyOf
+from twisted_ext.server.zones.signing.wholejobs import Ahead, WholeJobs
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.sign.completer import Changes, Whole
 from twisted_ext.zone.store.serials import isNewer
@@ -36,17 +35,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.images.publish import ZonePublisher
     from twisted_ext.server.zones.signing.signer import Signer
-    from twisted_ext.server.zones.update.commit import Edited
+    from twisted_ext.server.zones.update.commit import Changed, Edited
     from twisted_ext.zone.sign.incremental import ChangeSigner
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["SigningDoor"]
 
-#: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
-_RENEWAL_PAUSE: Final = 600.0
-
-#: Seconds by which the clock may be adjusted between two looks without all zones being looked at: signatures are good for days.
-_STEP: Final = 60.0
+Took = Callable[[SignedZone, Begun, list[Result]], None]
 
 _log: Final = Logger(__name__)
 
@@ -86,10 +81,9 @@ class SigningDoor:
         self._zones: dict[bytes, SignedZone] = {}
         # Of zones that clients change; None while there are none.
         self.changes: ChangedZones | None = None
+        self._jobs = WholeJobs(images, self._notes, publisher)
         self._renewal = Renewal(publisher.reactor, images, publisher.today)
         self._servesUnsigned = True
-        # How far the time is ahead of the reactor's clock.
-        self._ahead = 0.0
 
     def __len__(self) -> int:
         return len(self._zones)
@@ -195,12 +189,9 @@ class SigningDoor:
         Take signed images over that are among those of unsigned zones, where earlier releases kept them.
         """
         for built in former:
-            policy, path = policyOf(built), self.images.newPath()
-            if policy is not None:
-                with suppress(OSError):
-                    os.rename(built.path, path)
-                    numbers, made = (0, built.octets, built.serial, built.records), policy.toText()
-                    self.images.note([Built(built.zone, path, *numbers, built.sources, made, built.due, built.begins)])
+            with suppress(OSError):
+                if (moved := movedTo(self.images.newPath(), built)) is not None:
+                    self.images.note([moved])
 
     def standIn(self, apex: bytes) -> None:
         """
@@ -405,18 +396,24 @@ class SigningDoor:
             zone.leave()
         elif zone.served is None and (built := self._usable(zone)) is not None and not self._serve(zone, built) and self._isOnly(zone):
             pass
-        elif self.changes is not None and (not self._isReplaced(zone) if self._isEdited(zone) else self._hasJournal(zone.apex)):
-            zone.pending = True
-            self.changes.hold(zone.apex).addCallback(self._held, zone)
         else:
             zone.pending = True
-            if zone.served is not None and self._isEdited(zone):
-                _log.warn(
-                    "{zone}: serial {serial} of {origin} takes the place of what clients have changed since serial {taken}: their changes "
-                    "are discarded",
-                    zone=zone.zone, serial=zone.unsigned.serial, origin=zone.origin or "its origin", taken=zone.served.taken,
-                )  # fmt: skip
-            self._add(self._job(zone, zone.unsigned, None))
+            isKept = self._isKept(zone)
+            current = None if self.changes is None else self.changes.current(zone.apex)
+            if self.changes is not None and isKept and current is None:
+                self.changes.hold(zone.apex).addCallback(self._held, zone)
+                return
+            if not isKept and self._isEdited(zone):
+                zone.warnOfDiscarded()
+            # Further changes go on meanwhile.
+            changed = current if isKept else None
+            self._begin(zone, zone.unsigned, changed, took=self._took if current is None else partial(self._tookAhead, changed))
+
+    def _isKept(self, zone: SignedZone) -> bool:
+        """
+        Return whether what clients have changed is to be signed, not the version that came last.
+        """
+        return self._isEdited(zone) and not self._isReplaced(zone)
 
     def _isReplaced(self, zone: SignedZone) -> bool:
         """
@@ -424,22 +421,69 @@ class SigningDoor:
         """
         return zone.served is None or (not zone.isTaken(zone.served) and not self._whyNot(zone))
 
-    def _held(self, changed: tuple[str, str, int] | None, zone: SignedZone) -> None:
+    def _tookAhead(self, changed: Changed | None, zone: SignedZone, begun: Begun, results: list[Result]) -> None:
         """
-        Have a version signed that clients have changed. Their further changes wait.
+        Serve what was signed, if the zone has not changed meanwhile. Else it is signed once more, with the signatures that there are now,
+        for which further changes wait: that takes a fraction of the time.
+
+        @param changed: the version that was signed; L{None} for the one that came last.
+        """
+        isMade = any(result.get("image") and result.get("made") == zone.policy.toText() for result in results)
+        # The image or the journal may have been replaced before they were read.
+        isLate = changed is not None and any(result.get("again") for result in results)
+        isHere = self._zones.get(zone.apex) is zone and zone.unsigned is not None
+        if self.changes is None or not isHere or not (isMade or isLate):
+            self._took(zone, begun, results)
+        else:
+            ahead = Ahead(changed, begun, results) if isMade else None
+            self.changes.hold(zone.apex).addCallback(self._held, zone, ahead)
+
+    def _held(self, changed: Changed | None, zone: SignedZone, ahead: Ahead | None = None) -> None:
+        """
+        Have a version signed, and served, while changes of clients wait.
+
+        @param changed: the one in force; L{None} if that is not known.
+        @param ahead: what was signed before they did.
         """
         zone.isHeld = changed is not None
+        isKept, wrong = self._isKept(zone), self._whyNot(zone)
+        if changed is not None and zone.unsigned is not None and self._zones.get(zone.apex) is zone:
+            if ahead is None:
+                self._begin(zone, zone.unsigned, changed if isKept else None)
+                return
+            if ahead.isLast(changed, isKept):
+                self._took(zone, ahead.begun, ahead.results)
+                return
+            if ahead.changed is not None or not wrong:
+                self._begin(zone, zone.unsigned, changed if isKept else None, ahead.path, partial(self._tookLast, ahead.path))
+                return
+        self._release(zone)
+        zone.pending = False
+        if ahead is not None:
+            self.images.discard(ahead.path)
+        if changed is None or wrong:
+            said = wrong or "what clients have changed cannot be read; that is tried again"
+            self._failed(zone, [], said)
         if changed is None:
-            zone.pending = False
-            self._failed(zone, [], "what clients have changed cannot be read; that is tried again")
             self._putOff(zone, None)
-            zone.leave()
-        elif zone.unsigned is None or self._zones.get(zone.apex) is not zone:
-            self._release(zone)
-            zone.pending = False
-            zone.leave()
-        else:
-            self._add(self._job(zone, zone.unsigned, changed if self._isEdited(zone) else None))
+        zone.leave()
+
+    def _tookLast(self, path: str, zone: SignedZone, begun: Begun, results: list[Result]) -> None:
+        self._took(zone, begun, results)
+        self.images.discard(path)
+
+    def _begin(self, zone: SignedZone, unsigned: UnsignedZone, changed: Changed | None, ahead: str = "", took: Took | None = None) -> None:
+        """
+        Have a whole zone signed.
+
+        @param changed: see L{WholeJobs.of}, as for C{ahead}.
+        @param took: takes the results; by default they are served.
+        """
+        served = zone.served if changed is not None else None
+        begun = Begun(unsigned.serial if served is None else served.taken, changed is not None, int(self._publisher.today()))
+        job = self._jobs.of(zone, unsigned, changed, self._reached(zone.apex), ahead)
+        job.took = partial(took or self._took, zone, begun)
+        self._add(job)
 
     def _release(self, zone: SignedZone) -> None:
         if zone.isHeld:
@@ -478,44 +522,6 @@ class SigningDoor:
         if reload is not None:
             self.sign(zone, reload)
         return True
-
-    def _job(self, zone: SignedZone, unsigned: UnsignedZone, changed: tuple[str, str, int] | None) -> Job:
-        """
-        Return a job that signs a zone, with a serial behind that of the version that is served, or was last.
-
-        @param changed: the image and the journal of the version that clients have changed, and its serial; L{None} to sign the unsigned
-            one.
-        """
-        built, noted = self.images.of(zone.zone), self._notes.of(zone.apex)
-        last = self._publisher.serial(zone.apex)
-        if last is None and built is not None:
-            last = built.serial
-        for known in (noted, self._reached(zone.apex)):
-            if known is not None and (last is None or isNewer(known, last)):
-                last = known
-        policy = zone.policy.toText()
-        sign: dict[str, object] = {"keys": self._notes.keysOf(zone.apex), "policy": json.loads(policy)}
-        if zone.serials != "increment":
-            sign["serial"] = zone.serials
-        if last is not None:
-            sign["last"] = last
-        if noted is not None or built is not None:
-            sign["wasSigned"] = True
-        if built is not None:
-            sign["former"] = built.path
-            if built.made != policy:
-                sign["anew"] = True
-        more: dict[str, object] = {"sign": sign, "sources": unsigned.sources, "origin": zone.origin or zone.zone}
-        taken, served = unsigned.serial, zone.served
-        if changed is not None and served is not None:
-            # What came last may be refused.
-            more["sources"] = served.sources[: len(served.sources) - len(keysIn(served, self._notes.keysOf(zone.apex)))]
-            more["changed"], taken = changed, served.taken
-        if unsigned.offset is not None:
-            more["offset"] = unsigned.offset
-        text = json.dumps(more)
-        took = partial(self._took, zone, Begun(taken, changed is not None, int(self._publisher.today())))
-        return Job(self.images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"}, took=took)
 
     def _took(self, zone: SignedZone, begun: Begun, results: list[Result]) -> None:
         # The zone may be held once more by then, for the next time that it is signed.
@@ -680,21 +686,10 @@ class SigningDoor:
 
         @param now: the time on the reactor's clock, which does not change when the time is set.
         """
-        today = self._publisher.today()
-        isSet = abs(today - now - self._ahead) > _STEP
-        self._ahead = today - now
-        for zone in self._zones.values():
-            if isSet:
-                # What was tried with the former time says nothing.
-                zone.renewed, zone.renewal = float("-inf"), 0.0
-            isCalm = zone.isCalm(self.changes, now)
-            if zone.pending or (now < zone.renewed + _RENEWAL_PAUSE and not isCalm):
-                continue
-            # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
-            ends = self._publisher.ends(zone.apex, ofFormer=zone.isFollowed or self._isEdited(zone))
-            if isCalm or zone.isDue(ends, today):
-                zone.renewed = now
-                zone.isStale = True
-                self.sign(zone)
+        # Each change makes some of the signatures anew, so that the first one of an earlier version ends no later.
+        ends = [self._publisher.ends(zone.apex, ofFormer=zone.isFollowed or self._isEdited(zone)) for zone in self]
+        for zone in self._renewal.due(zip(self, ends, strict=True), self.changes, now):
+            zone.isStale = True
+            self.sign(zone)
         if self.changes is not None:
             self._renewal.look(self._zones.values(), self.changes)

@@ -1,5 +1,6 @@
 """
-Makes the signatures of zones anew before they end, a few names at a time: those of one of four thousand buckets, when that is due.
+Says which zones are to be signed anew as a whole, and makes signatures anew before they end, a few names at a time: those of one of four
+thousand buckets, when that is due.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ __all__ = ["Renewal"]
 #: Buckets that are made anew one by one at most: an eighth of all. Of a zone with more, such as after the server was down for days, all
 #: signatures that are due are made by another process, with the whole zone.
 _MOST: Final = BUCKETS // 8
+
+#: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
+_PAUSE: Final = 600.0
+
+#: Seconds by which the clock may be adjusted between two looks without all zones being looked at: signatures are good for days.
+_STEP: Final = 60.0
 
 #: Seconds until a zone is looked at again: one with so many records that each bucket has names, or that could not be signed, and others, of
 #: which there may be very many. A bucket has some hours until the whole zone is signed instead.
@@ -62,6 +69,29 @@ class Renewal:
         self._images = images
         self._today = today
         self._isRunning = False
+        # How far the time is ahead of the reactor's clock.
+        self._ahead = 0.0
+
+    def due(self, zones: Iterable[tuple[SignedZone, float | None]], changes: ChangedZones | None, now: float) -> list[SignedZone]:
+        """
+        Return zones that are to be signed as a whole, each once in a while only, as signing it may fail.
+
+        @param zones: each with when its first signature ends, see L{SignedZone.isDue}.
+        @param now: the time on the reactor's clock, which does not change when the time is set.
+        """
+        today = self._today()
+        isSet = abs(today - now - self._ahead) > _STEP
+        self._ahead = today - now
+        found: list[SignedZone] = []
+        for zone, ends in zones:
+            if isSet:
+                # What was tried with the former time says nothing.
+                zone.renewed, zone.renewal = float("-inf"), 0.0
+            isCalm = zone.isCalm(changes, now)
+            if not zone.pending and (isCalm or (now >= zone.renewed + _PAUSE and zone.isDue(ends, today))):
+                zone.renewed = now
+                found.append(zone)
+        return found
 
     def look(self, zones: Iterable[SignedZone], changes: ChangedZones) -> None:
         """
@@ -123,7 +153,7 @@ class Renewal:
                 done: set[bytes] = set()
                 while True:
                     version = changes.renewable(zone.apex)
-                    if version is None:
+                    if version is None or zone.pending:
                         return
                     keys = self._dueAt(version, bucket, validity, now, done)
                     if not keys:

@@ -5,8 +5,11 @@ A zone that is signed here: which unsigned version is the last, and which image 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from twisted.logger import Logger
 
 from twisted_ext.server.zones.images.imagefiles import Built, Source, statusOf
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone
@@ -19,9 +22,12 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.signing.signer import OpenedKeys
     from twisted_ext.server.zones.update.commit import Edited
 
-__all__ = ["Begun", "SignedZone", "UnsignedZone", "keysIn", "policyOf"]
+__all__ = ["Begun", "SignedZone", "UnsignedZone", "keysIn", "movedTo", "policyOf"]
 
 _HOUR: Final = 3600
+
+#: It is that of the door, as operators have filters by it.
+_log: Final = Logger("twisted_ext.server.zones.signing.door")
 
 #: Seconds without a change after which a zone gets its digest back, for which all of its records are read: whoever changes much does so at
 #: once.
@@ -176,6 +182,18 @@ class SignedZone(MadeZone):
         origin = self.origin or "its origin"
         return f"{self.zone} {edited.version.serial}: {changed} records have changed with serial {serial} of {origin}, and are signed"
 
+    def warnOfDiscarded(self) -> None:
+        """
+        Log that what clients have changed is discarded.
+        """
+        if self.served is not None and self.unsigned is not None:
+            text = (
+                "{zone}: serial {serial} of {origin} takes the place of what clients have changed since serial {taken}: their changes "
+                "are discarded"
+            )
+            serial, origin = self.unsigned.serial, self.origin or "its origin"
+            _log.warn(text, zone=self.zone, serial=serial, origin=origin, taken=self.served.taken)
+
     def isTaken(self, built: Built) -> bool:
         """
         Return whether an image was made of the version that came last.
@@ -191,6 +209,20 @@ def keysIn(built: Built, folder: str) -> tuple[Source, ...]:
     """
     paths = [path for path, _, _ in built.sources]
     return built.sources[paths.index(folder) :] if folder in paths else ()
+
+
+def movedTo(path: str, built: Built) -> Built | None:
+    """
+    Move a signed image, as earlier releases kept it; L{None} if it does not say how it was signed.
+
+    @raise OSError: it cannot be moved.
+    """
+    policy = policyOf(built)
+    if policy is None:
+        return None
+    os.rename(built.path, path)
+    numbers = 0, built.octets, built.serial, built.records
+    return Built(built.zone, path, *numbers, built.sources, policy.toText(), built.due, built.begins)
 
 
 def policyOf(built: Built) -> SigningPolicy | None:

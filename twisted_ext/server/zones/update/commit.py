@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["CommitQueue", "EditableZone", "Edited", "Elsewhere", "Opening", "Steps", "StoreJournal"]
+__all__ = ["Changed", "CommitQueue", "EditableZone", "Edited", "Elsewhere", "Opening", "Steps", "StoreJournal"]
+
+#: Where a version is: the path of an image, that of the journal with the changes since then, and its serial.
+Changed = tuple[str, str, int]
 
 #: Makes a change: at once, or in short steps that take turns with other work if it is a generator. An exception takes it back.
 Steps = Callable[[Transaction], object]

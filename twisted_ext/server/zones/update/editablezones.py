@@ -21,7 +21,7 @@ from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import policyOf
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.zones.table.zonetable import SERVING, Zones
-from twisted_ext.server.zones.update.commit import CommitQueue, EditableZone, Edited, Elsewhere, StoreJournal
+from twisted_ext.server.zones.update.commit import Changed, CommitQueue, EditableZone, Edited, Elsewhere, StoreJournal
 from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.server.zones.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
 from twisted_ext.wire.names import nameToText
@@ -506,7 +506,18 @@ class EditableZones:
             return None
         return serialBeside(ward.path) if ward.journal is None else ward.journal.newest
 
-    def hold(self, apex: bytes) -> Deferred[tuple[str, str, int] | None]:
+    def current(self, apex: bytes) -> Changed | None:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
+        """
+        ward = self._wards.get(apex)
+        # One that only changes elsewhere has a queue from the first change on.
+        zone = None if ward is None or (ward.isDerived and ward.changing is None) else self._find(apex)
+        if ward is None or zone is None or (ward.journal is None and zone.current.overlay):
+            return None
+        return zone.current.image.path, ward.path, zone.current.serial
+
+    def hold(self, apex: bytes) -> Deferred[Changed | None]:
         """
         See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
         """
@@ -514,7 +525,7 @@ class EditableZones:
         if zone is None:
             return succeed(None)
 
-        def held(_: object = None) -> tuple[str, str, int]:
+        def held(_: object = None) -> Changed:
             if ward is not None:
                 ward.isTaken = True
             current = zone.current
