@@ -272,6 +272,27 @@ class ChangedFilesTests(ChangedFilesCase):
                 door.takeImage(built, (), (), base, [b""])
             self.assertEqual((take.called, takeChanges.called), (not isAlone, isAlone))
 
+    def test_renewalMeanwhile(self) -> None:
+        """
+        A zone of which some signatures were made anew while it was signed as a whole gets a serial behind theirs.
+        """
+        self.start()
+        self.change(_MORE + "b A 192.0.2.7\n")
+        self.assertTrue(self.loading.signing().signAnew(APEX))
+        for zone in self.loading.signing():
+            self.loading.signing().sign(zone)
+        self.assertEqual(len(self.compilers.jobs), 1)
+        self.updating.renew(APEX, [b""])
+        for _ in range(3):
+            self.disk.settle()
+            for child in self.children:
+                child.work()
+            self.clock.advance(0.01)
+        self.assertEqual(self.served.serial, 3)
+        self.settle()
+        self.assertEqual(self.served.serial, 4)
+        self.expectFile()
+
     def test_digest(self) -> None:
         """
         A zone with a digest is signed as a whole, so that it has one at once.

@@ -234,6 +234,21 @@ class MeanwhileTests(MeanwhileCase):
             self.assertEqual(self.update(f"d{steps} 300 A 192.0.2.7"), Rcode.NOERROR)
             self.assertLessEqual({"b", f"c{steps}", f"d{steps}"}, self.names())
 
+    def test_leftWhileAChangeIsWritten(self) -> None:
+        """
+        A zone that is not served any more when changes would wait for it leaves no file but the one with what clients have changed.
+        """
+        self.start()
+        self.update("b 300 A 192.0.2.7")
+        self.begin()
+        self.send("c 300 A 192.0.2.7")
+        for child in self.children:
+            child.work()
+        self.compilers.run(1)
+        self.loading.reload([])
+        self.settle()
+        self.assertEqual(len([*(self.folder / "state" / "signed").glob("*.image")]), 1)
+
     def test_noFileIsLeft(self) -> None:
         """
         The image of the first step is removed after the second one.

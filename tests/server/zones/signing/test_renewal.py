@@ -5,8 +5,11 @@ Tests of signatures that are made anew a few at a time.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from unittest.mock import patch
 from zlib import crc32
+
+from twisted.internet.defer import Deferred
 
 from tests.server.zones.load.signed import APEX
 from tests.server.zones.signing.test_changes import ChangedCase
@@ -15,6 +18,7 @@ from tests.zone.changing import edited, versionOf
 from twisted_ext.dnssec.privatekeys.validity import BUCKETS, Validity
 from twisted_ext.server.zones.images import compilers
 from twisted_ext.server.zones.signing.door import SigningDoor
+from twisted_ext.server.zones.update.commit import Edited
 from twisted_ext.server.zones.update.journalreplay import journalName
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
@@ -129,6 +133,24 @@ class RenewalTests(TimedCase):
         self.look()
         self.assertEqual((self.image, self.journal), (image, 0))
         self.assertGreater(leastLife(self.served, self.now), 10 * 24 * _HOUR)
+
+    def test_wholeZoneMeanwhile(self) -> None:
+        """
+        Once the whole zone is to be signed, no further signatures are made one by one.
+        """
+        self.start(_NAMES)
+        door, renew = self.loading.signing(), self.updating.renew
+        renewed: list[Sequence[bytes]] = []
+
+        def renewing(apex: bytes, keys: Sequence[bytes]) -> Deferred[Edited]:
+            renewed.append(keys)
+            for zone in door:
+                door.sign(zone)
+            return renew(apex, keys)
+
+        with patch.object(self.updating, "renew", renewing):
+            self.wait(20 * _HOUR)
+        self.assertEqual(len(renewed), 1)
 
     def test_onlyWhatIsDue(self) -> None:
         """
