@@ -4,9 +4,10 @@ The table of work and its bounds, interpreted and compiled, with other servers a
     python -m benchmarks bounds [UNIT ...] [--rounds N] [--seconds S] [--base PYTHON] [--resume] [--record]
 
 Units: C{zone}, C{cache} (hits, random case, cookies, latency), C{first}, C{fresh}, C{missing}, C{many}, C{client}, C{parse}, C{plain},
-C{signed}, C{zones}, C{axfr}, C{bulk}; by default all, which takes about twelve minutes. With C{--record}, C{benchmarks/bounds.json} is
-written after each unit and C{docs/measured.rst} and C{README.rst} at the end; C{--resume} measures only the units that the file does not
-have. C{--base} is the interpreter of an environment with an earlier state of the package, which must not have been faster by more than 3 %.
+C{signed}, C{zones}, C{update}, C{axfr}, C{bulk}; by default all, which takes about fifteen minutes. With C{--record},
+C{benchmarks/bounds.json} is written after each unit and C{docs/measured.rst} and C{README.rst} at the end; C{--resume} measures only the
+units that the file does not have. C{--base} is the interpreter of an environment with an earlier state of the package, which must not have
+been faster by more than 3 %.
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ from benchmarks.loads import addressOf, dnsperf, query, right
 from benchmarks.peering import CORES
 from benchmarks.served import Measurement, machine, replaced
 from benchmarks.servers import KINDS, OURS, UNBOUND, Kind, Server
+from benchmarks.updated import BIND, changed, signers
 from benchmarks.variants import MISSING, PURE, Variant, variants
 from benchmarks.verdicts import Report, suffixOf
 from benchmarks.zoneloads import signed
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.builder import buildQuery
 
 __all__ = ["Bounds", "main", "record"]
 
@@ -59,6 +63,9 @@ _ZONES: Final = 100_000
 _RECORDS: Final = 1_000_000
 _DELEGATIONS: Final = 350_000
 
+#: Updates of each round, which eight clients share.
+_UPDATES: Final = 800
+
 #: Seconds that a server gets to load, and those after which a load is not repeated.
 _PATIENCE: Final = 900.0
 _ENOUGH: Final = 40.0
@@ -77,6 +84,20 @@ def _asks(name: str, address: bytes, port: int) -> bool:
             asking.connect(("127.0.0.1", port))
             asking.send(asked)
             return right(asked, asking.recv(4096), address)
+    return False
+
+
+def _isSigned(port: int) -> bool:
+    """
+    Return whether a server serves the zone, signed.
+    """
+    asked = b"\x00\x01" + buildQuery(0, questionOf("example.test", "DNSKEY").toWire(), b"")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(0.2)
+        with suppress(OSError):
+            asking.connect(("127.0.0.1", port))
+            asking.send(asked)
+            return asking.recv(4096)[6:8] != b"\x00\x00"
     return False
 
 
@@ -237,6 +258,25 @@ class Bounds:
         some = [f"ns1.z{number}.test" for number in range(0, _ZONES, _ZONES // 50)]
         self._load("zones", zones, lambda port: all(_asks(name, b"\xc0\x00\x02\x01", port) for name in some), NSD, KNOT)
         shutil.rmtree(folder)
+
+    def update(self) -> None:
+        """
+        Change a signed zone. The process with the keys counts as well.
+        """
+        for _ in range(self.report.rounds):
+            for kind in self._kinds(signers(), BIND, KNOT):
+                with Server(kind, ("", 0), _SERVED, ready=_isSigned, patience=_PATIENCE) as server:
+                    # The first one opens the keys.
+                    changed(server.port, 1, 5, 0)
+                    for number, clients in enumerate((1, 8), 1):
+                        before = server.cpu()
+                        try:
+                            changed(server.port, clients, _UPDATES // clients, number)
+                        except OSError as error:
+                            self._remark(f"update, {kind.name}: {error}.")
+                            continue
+                        spent = server.cpu() - before
+                        self.report.keep(f"update {clients}", kind.name, value=spent / _UPDATES * 1e3)
 
     # -- in processes of their own
 

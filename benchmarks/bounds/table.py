@@ -11,6 +11,7 @@ from typing import Final
 
 from benchmarks.authorities import KNOT, NSD
 from benchmarks.servers import OURS, UNBOUND
+from benchmarks.updated import BIND
 from benchmarks.variants import COMPILED
 from benchmarks.verdicts import Report, shown, simpleTable, suffixOf, wrapped
 
@@ -95,6 +96,8 @@ LINES: Final = (
     Line("plain", "plain", "1,000,000 records, start to first answer", " s", 1, most=1.5, brief="1,000,000 records loaded"),
     Line("signed", "signed", "2,100,000 records of a signed zone, start to first answer", " s", 1, KNOT, 1.2),
     Line("zones", "zones", "100,000 zones, start to first answer", " s", 1, most=4.0),
+    Line("update 1", "update", "update of a signed zone, one client, CPU", " ms", 2, BIND, 1.5, brief="update of a signed zone"),
+    Line("update 8", "update", "update of a signed zone, eight clients, CPU", " ms", 2, BIND, 1.0),
     Line("axfr", "axfr", "AXFR in, records a second of one core", "", 0, least=1_000_000),
     Line("bulk", "bulk", "bulk, names a second of one core", "", 0, least=120_000, brief="names a second, txdns bulk"),
 )
