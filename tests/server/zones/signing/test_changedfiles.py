@@ -22,6 +22,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.images import compilers
 from twisted_ext.server.zones.images.imagefiles import Images
+from twisted_ext.server.zones.images.publish import ZonePublisher
 from twisted_ext.server.zones.update import editablezones
 from twisted_ext.server.zones.update.commit import CommitQueue
 from twisted_ext.wire.codes import Rcode
@@ -291,6 +292,20 @@ class ChangedFilesTests(ChangedFilesCase):
         self.assertEqual(self.served.serial, 3)
         self.settle()
         self.assertEqual(self.served.serial, 4)
+        self.expectFile()
+
+    def test_unreadableImage(self) -> None:
+        """
+        If the server cannot read what was compiled, the process that signs whole zones tries, and whoever has asked is told.
+        """
+        self.start()
+        image = self.image
+        self.settings(_MORE + "b A 192.0.2.7\n")
+        waiting = self.loading.reloadZone(APEX)
+        with patch.object(ZonePublisher, "versionIn", side_effect=OSError(5, "Input/output error")):
+            self.settle()
+        self.assertIn("example.org.: serial 1 is now 2", self.finish(waiting)[-1])
+        self.assertNotEqual(self.image, image)
         self.expectFile()
 
     def test_digest(self) -> None:

@@ -256,13 +256,17 @@ class SigningDoor:
         before = None if former is None else UnsignedZone.ofImage(former)
         if zone.unsigned is None:
             zone.unsigned = before
+        version: Version | None = None
         # A digest is for all records, and comes back a minute after a change: a zone that has one is signed as a whole.
-        if before is None or zone.unsigned != before or zone.policy.digested or self._isEdited(zone):
+        if before is not None and zone.unsigned == before and not zone.policy.digested and not self._isEdited(zone):
+            with suppress(DNSFault, OSError):
+                version = self._publisher.versionIn(apex, built)
+        if version is None:
             self.take(apex, unsigned, reloads, complaints)
             return
         zone.complaints = [*complaints]
         zone.reloads += reloads
-        self.takeChanges(apex, unsigned, contentOf(self._publisher.versionIn(apex, built), names))
+        self.takeChanges(apex, unsigned, contentOf(version, names))
 
     def takeChanges(self, apex: bytes, unsigned: UnsignedZone, changes: Changes) -> Deferred[None]:
         """
