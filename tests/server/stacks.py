@@ -31,7 +31,7 @@ def forwardStack(
     changed: Callable[[], object] = lambda: None,
 ) -> ForwardStack:
     made: list[ForwardStack] = []
-    features = Features(Site(reactor, settings, changed, inside=lambda: made[0].asksInside()))
+    features = Features(Site(reactor, settings, changed, inside=lambda view: made[0].asksInside(view)))
     stack = ForwardStack(reactor, settings, features, listening=listening, recursing=recursing, changed=changed)
     made.append(stack)
     features.begin()

@@ -89,12 +89,13 @@ class Failures:
 
     @ivar first: seconds to cache a first failure; 0 disables the cache.
     @ivar most: seconds up to which that is doubled for repeated failures.
+    @ivar limit: failures that are kept at once.
     """
 
     def __init__(self, first: float | None = None, most: float | None = None, kept: float | None = None) -> None:
         self.first = 0.0 if first == 0 else FAILURE_SECONDS.pick(first)
         self.most = max(FAILURE_MOST_SECONDS.pick(most), self.first)
-        self._most = int(FAILURES_KEPT.pick(kept))
+        self.limit = int(FAILURES_KEPT.pick(kept))
         self._kept: dict[bytes, _Failure] = {}
 
     def __len__(self) -> int:
@@ -135,7 +136,7 @@ class Failures:
         for each in list(islice(self._kept, _FEW)):
             if now > self._kept[each].until + self.most:
                 del self._kept[each]
-        if len(self._kept) > self._most:
+        if len(self._kept) > self.limit:
             for each in list(islice(self._kept, _BATCH)):
                 del self._kept[each]
         return wait

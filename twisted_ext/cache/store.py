@@ -208,32 +208,49 @@ class Store:
         readyMost: float | None = None,
         entryBytes: float | None = None,
     ) -> None:
-        self.mostBytes = int(CACHE_BYTES.pick(mostBytes))
         self.lifetimes = Lifetimes() if lifetimes is None else lifetimes
-        kept = min(self.mostBytes // _FAILURES_SHARE // FAILURE_OCTETS, FAILURES_KEPT.default)
-        self.failures = Failures(kept=max(kept, FAILURES_KEPT.least))
+        self.failures = Failures()
         self.keepStale: float = 0.0
         self.servers = Servers()
         self.ready: dict[bytes, Entry] = {}
         self.variants: frozenset[bytes] = frozenset()
         self.denies = self.proves = False
         self.apart: frozenset[bytes] = frozenset()
+        self._readyGiven, self._entryGiven = CACHE_READY_BYTES.pick(readyMost), int(CACHE_ENTRY_BYTES.pick(entryBytes))
+        self._readyBytes = 0
+        # Octets of large answers by key, in insertion order.
+        self._large: dict[bytes, int] = {}
+        self._largeBytes = 0
+        self._largeFrom = _CACHE_LARGE_BYTES
+        self._bound(int(CACHE_BYTES.pick(mostBytes)))
         self._partCount = max(_PARTS, self.mostBytes // _PART_BYTES)
         self._fresh = _PackedTable(self._partCount)
         self._proven = _PackedTable(self._partCount)
         # For the fast path.
         self._freshParts = self._fresh.parts
         self._provenParts = self._proven.parts
-        self._readyMost = int(min(self.mostBytes / 8, CACHE_READY_BYTES.pick(readyMost)))
-        self._soft = self.mostBytes - _EMPTY
-        self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
-        self._readyBytes = 0
-        # Octets of large answers by key, in insertion order.
-        self._large: dict[bytes, int] = {}
-        self._largeBytes = 0
-        self._largeFrom = _CACHE_LARGE_BYTES
-        self._largeMost = self.mostBytes // _LARGE_SHARE
         self._hits = self._stale = self._kept = self._evictions = 0
+
+    def _bound(self, octets: int) -> None:
+        self.mostBytes = octets
+        kept = min(octets // _FAILURES_SHARE // FAILURE_OCTETS, FAILURES_KEPT.default)
+        self.failures.limit = int(max(kept, FAILURES_KEPT.least))
+        self._readyMost = int(min(octets / 8, self._readyGiven))
+        self._soft = octets - _EMPTY
+        self._entryMost = min(self._entryGiven, self._readyMost)
+        self._largeMost = octets // _LARGE_SHARE
+
+    def resize(self, octets: int, now: float) -> None:
+        """
+        Go over to another limit of memory. What has no room any more is evicted.
+        """
+        if octets == self.mostBytes:
+            return
+        self._bound(octets)
+        if self._readyBytes > self._readyMost:
+            self._makeReadyRoom(now, self._readyMost)
+        if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
+            self._makePackedRoom(now)
 
     def __len__(self) -> int:
         return len(self.ready) + len(self._fresh) + len(self._proven)

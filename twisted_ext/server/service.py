@@ -142,7 +142,7 @@ class ServerService(Service):
                 settings,
                 self.changed,
                 self.observe,
-                lambda: self.stack.asksInside(),
+                lambda view: self.stack.asksInside(view),
                 lambda name, until: self.stack.suspend(name, until),
                 zones=self.zoneSet.zones,
                 secret=secret,

@@ -24,6 +24,7 @@ from twisted_ext.dnssec.anchors.statefile import trustPointFromText
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, keyTag
 from twisted_ext.errors import DNSFault, TrustFault
 from twisted_ext.files import STATE_FILE
+from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.rollovers import stateFileFor
@@ -61,6 +62,7 @@ class RollingCase(SynchronousTestCase):
         self.file = self.state / "anchors" / "root.key"
         # The tests are about what is written, not about the disk.
         self.patch(os, "fsync", lambda descriptor: None)
+        self.sources: dict[Recursor, IAnswerSource] = {}
         self.lines: list[str] = []
         observer = cast(ILogObserver, lambda event: self.lines.append(formatEvent(event)))
         globalLogPublisher.addObserver(observer)
@@ -88,8 +90,16 @@ class RollingCase(SynchronousTestCase):
         self.internet.advance(1)
         return server
 
+    def source(self, server: Recursor) -> IAnswerSource:
+        """
+        Return what a server answers from.
+        """
+        if server not in self.sources:
+            self.sources[server] = server.lend()
+        return self.sources[server]
+
     def stop(self, server: Recursor) -> None:
-        self.successResultOf(server.source.close())
+        self.successResultOf(self.source(server).close())
 
     def days(self, count: float) -> None:
         """
@@ -104,7 +114,7 @@ class RollingCase(SynchronousTestCase):
         server.forget()
         context = QueryContext(self.internet.network.clock.seconds() + 30)
         try:
-            return self.internet.wait(lookUp(server.source, questionOf("www.example.org", "A"), context), 35).security
+            return self.internet.wait(lookUp(self.source(server), questionOf("www.example.org", "A"), context), 35).security
         except TrustFault:
             return Security.BOGUS
 
@@ -547,7 +557,7 @@ class SignalTests(RollingCase):
         def isAnswered(server: Recursor, name: str, checkingDisabled: bool = False) -> bool:
             context = QueryContext(self.internet.network.clock.seconds() + 30, checkingDisabled=checkingDisabled)
             try:
-                return bool(self.internet.wait(lookUp(server.source, questionOf(name, "A"), context), 35).answer)
+                return bool(self.internet.wait(lookUp(self.source(server), questionOf(name, "A"), context), 35).answer)
             except DNSFault:
                 return False
 

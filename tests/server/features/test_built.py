@@ -359,11 +359,11 @@ class FeaturesTests(ServiceCase):
             self.patch(self.feature, "differs", lambda one, other: True)
             stack, former = service.stack, service.settings
             assert isinstance(stack, ForwardStack)
-            before = (stack.caching.store.apart, stack._coalescing.learning, stack.views, stack._outermost)
+            before = (stack.caching.store.apart, stack.backends.common, stack.views, stack._outermost)
 
             with patch.object(Features, "around", _breaking(name, Features.around)), self.assertRaises(BadDescription):
                 service.goOverTo(self.settings(ferryFleet=1, view=view, route=["lan=192.0.2.54"], cache=False))
-            self.assertEqual(before, (stack.caching.store.apart, stack._coalescing.learning, stack.views, stack._outermost))
+            self.assertEqual(before, (stack.caching.store.apart, stack.backends.common, stack.views, stack._outermost))
             self.assertIs(service.settings, former)
             self.assertEqual(self.rcode(), Rcode.NOERROR)
             self.stop(service)

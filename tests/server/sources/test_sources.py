@@ -294,9 +294,9 @@ class ReloadTests(StackCase):
         _, server = self.serve()
         stack = self.stack(upstream=server.label)
         before = stack.sources()[0].sources()
-        asking = stack._asking
+        asking = stack.backends.common.asking
         reloadStack(stack, Settings.of(hostsFile="", upstream=server.label, stale=0))
-        self.assertIs(stack._asking, asking)
+        self.assertIs(stack.backends.common.asking, asking)
         self.assertNotEqual(stack.sources()[0].sources(), before)
 
     def test_flushVoidsCopies(self) -> None:

@@ -159,12 +159,14 @@ def number(
     group: str = "",
     live: bool = True,
     roles: tuple[str, ...] = (),
+    inView: bool = False,
 ) -> int:
     """
     Declare a setting for a number, by default that of the limit.
     """
     default = int(limit.default) if whole else limit.default
-    return setting(types.Number(limit, unit, whole=whole), cast(int, default), help, group=group, live=live, roles=roles)
+    kind = types.Number(limit, unit, whole=whole)
+    return setting(kind, cast(int, default), help, group=group, live=live, roles=roles, inView=inView)
 
 
 def octets(limit: Limit, help: str, *, live: bool = True) -> int:

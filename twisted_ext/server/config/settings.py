@@ -267,9 +267,10 @@ class Settings(Section):
         "Ask this upstream: an address or a description. With several, the next one is asked as well if one takes long. By default the "
         "servers of resolv.conf",
         roles=("forward",),
+        inView=True,
     )
     route: tuple[str, ...] = setting(
-        types.ROUTE, (), "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53"
+        types.ROUTE, (), "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53", inView=True
     )
     resolvConf: str = setting(
         types.READABLE, "", "Take upstreams from this file instead of /etc/resolv.conf (implies --recursive)", roles=("forward",)
@@ -355,10 +356,15 @@ class Settings(Section):
     cacheSize: int = octets(CACHE_BYTES, "Memory for the cache, in octets, or as 64M", live=False)
     prefetch: bool = setting(types.FLAG, True, "Refresh frequently requested answers before they expire")
     minTtl: int = number(
-        CACHE_LEAST_SECONDS, "Cache answers of upstreams for so long although their TTL is shorter, but not signed ones", unit="seconds"
+        CACHE_LEAST_SECONDS,
+        "Cache answers of upstreams for so long although their TTL is shorter, but not signed ones",
+        unit="seconds",
+        inView=True,
     )
-    maxTtl: int = number(CACHE_SECONDS, "Longest TTL of answers of upstreams", unit="seconds")
-    maxNegativeTtl: int = number(NEGATIVE_SECONDS, "Longest TTL of answers of upstreams that deny a name or a type", unit="seconds")
+    maxTtl: int = number(CACHE_SECONDS, "Longest TTL of answers of upstreams", unit="seconds", inView=True)
+    maxNegativeTtl: int = number(
+        NEGATIVE_SECONDS, "Longest TTL of answers of upstreams that deny a name or a type", unit="seconds", inView=True
+    )
     stale: int = number(STALE_SECONDS, "Seconds after expiry for which an answer is used if no other is available", unit="seconds")
     staleWait: float = number(STALE_WAIT, "Seconds to wait for a fresh answer before a stale one is used", unit="seconds", whole=False)
 

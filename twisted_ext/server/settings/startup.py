@@ -17,7 +17,7 @@ from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
-from twisted_ext.server.features.views.settings import ViewsSettings, viewsOf
+from twisted_ext.server.features.views.settings import ViewsSettings, isValidating, viewsOf
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     """
     if settings.role == "recurse" and (settings.upstream or "resolv-conf" in settings.given):
         _log.warn("upstream and resolv-conf have no effect with recurse, which asks no other resolver; use route for single domains")
-    idle = [name for name in _RECURSING if name in settings.given and not (settings.isValidating and name in _TRUSTING)]
+    idle = [name for name in _RECURSING if name in settings.given and not (isValidating(settings) and name in _TRUSTING)]
     if settings.role != "recurse" and idle:
         _log.warn("{names}: these settings have an effect with recurse only", names=", ".join(idle))
     if "https-path" in settings.given and not (settings.https or settings.httpsClear or settings.http3):

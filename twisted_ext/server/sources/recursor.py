@@ -12,6 +12,7 @@ from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -139,11 +140,30 @@ class _AnchoredSource(WrappingSource):
         return found if suspended is None else then(found, disclosed, suspended)
 
 
+@implementer(IAnswerSource)
+class _Lent(WrappingSource):
+    """
+    A source that others use as well. To close it is to give it back.
+    """
+
+    __slots__ = ("_giveBack",)
+
+    def __init__(self, inner: IAnswerSource, giveBack: Callable[[], Deferred[None]]) -> None:
+        super().__init__(inner)
+        self._giveBack: Callable[[], Deferred[None]] | None = giveBack
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._inner.ask(question, context)
+
+    def close(self) -> Deferred[None]:
+        giveBack, self._giveBack = self._giveBack, None
+        return succeed(None) if giveBack is None else giveBack()
+
+
 class Recursor:
     """
     The recursive resolver of a server.
 
-    @ivar source: answers questions, and follows aliases.
     @ivar trust: the trust anchors.
     @ivar today: returns seconds since 1970.
     @ivar rollovers: keeps them up to date; L{None} without validation.
@@ -212,25 +232,27 @@ class Recursor:
         if settings.errorReports:
             reporter = self._recursive.reporter = Reporter()
             inner = ReportingSource(inner, reporter, reactor)
-        self.source = AliasFollower(inner, Work)
-        self._followers = [self.source]
+        self._inner = inner
+        self._lent = 0
 
-    def beside(self, upstream: IAnswerSource, domain: bytes) -> IAnswerSource:
+    def lend(self) -> AliasFollower:
+        """
+        Return a source that answers questions, and follows aliases. The resolver ends when all of them are closed.
+        """
+        self._lent += 1
+        return AliasFollower(_Lent(self._inner, self._returned), Work)
+
+    def _returned(self) -> Deferred[None]:
+        self._lent -= 1
+        return succeed(None) if self._lent else self._inner.close()
+
+    def beside(self, upstream: IAnswerSource, domain: bytes) -> AliasFollower:
         """
         Return a source that asks an upstream about a domain, beside this resolver for all other names.
 
         @param domain: folded.
         """
-        follower = AliasFollower(WithinDomain(upstream, domain), Work)
-        self._followers.append(follower)
-        return follower
-
-    def follow(self, targets: IAnswerSource) -> None:
-        """
-        Have the targets of aliases looked up in a source.
-        """
-        for follower in self._followers:
-            follower.targets = targets
+        return AliasFollower(WithinDomain(upstream, domain), Work)
 
     def started(self) -> None:
         """

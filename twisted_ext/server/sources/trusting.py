@@ -4,7 +4,7 @@ What a server trusts: the trust anchors of its settings and their exceptions, fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -107,6 +107,7 @@ class Trusting:
     What a server trusts, and its sources that validate besides a recursive resolver: routes and upstreams with C{validate:}.
 
     @ivar trust: that of the recursive resolver, if there is one that validates.
+    @ivar recursor: this resolver.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Trusting:
 
         @raise BadDescription: a file of the settings cannot be used.
         """
-        self._recursor = recursor
+        self.recursor = recursor
         self._today = today if recursor is None else recursor.today
         self._given: Trusted | None = None
         self._validating: list[ValidatingSource] = []
@@ -131,16 +132,18 @@ class Trusting:
             self._given = former._given
         self.apply(readTrusted(settings, int(self._today())), False)
 
-    def join(self, source: IAnswerSource) -> None:
+    def cover(self, sources: Sequence[IAnswerSource]) -> None:
         """
-        Have all that validates behind a source trust what the server does.
+        Have all that validates behind these sources trust what the server does.
+
+        @param sources: all that are asked from now on.
         """
-        for validating in behind(source, ValidatingSource):
-            if validating.trust is not None:
-                validating.trust.outer = self.trust
-                self._validating.append(validating)
+        self._validating = [each for source in sources for each in behind(source, ValidatingSource) if each.trust is not None]
+        for validating in self._validating:
+            assert validating.trust is not None
+            validating.trust.outer = self.trust
         # What an upstream caches itself was judged before.
-        self._caches += behind(source, CachedSource)
+        self._caches = [cache for source in sources for cache in behind(source, CachedSource)]
 
     def read(self, settings: Settings) -> Trusted | None:
         """
@@ -148,7 +151,7 @@ class Trusting:
 
         @raise BadDescription: a file cannot be used.
         """
-        return None if self._recursor is not None else readTrusted(settings, int(self._today()))
+        return None if self.recursor is not None else readTrusted(settings, int(self._today()))
 
     def apply(self, given: Trusted | None, isChanged: bool) -> bool:
         """
@@ -217,6 +220,6 @@ class Trusting:
         """
         Describe the trust anchors, see L{Recursor.anchors<twisted_ext.server.sources.recursor.Recursor.anchors>}.
         """
-        if self._recursor is not None:
-            return self._recursor.anchors()
+        if self.recursor is not None:
+            return self.recursor.anchors()
         return {**anchorsOf(self.trust, int(self._today())), "validates": True, "followed": []}

@@ -5,7 +5,7 @@ Logs when an upstream stops replying and when it replies again, once each.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,15 +32,17 @@ def logUpstream(fields: dict[str, JSON]) -> None:
     """
     Log a state change.
 
-    @param fields: C{server}, C{way}, C{state} (C{down} or C{up}), C{reason}, C{seconds} without a reply, and C{unlogged}, the number of
-        earlier changes that were not logged.
+    @param fields: C{server}, C{way}, C{views} (if it is asked for some views only), C{state} (C{down} or C{up}), C{reason}, C{seconds}
+        without a reply, and C{unlogged}, the number of earlier changes that were not logged.
     """
     seconds = fields["seconds"]
     assert isinstance(seconds, int | float)
+    views = fields.get("views")
+    whose = f", for {'view' if len(views) == 1 else 'views'} {', '.join(map(str, views))}," if isinstance(views, list) else ""
     if fields["state"] == "down":
-        text = f"upstream {fields['server']} does not reply: {printable(str(fields['reason']))}"
+        text = f"upstream {fields['server']}{whose} does not reply: {printable(str(fields['reason']))}"
     else:
-        text = f"upstream {fields['server']} replies again after {seconds:.0f} s"
+        text = f"upstream {fields['server']}{whose} replies again after {seconds:.0f} s"
     if fields["unlogged"]:
         text += f"; {fields['unlogged']} changes before that were not logged"
     _log.emit(LogLevel.warn if fields["state"] == "down" else LogLevel.info, "{text}", text=text, fields={"event": "upstream", **fields})
@@ -73,10 +75,11 @@ class UpstreamLog:
     def __init__(self) -> None:
         self._watched: dict[tuple[str, str], _Watched] = {}
 
-    def look(self, servers: Iterable[tuple[ForwardingSource, int]], now: float) -> None:
+    def look(self, servers: Iterable[tuple[ForwardingSource, int]], now: float, views: Sequence[str] = ()) -> None:
         """
         Log changes.
 
+        @param views: the only views for which they are asked; empty if there is no such limit.
         @param servers: the upstreams in use, from L{serversOf<twisted_ext.server.sources.upstreams.serversOf>}.
         """
         before, self._watched = self._watched, {}
@@ -88,9 +91,9 @@ class UpstreamLog:
                 # Its statistics are new: start over.
                 watched = _Watched(standing)
             self._watched[key] = watched
-            self._compare(key, watched, now)
+            self._compare(key, watched, now, views)
 
-    def _compare(self, key: tuple[str, str], watched: _Watched, now: float) -> None:
+    def _compare(self, key: tuple[str, str], watched: _Watched, now: float, views: Sequence[str]) -> None:
         standing = watched.standing
         down = standing.unheard(now)
         if down:
@@ -113,6 +116,7 @@ class UpstreamLog:
                 "reason": reason if down else "",
                 "seconds": round(seconds, 1),
                 "unlogged": watched.unlogged - 1,
+                **({"views": [*views]} if views else {}),
             }
         )
         watched.unlogged = 0
@@ -125,13 +129,13 @@ class SharedUpstreamLog:
     """
 
     def __init__(self) -> None:
-        self._down: dict[tuple[str, str], set[int]] = {}
+        self._down: dict[tuple[str, str, str], set[int]] = {}
 
     def take(self, worker: int, fields: dict[str, JSON]) -> None:
         """
         @param fields: see L{logUpstream}.
         """
-        key = (str(fields.get("server")), str(fields.get("way")))
+        key = (str(fields.get("server")), str(fields.get("way")), str(fields.get("views")))
         down = self._down.setdefault(key, set())
         before = bool(down)
         if fields.get("state") == "down":

@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.server.zones.table.zonetable import Zones
 
-__all__ = ["ROUTES", "Active", "Feature", "Keeper", "Part", "Site", "Stage"]
+__all__ = ["ROUTES", "SERVERS", "Active", "Feature", "Keeper", "Part", "Site", "Stage"]
 
 #: The settings that L{Settings.routedDomains<twisted_ext.server.config.settings.Settings.routedDomains>} goes by.
 ROUTES: Final = ("route", "stub")
+
+#: The settings that C{Site.inside} goes by.
+SERVERS: Final = ("recursive", "upstream")
 
 
 class Stage(IntEnum):
@@ -90,14 +93,15 @@ class Site:
     @ivar secret: 16 octets that nobody else knows.
     @ivar cookieSecrets: those for cookies that other servers have too, if there are any.
     @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
-    @ivar inside: returns whether names without a route go to a server in a private network, or to a source that has no server address.
+    @ivar inside: returns whether, for the clients of a view, names without a route go to a server in a private network, or to a source that
+        has no server address; takes its name.
     """
 
     reactor: IReactorTime
     settings: Settings
     changed: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
-    inside: Callable[[], bool] = lambda: False
+    inside: Callable[[str], bool] = lambda view: False
     suspend: Callable[[bytes, int | None], object] = lambda name, until: None
     today: Callable[[], float] = time
     zones: Zones | None = None

@@ -4,8 +4,10 @@ Special names: those that are never sent to upstreams. It is always on.
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted_ext.server.config.setting import RESOLVING
-from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.base.feature import ROUTES, SERVERS, Active, Feature, Part, Site, Stage
 from twisted_ext.wire.names import isBelow
 
 __all__ = ["SpecialFeature"]
@@ -25,7 +27,7 @@ class _Special(Active):
             Part(
                 Stage.LOCAL,
                 lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
-                wrap=inFront(PrivateReverse(site.inside, routed)),
+                wrap=inFront(PrivateReverse(partial(site.inside, site.view), routed)),
             ),
         )
 
@@ -36,7 +38,7 @@ class SpecialFeature(Feature):
     """
 
     name = "special"
-    reads = ROUTES
+    reads = (*ROUTES, *SERVERS)
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.types import Value
 
-__all__ = ["View", "ViewSettings", "ViewsSettings", "viewsOf"]
+__all__ = ["View", "ViewSettings", "ViewsSettings", "isValidating", "viewsOf"]
 
 
 @dataclass(slots=True, eq=False)
@@ -113,3 +113,10 @@ def viewsOf(settings: Settings) -> list[View]:
             raise BadDescription(f"view {given.name} is given twice")
         found[given.name] = View(given.name, given.clients, type(settings)({**settings.given, **given.given}))
     return list(found.values())
+
+
+def isValidating(settings: Settings) -> bool:
+    """
+    Return whether answers are validated here for any clients.
+    """
+    return any(each.isValidating for each in (settings, *[view.settings for view in viewsOf(settings)]))
