@@ -8,7 +8,7 @@ line that cannot be used is skipped and reported: one malformed record, from the
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,14 +39,15 @@ _STEP: Final = 64
 _SECTIONS: Final = ("answer", "authority", "additional")
 
 
-def dumpLines(store: Store, now: float, today: float) -> Iterator[str]:
+def dumpLines(store: Store, now: float, today: float, view: str = "") -> Iterator[str]:
     """
     Return lines with line ends.
 
     @param now: the clock's seconds.
     @param today: seconds since 1970, which mean the same in another process and after a restart.
+    @param view: the view of a server that has this cache of its own; C{""} for none.
     """
-    yield _line({"format": FORMAT, "version": VERSION, "written": round(today, 3)})
+    yield _line({"format": FORMAT, "version": VERSION, "written": round(today, 3), **({"view": view} if view else {})})
     for key in store.keys():
         data = store.packed(key)
         if data is None:
@@ -116,7 +117,7 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
 
     @raise CallerFault: the first line is not that of a cache file; names the source and the error.
     """
-    steps = loading(store, lines, now, today, source)
+    steps = loading({"": store}, lines, now, today, source)
     while True:
         try:
             next(steps)
@@ -125,10 +126,16 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
             return loaded
 
 
-def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, LoadResult]:
+def loading(
+    stores: Mapping[str, Store], lines: Iterable[str], now: float, today: float, source: str
+) -> Generator[None, None, LoadResult]:
     """
     Do the work of L{loadLines} in steps of a few milliseconds, so that a server can keep serving.
+
+    @param stores: the caches of views that have one of their own, and as C{""} that of all others. What one view was told, no other one
+        may get.
     """
+    store: Store | None = None
     loaded = LoadResult()
     taken: list[tuple[bytes, bytes]] = []
     octets = number = 0
@@ -142,8 +149,9 @@ def loading(store: Store, lines: Iterable[str], now: float, today: float, source
                 raise _Wrong("the line is cut off: it does not end")
             value = _parsed(line)
             if elapsed is None:
-                elapsed = _elapsed(value, today)
+                elapsed, store = _elapsed(value, today), _storeFor(value, stores)
                 continue
+            assert store is not None
             found = _read(store, value, elapsed, now)
         except _Wrong as wrong:
             if elapsed is None:
@@ -153,11 +161,11 @@ def loading(store: Store, lines: Iterable[str], now: float, today: float, source
         if found is not None:
             octets += packedBytes(*found)
             # Lines that do not fit are still parsed, to report their errors.
-            if octets < store.mostBytes:
+            if store is not None and octets < store.mostBytes:
                 taken.append(found)
         if not number % _STEP:
             yield
-    if elapsed is None:
+    if elapsed is None or store is None:
         raise CallerFault(f"{source}, line 1: empty; a cache file begins with a line that says so")
     for number, (key, data) in enumerate(taken, 1):
         if store.packed(key) is None:
@@ -187,6 +195,14 @@ def _elapsed(value: dict[str, object], today: float) -> float:
     if value.get("version") != VERSION:
         raise _Wrong(f"version {value.get('version')!r} cannot be read, only {VERSION}")
     return max(today - _number(value, "written", 1e12), 0.0)
+
+
+def _storeFor(value: dict[str, object], stores: Mapping[str, Store]) -> Store:
+    view = value.get("view", "")
+    found = stores.get(view) if isinstance(view, str) else None
+    if found is None:
+        raise _Wrong(f"this is the cache of view {view!r}, and there is no such view with a cache of its own")
+    return found
 
 
 def _number(value: dict[str, object], label: str, most: float) -> float:

@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted_ext.metrics.counters import BOUNDS
 from twisted_ext.metrics.figure import Figure
-from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures, isAuthority
+from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures, isAuthority, viewsOf
 
 __all__ = ["CONTENT_TYPE", "CURRENT", "TOTALS", "exposition"]
 
@@ -216,8 +216,9 @@ def _labeled(label: str, counts: Mapping[str, int]) -> list[_Sample]:
     return [({label: value}, count) for value, count in sorted(counts.items())]
 
 
-def _server(upstream: Mapping[str, object]) -> dict[str, str]:
-    return {"server": str(upstream.get("server", "")), "way": str(upstream.get("way", ""))}
+def _server(upstream: dict[str, JSON]) -> dict[str, str]:
+    views = viewsOf(upstream)
+    return {"server": str(upstream.get("server", "")), "way": str(upstream.get("way", "")), **({"views": views} if views else {})}
 
 
 def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Iterator[str]:

@@ -13,13 +13,13 @@ from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["COUNTED", "Figures", "JSON", "ZoneFigures", "figuresOf", "isAuthority", "sumOf", "totalsOf"]
+__all__ = ["COUNTED", "Figures", "JSON", "ZoneFigures", "figuresOf", "isAuthority", "sumOf", "totalsOf", "upstreamKey", "viewsOf"]
 
 #: Names shown at a time.
 _NAMES_SHOWN: Final = 20
 
 #: What there is to say of an upstream besides how it does now.
-_UPSTREAM_TOTALS: Final = ("server", "way", "queries", "replies", "replySeconds", "troubles")
+_UPSTREAM_TOTALS: Final = ("server", "way", "views", "queries", "replies", "replySeconds", "troubles")
 
 #: A JSON value.
 JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
@@ -201,6 +201,23 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     return figures
 
 
+def upstreamKey(upstream: dict[str, JSON]) -> str:
+    """
+    Return what tells an upstream from others: C{server} and C{way} with a space between them, and behind another one the names of the
+    views for which it is asked, if it is asked for these only.
+    """
+    views = upstream.get("views")
+    return " ".join([str(upstream.get("server")), str(upstream.get("way")), *([viewsOf(upstream)] if views else [])])
+
+
+def viewsOf(upstream: dict[str, JSON]) -> str:
+    """
+    Return the names of the views for which only an upstream is asked, with commas; C{""} if there is no such limit.
+    """
+    views = upstream.get("views")
+    return ",".join(map(str, views)) if isinstance(views, list) else ""
+
+
 def isAuthority(upstream: dict[str, JSON]) -> bool:
     """
     Return whether an upstream is an authoritative server. Only those are shown that were asked most, so that they come and go.
@@ -273,7 +290,7 @@ def sumOf(several: Iterable[Figures]) -> Figures:
         for name, seconds in figures.slowest:
             slowest[name] = max(seconds, slowest.get(name, 0.0))
         for upstream in figures.upstreams:
-            key = f"{upstream.get('server')} {upstream.get('way')}"
+            key = upstreamKey(upstream)
             known = upstreams.get(key)
             upstreams[key] = {**upstream} if known is None else _sumOfUpstreams(known, upstream)
     most = _NAMES_SHOWN

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from twisted_ext.metrics.counters import BOUNDS
-from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.metrics.figures import JSON, Figures, upstreamKey
 from twisted_ext.metrics.limits import HISTORY_DAY, HISTORY_HOUR, HISTORY_LATENCIES, HISTORY_UPSTREAMS
 
 __all__ = ["COLUMNS", "History", "Moment", "SPANS", "Step"]
@@ -192,13 +192,13 @@ class History:
         for upstream in upstreams[: int(HISTORY_UPSTREAMS.default)]:
             replies, seconds = upstream.get("replies"), upstream.get("replySeconds")
             if isinstance(replies, int | float) and isinstance(seconds, int | float):
-                key = f"{upstream.get('server')} {upstream.get('way')}"
+                key = upstreamKey(upstream)
                 known = self._upstreams[key] = before.get(key) or _UpstreamLatency()
                 known.note(replies, seconds)
 
     def latencies(self) -> dict[str, JSON]:
         """
-        Return for each upstream, by C{server} and C{way} with a space between them, its mean latency in seconds in each of the last
+        Return for each upstream, by its key (L{upstreamKey}), its mean latency in seconds in each of the last
         minutes, C{None} where it sent no reply.
         """
         return {key: [*each.minutes] for key, each in self._upstreams.items()}

@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.packetcache.packetcache import PacketCache
-    from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.offer import Offer
@@ -75,6 +74,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.process.watchdog import Watchdog
     from twisted_ext.server.process.workers import Workforce
     from twisted_ext.server.reply.respond import Responder
+    from twisted_ext.server.sources.backends import Backend
     from twisted_ext.server.sources.recursor import Recursor
     from twisted_ext.server.sources.trusting import Trusting
     from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
@@ -199,8 +199,8 @@ class ServerService(Service):
         return self.stack
 
     @property
-    def caching(self) -> CachedSource | None:
-        return self.stack.caching
+    def backends(self) -> Sequence[Backend]:
+        return () if self.stack.backends is None else self.stack.backends.all
 
     @property
     def recursor(self) -> Recursor | None:
@@ -317,10 +317,8 @@ class ServerService(Service):
 
     def _relieve(self) -> None:
         self.frontend.packetCache.clear()
-        if self.stack.caching is not None:
-            self.stack.caching.flush()
-        if self.stack.recursor is not None:
-            self.stack.recursor.forget()
+        if self.stack.backends is not None:
+            self.stack.backends.flush()
         self.log.error("out of memory; all caches are cleared")
 
     def _look(self) -> None:

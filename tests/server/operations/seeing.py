@@ -5,8 +5,8 @@ A server to inspect, and an HTTP client that talks to it without a socket.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -53,6 +53,12 @@ class Answering:
         self.source = source
 
 
+@dataclass
+class _Backend:
+    views: Sequence[str]
+    caching: CachedSource
+
+
 class SeenServer:
     """
     A stand-in for a process that answers queries.
@@ -88,6 +94,13 @@ class SeenServer:
         self.changes = self.observed = 0
         self.reloading: Callable[[], Deferred[list[str]]] = lambda: succeed(["nothing has changed"])
         self.status = Status(clock, self, keepers=Keepers(clock, inForce), today=today)
+
+    @property
+    def backends(self) -> Sequence[_Backend]:
+        """
+        Its cache, if it has one.
+        """
+        return [] if self.caching is None else [_Backend([""], self.caching)]
 
     def changed(self) -> None:
         """

@@ -108,7 +108,7 @@ class StatusTests(SynchronousTestCase):
         self.server = seenServer(self.clock)
         self.source = ForwardingSource(self.network.reactor("192.0.2.1"), [Server("192.0.2.53")])
         self.addCleanup(self.source.close)
-        self.server.source = self.source
+        self.server.source, self.server.caching = self.source, None
         self.server.status.startService()
         self.addCleanup(self.server.status.stopService)
         self.site = webSite(self.server.status, self.clock, timer=self.clock.seconds)

@@ -72,7 +72,7 @@ def test_emptyArgumentsDoNotCount() -> None:
     """
     failures: list[Failure] = []
     seenServer(Clock()).status.do("cache/show", {"name": ""}).addErrback(failures.append)
-    assert [failure.getErrorMessage() for failure in failures] == ["NAME is missing; write: txdns control cache show NAME"]
+    assert [failure.getErrorMessage() for failure in failures] == ["NAME is missing; write: txdns control cache show NAME [VIEW]"]
 
 
 @pytest.mark.parametrize("verb", allVerbs(), ids=lambda verb: verb.path)

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
-from twisted_ext.server.config.setting import AddedValue
+from twisted_ext.server.config.setting import DECLARED, AddedValue
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import ViewSettings, viewsOf
@@ -179,6 +179,7 @@ class AddedTests(SynchronousTestCase):
         """
         What cannot be added is said, with what could be.
         """
+        self.patch(DECLARED.byName["local"], "inView", False)
         for setting, text, view, said in (
             ("upstream", "192.0.2.1", "", "'upstream' is not changed while the server runs"),
             ("blok", "ads.example", "", "did you mean block?"),

@@ -143,7 +143,8 @@ class _Site:
         former, self.known = self.known, {}
         for each in self.asked.values():
             self.known[each] = former.get(each, frozenset()) | {each}
-        if before and self.asked[""] not in former and before[""] not in self.known:
+        had = [view for view, each in before.items() if each == before[""]]
+        if before and self.asked[""] not in former and all(self.asked[view] == self.asked[""] for view in had):
             # The cache for clients in no view goes on.
             self.known[self.asked[""]] |= former[before[""]]
 

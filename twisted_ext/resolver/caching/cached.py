@@ -4,7 +4,7 @@ The caching answer source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -45,6 +45,9 @@ _PREFETCH_HITS: Final = 3
 
 #: Parallel prefetches.
 _PREFETCHES: Final = 64
+
+
+NO_STORES: Final[Mapping[str, Store]] = {}
 
 
 class CachedSource(LearningSource):
@@ -414,13 +417,15 @@ class CachedSource(LearningSource):
         self._staleWait = STALE_WAIT.pick(staleWait)
         self._prefetchShare = _PREFETCH_SHARE if prefetch else 0.0
 
-    def dump(self) -> Iterator[str]:
+    def dump(self, view: str = "") -> Iterator[str]:
         """
         Yield the lines of a cache file, with line ends. Changes made during the iteration may or may not be in it.
+
+        @param view: the view of a server that has this cache of its own; C{""} for none.
         """
         from twisted_ext.cache.dump import dumpLines
 
-        return dumpLines(self.store, self.now(), self._today())
+        return dumpLines(self.store, self.now(), self._today(), view)
 
     def load(self, lines: Iterable[str], source: str = "cache file") -> LoadResult:
         """
@@ -434,13 +439,17 @@ class CachedSource(LearningSource):
 
         return loadLines(self.store, lines, self.now(), self._today(), source)
 
-    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, LoadResult]:
+    def loading(
+        self, lines: Iterable[str], source: str = "cache file", views: Mapping[str, Store] = NO_STORES
+    ) -> Generator[None, None, LoadResult]:
         """
         Do the work of L{load} in steps of a few milliseconds, so that a server can keep serving.
+
+        @param views: the caches of views that have one of their own: a dump of one is only loaded into it.
         """
         from twisted_ext.cache.dump import loading
 
-        return loading(self.store, lines, self.now(), self._today(), source)
+        return loading({"": self.store, **views}, lines, self.now(), self._today(), source)
 
     def close(self) -> Deferred[None]:
         self._closed = True

@@ -206,6 +206,12 @@ class Section:
         return tuple(found)
 
 
+#: The settings from which the sources that query other servers are built.
+ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "upgrade-upstreams", "upgrade-unverified", "hedge", "cache")
+
+#: Those that bound the TTLs of upstream answers.
+TTLS: Final = ("min-ttl", "max-ttl", "max-negative-ttl")
+
 #: The file of the state folder with the values that were added and removed.
 ADDED: Final = "added.toml"
 

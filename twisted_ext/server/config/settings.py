@@ -6,7 +6,7 @@ TOML file, C{--show-config} and the documentation are made from these declaratio
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
@@ -259,7 +259,7 @@ class Settings(Section):
     )
 
     recursive: bool = setting(
-        types.FLAG, True, "Ask upstreams for names that are not known here", short="r", group="Upstreams", serving=False
+        types.FLAG, True, "Ask upstreams for names that are not known here", short="r", group="Upstreams", serving=False, inView=True
     )
     upstream: tuple[str, ...] = setting(
         types.DESCRIPTION,
@@ -528,6 +528,12 @@ class Settings(Section):
         section = declared.section
         found: Value = getattr(self[section] if issubclass(section, Section) and section is not Settings else self, declared.attribute)
         return found
+
+    def valuesOf(self, names: Iterable[str]) -> tuple[Value, ...]:
+        """
+        Return the values of settings by their names.
+        """
+        return tuple([self.value(DECLARED.byName[name]) for name in names])
 
     def differing(self, other: Settings) -> list[Setting]:
         return [each for each in DECLARED.all if self.value(each) != other.value(each)]

@@ -148,7 +148,7 @@ class _Dump(_Leaf):
 
     def answer(self, request: Request) -> bytes | int:
         try:
-            lines = self._operations.dump()
+            lines = self._operations.dump(request.args.get(b"view", [b""])[0].decode("utf-8", "replace"))
         except CallerFault as fault:
             return replyJSON(request, {"error": str(fault)}, 400)
         request.setHeader(b"Content-Type", b"application/x-ndjson")

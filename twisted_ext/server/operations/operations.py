@@ -370,7 +370,7 @@ class Operations(Service):
 
     # -- doing
 
-    def dump(self) -> Iterator[str]:
+    def dump(self, view: str = "") -> Iterator[str]:
         raise NotImplementedError
 
     def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:

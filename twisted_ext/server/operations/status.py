@@ -51,6 +51,9 @@ __all__ = ["Serving", "SourceHolder", "Status"]
 
 _T = TypeVar("_T")
 
+#: What is counted of caches.
+_CACHE: Final = ("entries", "octets", "hits", "misses", "stale", "failures", "prefetches", "evictions")
+
 #: Seconds between two samples of the history.
 _EVERY: Final = 1.0
 
@@ -59,6 +62,17 @@ _AGING: Final = 300
 
 #: Samples between two looks at the latency of upstreams, which the history keeps once a minute.
 _UPSTREAMS: Final = 10
+
+
+class Cache(Protocol):
+    """
+    A cache, with what is asked behind it.
+
+    @ivar views: the views whose clients it is for; C{""} for clients in none.
+    """
+
+    views: Sequence[str]
+    caching: CachedSource
 
 
 class SourceHolder(Protocol):
@@ -84,7 +98,10 @@ class Serving(Protocol):
         """
 
     @property
-    def caching(self) -> CachedSource | None: ...
+    def backends(self) -> Sequence[Cache]:
+        """
+        The caches, that for clients in no view first; none if no other server is asked.
+        """
 
     @property
     def recursor(self) -> Recursor | None: ...
@@ -213,12 +230,12 @@ class Status(Operations):
         now = self._reactor.seconds()
         if "upstreams" not in wanted:
             return succeed([])
-        upstreams = upstreamsOf(self.serving.source, now)
+        upstreams = self._forwarded(now)
         if areSilent(upstreams) and now >= self._retryAt:
             # No client may come before this server is ready, so nothing else would find out that they are back.
             self._retryAt = now + HEALTH_PAUSE.default
             context = QueryContext(deadline=now + HEALTH_PAUSE.default)
-            for each in behind(self.serving.source, ForwardingSource):
+            for each in [each for source in self._sources() for each in behind(source, ForwardingSource)]:
                 lookUp(each, Question(ROOT, NS), context).addErrback(lambda _: None)
         return succeed(upstreamReasons(upstreams))
 
@@ -234,16 +251,11 @@ class Status(Operations):
         usage = resource.getrusage(resource.RUSAGE_SELF)
         numbers["cpuSeconds"] = round(usage.ru_utime + usage.ru_stime, 3)
         numbers["residentOctets"] = _residentOctets()
-        if serving.caching is not None:
-            counted = serving.caching.stats
-            numbers["cacheEntries"] = counted.entries
-            numbers["cacheOctets"] = counted.octets
-            numbers["cacheHits"] = counted.hits
-            numbers["cacheMisses"] = counted.misses
-            numbers["cacheStale"] = counted.stale
-            numbers["cacheFailures"] = counted.failures
-            numbers["cachePrefetches"] = counted.prefetches
-            numbers["cacheEvictions"] = counted.evictions
+        for backend in serving.backends:
+            counted = backend.caching.stats
+            for key in _CACHE:
+                label = f"cache{key.capitalize()}"
+                numbers[label] = numbers.get(label, 0) + float(getattr(counted, key))
         numbers.update(self.ownNumbers())
         numbers.update(serving.features.figures())
         blocked = self._blocked()
@@ -264,7 +276,26 @@ class Status(Operations):
 
     def _upstreams(self, now: float) -> list[dict[str, JSON]]:
         recursor = self.serving.recursor
-        return upstreamsOf(self.serving.source, now) + ([] if recursor is None else recursor.authorities(now))
+        return self._forwarded(now) + ([] if recursor is None else recursor.authorities(now))
+
+    def _sources(self) -> list[IAnswerSource]:
+        """
+        Return the sources behind which are all servers that are asked.
+        """
+        return [backend.caching for backend in self.serving.backends] or [self.serving.source]
+
+    def _forwarded(self, now: float) -> list[dict[str, JSON]]:
+        """
+        Describe the upstreams. Those that are asked for some views only have the names of these as C{views}.
+        """
+        backends = self.serving.backends
+        if not backends:
+            return upstreamsOf(self.serving.source, now)
+        found: list[dict[str, JSON]] = []
+        for backend in backends:
+            views: dict[str, JSON] = {} if "" in backend.views else {"views": [*backend.views]}
+            found += [each | views for each in upstreamsOf(backend.caching, now)]
+        return found
 
     def clients(self, client: str) -> dict[str, JSON]:
         """
@@ -303,15 +334,32 @@ class Status(Operations):
             named.append({**each, "host": host} if host else each)
         return {**said, key: named}
 
-    def cached(self, name: str) -> dict[str, JSON]:
-        return {"entries": _keptFor(self._caching.store, nameFromText(name), self._reactor.seconds())}
+    def cached(self, name: str, view: str = "") -> dict[str, JSON]:
+        """
+        Describe the cached answers for a name.
 
-    @property
-    def _caching(self) -> CachedSource:
-        caching = self.serving.caching
-        if caching is None:
+        @param view: only those that clients of this view get; C{""} for all.
+        """
+        entries: list[JSON] = []
+        for each in self._cachesOf(view):
+            views: dict[str, JSON] = {} if "" in each.views else {"views": [*each.views]}
+            entries += _keptFor(each.caching.store, nameFromText(name), self._reactor.seconds(), views)
+        return {"entries": entries}
+
+    def _cachesOf(self, view: str) -> Sequence[Cache]:
+        """
+        Return all caches, or that of a view.
+
+        @raise CallerFault: there are none, or there is no such view.
+        """
+        backends = self.serving.backends
+        if not backends:
             raise CallerFault("this server keeps no cache")
-        return caching
+        found = [each for each in backends if not view or view in each.views]
+        if not found:
+            known = ", ".join([name for each in backends for name in each.views if name])
+            raise CallerFault(f"there is no view {view!r}; {f'there are {known}' if known else 'there are none'}")
+        return found
 
     def explain(self, name: str, rrType: str, client: str) -> Deferred[dict[str, JSON]]:
         """
@@ -401,12 +449,13 @@ class Status(Operations):
             raise CallerFault("this server validates nothing; txdns recurse does, and forwarders with validate: in an upstream or route")
         return trusting.anchors()
 
-    def flush(self, name: str, below: bool, everything: bool) -> dict[str, JSON]:
+    def flush(self, name: str, below: bool, everything: bool, view: str = "") -> dict[str, JSON]:
         """
         Flush the cache entries of a name.
 
         @param below: of its subdomains too.
         @param everything: of all names; there is no name then.
+        @param view: only in the cache of this view; C{""} for all.
 
         @return: C{flushed}, how many answers.
         """
@@ -414,18 +463,21 @@ class Status(Operations):
         if everything == bool(name) or (everything and below):
             raise CallerFault("write: txdns control cache flush NAME, cache flush --below NAME or cache flush --all")
         wire = nameFromText(name) if name else None
+        caches = self._cachesOf(view)
         if serving.recursor is not None:
             serving.recursor.forget(wire, below)
         try:
-            return {"flushed": self._caching.flush(wire, below)}
+            return {"flushed": sum([each.caching.flush(wire, below) for each in caches])}
         finally:
             serving.changed()
 
-    def dump(self) -> Iterator[str]:
-        return self._caching.dump()
+    def dump(self, view: str = "") -> Iterator[str]:
+        backend = self._cachesOf(view)[0]
+        return backend.caching.dump("" if "" in backend.views else view)
 
     def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:
-        loading = self._caching.loading(lines, "the file")
+        views = {view: each.caching.store for each in self._cachesOf("") for view in each.views if "" not in each.views}
+        loading = self._cachesOf("")[0].caching.loading(lines, "the file", views)
         done: list[LoadResult] = []
 
         def steps() -> Iterator[None]:
@@ -494,9 +546,11 @@ def _residentOctets() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _keptFor(store: Store, name: bytes, now: float) -> list[JSON]:
+def _keptFor(store: Store, name: bytes, now: float, more: Mapping[str, JSON]) -> list[JSON]:
     """
     Describe the cache entries of a name.
+
+    @param more: what is added to each.
 
     @return: one object for each entry: C{name}, C{type} (the query type; C{ANY} for an NXDOMAIN), C{outcome}, C{rcode}, C{left} (seconds,
         below zero for stale entries), C{age}, C{server}, C{security}, C{records}.
@@ -531,6 +585,7 @@ def _keptFor(store: Store, name: bytes, now: float) -> list[JSON]:
                 "server": kept.origin.server if kept.origin is not None else "",
                 "security": kept.security.value,
                 "records": [line for rrset in kept.answer for line in recordLines(rrset)],
+                **more,
             }
         )
     return shown

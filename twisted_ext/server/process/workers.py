@@ -467,7 +467,7 @@ class Workforce(Operations):
         ]
         return {"listening": [label for bound in self._bound[0] for label in bound.labels], "workers": workers}
 
-    def dump(self) -> Iterator[str]:
+    def dump(self, view: str = "") -> Iterator[str]:
         raise CallerFault("each worker has a cache of its own; a server with --workers 1 can be dumped")
 
     def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from twisted_ext.errors import BadDescription, CallerFault, Refused
 from twisted_ext.resolver.ask import behind
@@ -36,13 +36,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.sources.recursor import Recursor
 
-__all__ = ["ASKING", "Asking", "Step", "askingFor", "described"]
+__all__ = ["Asking", "Step", "askingFor", "described"]
 
 #: Describes a step that queries pass through. What it says may change while the server runs.
 Step: TypeAlias = "Callable[[], str]"
-
-#: Settings from which the sources that query other servers are built.
-ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "upgrade-upstreams", "upgrade-unverified", "hedge", "cache")
 
 
 @dataclass(slots=True, eq=False)

@@ -18,8 +18,9 @@ from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.lookup.domainlimit import DomainLimit
 from twisted_ext.resolver.sources import closeAll
-from twisted_ext.server.config.setting import DECLARED
-from twisted_ext.server.sources.asking import ASKING, Asking, askingFor
+from twisted_ext.server.config.setting import ASKING, TTLS
+from twisted_ext.server.features.views.settings import backendKey
+from twisted_ext.server.sources.asking import Asking, askingFor
 from twisted_ext.server.sources.upstreamlog import UpstreamLog
 from twisted_ext.server.sources.upstreams import serversOf
 
@@ -28,31 +29,15 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IAnswerSource
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.config.types import Value
     from twisted_ext.server.sources.recursor import Given, Recursor
     from twisted_ext.server.sources.trusting import Trusted, Trusting
     from twisted_ext.server.sources.upstreams import ListenAddresses
 
-__all__ = ["TTLS", "Backend", "Backends", "Prepared"]
-
-#: Settings that bound the TTLs of upstream answers.
-TTLS: Final = ("min-ttl", "max-ttl", "max-negative-ttl")
+__all__ = ["Backend", "Backends", "Prepared"]
 
 #: Octets of memory that each of several caches has at least: it holds some two thousand answers. With less, it would forget what is asked
 #: for each minute, and a server with many of them would ask its upstreams for nearly every query.
 _LEAST_OCTETS: Final = 1 << 20
-
-
-def _valuesOf(settings: Settings, names: Sequence[str], *, ofViews: bool = False) -> tuple[Value, ...]:
-    declared = [DECLARED.byName[name] for name in names]
-    return tuple([settings.value(each) for each in declared if each.inView or not ofViews])
-
-
-def _keyOf(settings: Settings) -> tuple[Value, ...]:
-    """
-    Return what tells the backends of views apart: the settings that may differ between views. The others are the same for all.
-    """
-    return _valuesOf(settings, (*ASKING, *TTLS), ofViews=True)
 
 
 def _lifetimesOf(settings: Settings) -> Lifetimes:
@@ -114,7 +99,7 @@ class Backend:
             self._replaceable.replace(asking.source)
         store = self.caching.store
         store.resize(octets, self.caching.now())
-        emptied = _valuesOf(before, TTLS) != _valuesOf(settings, TTLS)
+        emptied = before.valuesOf(TTLS) != settings.valuesOf(TTLS)
         if emptied:
             store.lifetimes = _lifetimesOf(settings)
             # What was cached before may outlive the new bounds.
@@ -252,10 +237,10 @@ class Backends:
 
         @raise BadDescription: they cannot be used. Nothing has changed then.
         """
-        found = {_keyOf(settings): _Wanted(settings, [""])}
-        byView = {"": found[_keyOf(settings)]}
+        found = {backendKey(settings): _Wanted(settings, [""])}
+        byView = {"": found[backendKey(settings)]}
         for name, own in views:
-            byView[name] = wanted = found.setdefault(_keyOf(own), _Wanted(own, []))
+            byView[name] = wanted = found.setdefault(backendKey(own), _Wanted(own, []))
             wanted.views.append(name)
         count = len(found)
         octets = settings.cacheSize // count
@@ -284,14 +269,16 @@ class Backends:
 
     def _match(self, wanted: Sequence[_Wanted]) -> None:
         """
-        Find which backends go on: those that are wanted as they are; and that for clients in no view if nothing else uses it, so that its
-        cache survives a change of its upstreams.
+        Find which backends go on: those that are wanted as they are; and that for clients in no view, so that its cache survives a change
+        of its upstreams. Not if a view used it that does not from now on: its queries under way would get answers from the new upstreams.
         """
-        former = {_keyOf(each.settings): each for each in self.all}
+        former = {backendKey(each.settings): each for each in self.all}
         for each in wanted:
-            each.backend = former.pop(_keyOf(each.settings), None)
+            each.backend = former.pop(backendKey(each.settings), None)
         if wanted[0].backend is None and self.all and self.common in former.values():
-            wanted[0].backend = self.common
+            elsewhere = [view for each in wanted[1:] for view in each.views]
+            if not any(view in elsewhere for view in self.common.views):
+                wanted[0].backend = self.common
 
     def _prepareTrust(self, prepared: Prepared, settings: Settings) -> None:
         # The files may have changed although the settings have not.
@@ -315,7 +302,7 @@ class Backends:
         _lifetimesOf(wanted.settings)
         backend = wanted.backend
         goesOn = backend is not None and prepared.recursor is self.recursor
-        if goesOn and backend is not None and _valuesOf(backend.settings, ASKING) == _valuesOf(wanted.settings, ASKING):
+        if goesOn and backend is not None and backend.settings.valuesOf(ASKING) == wanted.settings.valuesOf(ASKING):
             wanted.asking = backend.asking
             return
         wanted.asking = askingFor(self._reactor, wanted.settings, self._listening, lambda: self._moved(wanted), prepared.recursor)

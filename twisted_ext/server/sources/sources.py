@@ -15,10 +15,11 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.sources import LocalSource
+from twisted_ext.server.config.setting import TTLS
 from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.sources.asking import Step
-from twisted_ext.server.sources.backends import TTLS, Backends, Prepared
+from twisted_ext.server.sources.backends import Backends, Prepared
 from twisted_ext.server.sources.upstreams import ListenAddresses, LoopWatch
 from twisted_ext.server.zones.table.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.zones.table.zonetable import Zones
@@ -288,6 +289,7 @@ class ZoneStack:
     @ivar authority: answers from the zones, before anything else does.
     """
 
+    backends = None
     caching = None
     recursor = None
     trusting = None

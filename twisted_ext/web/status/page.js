@@ -30,7 +30,7 @@ function upstreams(found, latencies) {
     const trouble = (each.failures ? `, ${each.failures} without reply` : "") + (each.declines ? `, ${each.declines} refused` : "");
     const state = each.up ? "up" : `down, next attempt in ${number(each.retryIn)} s`;
     const speed = typeof each.rtt === "number" ? `${(each.rtt * 1000).toFixed(1)} ms` : "not measured";
-    const known = latencies[`${each.server} ${each.way}`] || [], minutes = [...Array(Math.max(60 - known.length, 0)).fill(null), ...known];
+    const known = latencies[[each.server, each.way, ...(each.views ? [each.views] : [])].join(" ")] || [], minutes = [...Array(Math.max(60 - known.length, 0)).fill(null), ...known];
     const measured = minutes.filter((value) => value !== null);
     const small = cell("", "small");
     if (measured.length) {
@@ -39,7 +39,7 @@ function upstreams(found, latencies) {
       small.title = said;
     }
     row.append(
-      cell(String(each.server), "server"), cell(String(each.way), "by"), cell(speed, "speed"), small,
+      cell(String(each.server), "server"), cell(each.views ? `${each.way}, for ${each.views.join(", ")}` : String(each.way), "by"), cell(speed, "speed"), small,
       cell(state + trouble + (each.upgrade ? `, ${each.upgrade}` : ""), each.up ? "up" : "down"),
     );
     return row;

@@ -25,8 +25,36 @@ def test_allViews() -> None:
         "guests: any",
     ]
     assert said["views"] == [
-        {"view": "children", "clients": ["192.168.1.40/30", "192.168.1.0/24"], "own": {"block": '["games.example."]'}, "paused": False},
-        {"view": "guests", "clients": ["any"], "own": {}, "paused": False},
+        {
+            "view": "children",
+            "clients": ["192.168.1.40/30", "192.168.1.0/24"],
+            "own": {"block": '["games.example."]'},
+            "cacheSharedWith": None,
+            "paused": False,
+        },
+        {"view": "guests", "clients": ["any"], "own": {}, "cacheSharedWith": None, "paused": False},
+    ]
+
+
+def test_cachesOfViews() -> None:
+    """
+    Views whose upstreams are not those of all have caches of their own, or in common.
+    """
+    lab = {"name": "lab", "clients": ["192.0.2.1"], "upstream": ["192.0.2.53"]}
+    twin = {"name": "twin", "clients": ["192.0.2.2"], "upstream": ["192.0.2.53"], "block": ["ads.example"]}
+    apart = {"name": "apart", "clients": ["192.0.2.3"], "max-ttl": 60}
+    said = Views(Settings.of(view=[lab, twin, apart])).all()
+    assert said["said"] == [
+        "lab: 192.0.2.1/32",
+        '  upstream = ["udp:192.0.2.53:53"]',
+        "  its cache is shared with twin",
+        "twin: 192.0.2.2/32",
+        '  upstream = ["udp:192.0.2.53:53"]',
+        '  block = ["ads.example."]',
+        "  its cache is shared with lab",
+        "apart: 192.0.2.3/32",
+        "  max-ttl = 60",
+        "  it has a cache of its own",
     ]
 
 

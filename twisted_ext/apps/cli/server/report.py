@@ -238,6 +238,11 @@ def latencyLines(figures: Figures) -> Iterator[str]:
             yield f"  {label:>13} {count:>12,}  {bar(count / most)}"
 
 
+def _whose(described: dict[str, JSON]) -> str:
+    views = listOf(described.get("views") or [])
+    return f", for {'view' if len(views) == 1 else 'views'} {', '.join(map(str, views))}" if views else ""
+
+
 def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
     found = listOf(said["upstreams"])
     if not found:
@@ -249,7 +254,7 @@ def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
         state = "up" if upstream.get("up") else f"down, next attempt in {upstream.get('retryIn')} s"
         trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
         upgrade = f", {upstream['upgrade']}" if upstream.get("upgrade") else ""
-        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}{upgrade}"
+        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}{upgrade}{_whose(upstream)}"
 
 
 def typeLines(said: dict[str, JSON]) -> Iterator[str]:
@@ -357,7 +362,7 @@ def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
         server = f", from {entry['server']}" if entry.get("server") else ""
         left = entry.get("left")
         ends = f"{left:.0f} s left" if isinstance(left, int | float) and left >= 0 else "expired"
-        yield f"{entry['name']} {entry['type']}: {entry['outcome']}, {ends}{server}, {entry['security']}"
+        yield f"{entry['name']} {entry['type']}: {entry['outcome']}, {ends}{server}, {entry['security']}{_whose(entry)}"
         for record in listOf(entry["records"]):
             yield f"  {record}"
 

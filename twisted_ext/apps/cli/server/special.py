@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from json import dumps
 from typing import IO, TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.apps.cli.server.report import historyLines, listOf, loadedLines, zoneLines
@@ -150,7 +151,8 @@ def _allZones(command: ControlCommand) -> dict[str, JSON]:
 def dump(command: ControlCommand) -> int:
     command.checkWords()
     path = command.words[0] if command.words else "-"
-    pieces = command.channel.pieces("cache/dump")
+    view = command.words[1] if len(command.words) > 1 else ""
+    pieces = command.channel.pieces(f"cache/dump?view={quote(view)}" if view else "cache/dump")
     if path == "-":
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.buffer.flush()

@@ -17,6 +17,7 @@ class DomainNeededSettings(Section):
         False,
         "Ask no upstream for the addresses of names of one label, such as printer; those that are not known here do not exist",
         group="Local records",
+        inView=True,
     )
 
 

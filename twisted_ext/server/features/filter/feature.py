@@ -18,8 +18,11 @@ class FilterSettings(Section):
         False,
         "Remove IPv6 addresses from answers of upstreams, for networks without IPv6; those known here remain",
         group="Upstreams",
+        inView=True,
     )
-    filterA: bool = setting(types.FLAG, False, "Remove IPv4 addresses from answers of upstreams; those known here remain")
+    filterA: bool = setting(
+        types.FLAG, False, "Remove IPv4 addresses from answers of upstreams; those known here remain", inView=True
+    )
 
 
 class _Filtering(Active):

@@ -19,34 +19,44 @@ class LocalNamesSettings(Section):
         'Answer from this hosts file, by default /etc/hosts; "" for none',
         group="Local records",
         serving=(),
+        inView=True,
     )
     local: tuple[str, ...] = setting(
         types.RECORD,
         (),
         'Answer with this record: "router.lan A 192.168.1.1", or "*.dev.lan A 192.168.1.1" for all names below dev.lan',
+        inView=True,
         atRunTime=True,
     )
-    localFile: tuple[str, ...] = setting(types.READABLE, (), "Answer with the records of this file, one on each line")
+    localFile: tuple[str, ...] = setting(types.READABLE, (), "Answer with the records of this file, one on each line", inView=True)
     localTtl: int = number(
-        LOCAL_TTL, "TTL of local records without their own, of names in hosts files, and of denials of local-domain", unit="seconds"
+        LOCAL_TTL,
+        "TTL of local records without their own, of names in hosts files, and of denials of local-domain",
+        unit="seconds",
+        inView=True,
     )
     localReverse: bool = setting(
-        types.FLAG, True, "Answer with the names of addresses that local records have; names in hosts files come before them"
+        types.FLAG,
+        True,
+        "Answer with the names of addresses that local records have; names in hosts files come before them",
+        inView=True,
     )
     expandHosts: str = setting(
-        types.OPTIONAL_NAME, "", "Domain that names of one label in hosts files have as well: with lan, nas is also nas.lan"
+        types.OPTIONAL_NAME, "", "Domain that names of one label in hosts files have as well: with lan, nas is also nas.lan", inView=True
     )
     forwardOtherTypes: bool = setting(
         types.FLAG,
         False,
         "Ask upstreams for the types that a name in local records or hosts files does not have here, such as its AAAA records; by default, "
         "it has no data of other types",
+        inView=True,
     )
     localDomain: tuple[str, ...] = setting(
         types.NAME,
         (),
         "Names of this domain are only known here: those without a record, in a zone or hosts file do not exist, and no upstream is asked "
         "about them, but for domains below it that have a route",
+        inView=True,
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
 from twisted_ext.server.features.base.verb import Verb
-from twisted_ext.server.features.views.settings import isValidating
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,11 +69,15 @@ class NegativeAnchorsFeature(Feature):
     needs = "a server that validates: the role recurse, or validate: in an upstream or route"
 
     def make(self, site: Site, former: Active | None) -> Active | None:
+        from twisted_ext.server.features.views.settings import isValidating
+
         if not isValidating(site.settings):
             return None
         return Suspended(site, former if isinstance(former, Suspended) else None)
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
+        from twisted_ext.server.features.views.settings import isValidating
+
         if not isValidating(settings):
             return None
         from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors

@@ -19,18 +19,21 @@ class RebindingSettings(Section):
         "Block answers of upstreams that have private addresses (DNS rebinding)",
         group="Access control and replies",
         roles=RESOLVING,
+        inView=True,
     )
     rebindingAllow: tuple[str, ...] = setting(
         types.NAME,
         (),
         "With stop-rebinding: this domain and all names below it may have private addresses",
         roles=RESOLVING,
+        inView=True,
     )
     rebindingRoutes: bool = setting(
         types.FLAG,
         True,
         "With stop-rebinding: domains with a route or a stub may have private addresses",
         roles=RESOLVING,
+        inView=True,
     )
 
 

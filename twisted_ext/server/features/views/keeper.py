@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twisted_ext.server.config.setting import shown
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
-from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.server.features.views.settings import backendKey, viewsOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,12 @@ class Views(Keeper):
         for view in self._views:
             own = self._ownOf(view)
             paused = view.name in self._paused
-            views.append({"view": view.name, "clients": [*view.clients], "own": {**own}, "paused": paused})
+            shared = self._sharing(view)
+            cache: JSON = None if shared is None else [*shared]
+            views.append({"view": view.name, "clients": [*view.clients], "own": {**own}, "cacheSharedWith": cache, "paused": paused})
             said += [f"{view.name}: {', '.join(view.clients)}", *[f"  {name} = {value}" for name, value in own.items()]]
+            if shared is not None:
+                said.append(f"  its cache is shared with {' and '.join(shared)}" if shared else "  it has a cache of its own")
             said += ["  blocking is paused"] if paused else []
         said = said or ["there are no views: all clients are answered alike"]
         said += ["blocking is paused for clients in no view"] if "" in self._paused else []
@@ -71,6 +75,15 @@ class Views(Keeper):
         said: list[JSON] = [f"{address} is in view {view.name}, which has {', '.join(matching)}"]
         said += ["blocking is paused for it"] if view.name in self._paused else []
         return {"client": address, "view": view.name, "said": said}
+
+    def _sharing(self, view: View) -> list[str] | None:
+        """
+        Return the other views that have the cache of a view in common; L{None} if clients in no view have, too.
+        """
+        wanted = backendKey(view.settings)
+        if wanted == backendKey(self._settings):
+            return None
+        return [each.name for each in self._views if each is not view and backendKey(each.settings) == wanted]
 
     def _ownOf(self, view: View) -> dict[str, str]:
         """

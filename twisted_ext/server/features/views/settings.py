@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import DECLARED, RESOLVING, Section, Setting, setting
+from twisted_ext.server.config.setting import ASKING, DECLARED, RESOLVING, TTLS, Section, Setting, setting
 from twisted_ext.server.config.tables import TableSettings, key
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.types import Value
 
-__all__ = ["View", "ViewSettings", "ViewsSettings", "isValidating", "viewsOf"]
+__all__ = ["View", "ViewSettings", "ViewsSettings", "backendKey", "isValidating", "viewsOf"]
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +113,14 @@ def viewsOf(settings: Settings) -> list[View]:
             raise BadDescription(f"view {given.name} is given twice")
         found[given.name] = View(given.name, given.clients, type(settings)({**settings.given, **given.given}))
     return list(found.values())
+
+
+def backendKey(settings: Settings) -> tuple[Value, ...]:
+    """
+    Return what tells apart the servers that are asked for views: the settings for that which may differ between views. Views for which it
+    is equal have a cache in common.
+    """
+    return settings.valuesOf([name for name in (*ASKING, *TTLS) if DECLARED.byName[name].inView])
 
 
 def isValidating(settings: Settings) -> bool:
