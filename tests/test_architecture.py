@@ -95,8 +95,8 @@ FIXTURES: Final = "testing.internet.fixtures"
 DECLARING: Final = tuple(
     f"twisted_ext.{name}"
     for name in (
-        "errors limits metrics.figure server.config.setting server.config.tables server.config.types server.features.base server.limits "
-        "server.reply.acl.NEARBY wire"
+        "errors limits metrics.figure server.config.clientwords server.config.setting server.config.tables server.config.types "
+        "server.features.base server.limits server.reply.acl.NEARBY wire"
     ).split()
 )
 

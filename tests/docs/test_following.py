@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from tests.docs.following import DEMO_PORTS, EXTRAS, PORTS, Follower, Ports, follow, groupsOf, missingIn, nameOf
 from tests.docs.listings import Servers
 from tests.docs.pages import ROOT, blocksIn, pagesIn
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from twisted_ext.addrinfo.services import systemServicesPath
 
@@ -47,7 +49,15 @@ def follower(servers: Servers) -> Iterator[_NewFollower]:
 
     yield new
     for folder in folders:
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    # The process that records queries ends a moment after its server, and writes what it still has.
+    until = time.monotonic() + PATIENCE
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=time.monotonic() < until)
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("pages", GROUPS, ids=lambda pages: nameOf(pages[0]))

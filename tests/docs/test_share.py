@@ -47,7 +47,7 @@ def test_everyOptionAndSettingIsDescribed(pages: dict[str, str]) -> None:
     """
     assert "\\fB\\-\\-output\\fR, \\fB\\-o\\fR \\fIFILE\\fR\nwrite to this new file" in pages["man1/txdns-bulk.1"]
     assert "\\fB+tls\\-ca\\fR\\fI[=FILE]\\fR\ntrust the authorities" in pages["man1/txdns-query.1"]
-    assert "\\fBcache dump [FILE]\\fR\nwrite the cache" in pages["man1/txdns-control.1"]
+    assert "\\fBcache dump [FILE] [VIEW]\\fR\nwrite the cache" in pages["man1/txdns-control.1"]
     for setting in allSettings(plugins=False):
         name = setting.name.replace("-", "\\-")
         assert f"\\fB\\-\\-{name}\\fR" in pages["man8/twistd-txdns.8"]

@@ -15,6 +15,7 @@ from tests.queries import queryOf
 from twisted_ext.answers import Epoch
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import UNMETERED, Account, Bucket, Client, Clients, Group
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import KINDS, Reply, Table
 
@@ -40,7 +41,7 @@ class CountingTests(SynchronousTestCase):
         self.query = queryOf()
         self.group.datagrams.offer(self.query, replyOf(self.query, self.epoch))
 
-    def classify(self, address: str, now: float) -> Client:
+    def classify(self, address: str, now: float, door: Door) -> Client:
         """
         Return a client, whose tokens are used up if it is the poor one.
         """
@@ -217,7 +218,7 @@ class KnownClientsTests(SynchronousTestCase):
         self.classified: list[str] = []
         self.clients = Clients(self.classify, 100)
 
-    def classify(self, address: str, now: float) -> Client:
+    def classify(self, address: str, now: float, door: Door) -> Client:
         self.classified.append(address)
         return Client(address, self.group)
 

@@ -295,7 +295,7 @@ class StreamLifetimeTests(SynchronousTestCase):
             Table(sights=0, stream=True),
             Table(sights=0, stream=True, exact=True),
         )
-        self.packetCache = PacketCache(Clients(lambda address, now: Client(address, self.group)), (self.group,))
+        self.packetCache = PacketCache(Clients(lambda address, now, door: Client(address, self.group)), (self.group,))
 
     def test_streamRepliesExpire(self) -> None:
         """

@@ -27,7 +27,7 @@ class QuickTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.group = Group("allowed", "allow", Table(1 << 16), Table(1 << 16, stream=True))
-        self.packetCache = PacketCache(Clients(lambda address, now: Client(address, self.group)), (self.group,), quick=True)
+        self.packetCache = PacketCache(Clients(lambda address, now, door: Client(address, self.group)), (self.group,), quick=True)
         self.zone = Epoch()
         self.counters = Counters()
         self.now = 1000.0

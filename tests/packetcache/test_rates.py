@@ -16,6 +16,7 @@ from tests.queries import mixedCase, optOf, queryOf
 from twisted_ext.answers import Epoch
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Account, Bucket, Client, Clients, Group
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import KINDS, Reply, Table
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
@@ -47,7 +48,7 @@ class _RatesTestCase(SynchronousTestCase):
         self.beyond: list[bytes] = []
         self.sent: list[bytes] = []
 
-    def classify(self, address: str, now: float) -> Client:
+    def classify(self, address: str, now: float, door: Door) -> Client:
         """
         Return the client with the tokens of this test.
         """

@@ -37,7 +37,7 @@ class SamplingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.group = Group("allowed", "allow", Table(1 << 16, sights=0))
-        self.packetCache = PacketCache(Clients(lambda address, now: Client(address, self.group)), (self.group,))
+        self.packetCache = PacketCache(Clients(lambda address, now, door: Client(address, self.group)), (self.group,))
         self.counters = Counters()
         self.counters.activity = self.activity = Activity()
         self.query = queryOf("www.example.test")

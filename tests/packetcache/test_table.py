@@ -16,6 +16,7 @@ from twisted_ext.answers import Epoch, Security
 from twisted_ext.native.loops import joined
 from twisted_ext.packetcache import table as module
 from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.packetcache.shape import hasShape, shapeOf
 from twisted_ext.packetcache.table import Reply, Table, isPlain, truncated
 from twisted_ext.resolver.caching.cached import CachedSource
@@ -326,7 +327,7 @@ class ClientsTests(SynchronousTestCase):
         group = Group("all")
         classified: list[str] = []
 
-        def classify(address: str, now: float) -> Client:
+        def classify(address: str, now: float, door: Door) -> Client:
             classified.append(address)
             return Client(address, group)
 

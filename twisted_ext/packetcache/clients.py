@@ -11,6 +11,7 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 from twisted_ext.limits import CLIENTS_KNOWN
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.packetcache.table import Table
 
 __all__ = ["Arrived", "Account", "Bucket", "Client", "Clients", "Group", "UNMETERED", "View"]
@@ -169,12 +170,14 @@ class Clients:
         to classify it.
     """
 
-    def __init__(self, classify: Callable[[str, float], Client], most: float | None = None) -> None:
+    def __init__(self, classify: Callable[[str, float, Door], Client], most: float | None = None, door: Door = NOWHERE) -> None:
         """
         @param classify: returns a new L{Client} for an address.
         @param most: the maximum number of clients.
+        @param door: how all of them came in.
         """
         self._classify = classify
+        self._door = door
         self._most = int(CLIENTS_KNOWN.pick(most)) // 2
         self._young: dict[str | bytes, Client] = {}
         self._old: dict[str | bytes, Client] = {}
@@ -194,13 +197,21 @@ class Clients:
             client = self._old.pop(address, None)
             if client is None:
                 text = address if isinstance(address, str) else inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
-                client = self._classify(text, now)
+                client = self._classify(text, now, self._door)
             if len(self._young) >= self._most:
                 self._old = self._young
                 self._young = {}
                 self.known = self._young.get
             self._young[address] = client
         return client
+
+    def beside(self, door: Door, share: int) -> Clients:
+        """
+        Return a table of the clients that come in by another door.
+
+        @param share: the number of tables among which the maximum number of clients is divided.
+        """
+        return Clients(self._classify, max(2 * self._most // share, CLIENTS_KNOWN.least), door)
 
     def clear(self) -> None:
         """

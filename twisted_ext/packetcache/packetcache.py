@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.doors import NO_DOORS, NOWHERE, Door, Doors
 from twisted_ext.packetcache.table import CookieOptions, isPlain, kindOf, truncated
 
 __all__ = ["Address", "PacketCounters", "PacketCache"]
@@ -63,6 +65,7 @@ class PacketCache:
     @ivar epoch: the cell for replies without an epoch of their own; bump it when a cache is flushed or the permissions change.
     @ivar clients: state by client address.
     @ivar groups: the groups that clients belong to.
+    @ivar doors: the doors by which views are chosen, see L{regroup}.
     @ivar cookies: those in replies; L{None} where cookies are ignored.
     @ivar made: makes replies from zones to all datagrams of a batch, without their IDs; L{None} for those that it leaves to others. These
         replies are not kept. L{None} if there is nothing that makes them.
@@ -88,6 +91,9 @@ class PacketCache:
         self.made: Callable[[list[Any], float], list[bytes | None]] | None = None
         self.cookies = cookies
         self._quick = quick
+        self.doors = NO_DOORS
+        # Clients by their doors, as far as views name these.
+        self._beyond: dict[Door, Clients] = {}
         self._seen = Epoch.changes
         self._blocked = 0
 
@@ -99,6 +105,7 @@ class PacketCache:
         beyond: Callable[[bytes, _Place, Client, float], None],
         counters: PacketCounters,
         failed: Callable[[Exception], object] | None = None,
+        door: Door = NOWHERE,
     ) -> int:
         """
         Read what has arrived at a socket, and send the replies that are cached, together. Queries for others are handled after that, so
@@ -111,6 +118,7 @@ class PacketCache:
         @param counters: see L{twisted_ext.metrics.counters.Counters}.
         @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those after it do. Must not raise.
             Without it the exception is raised, and the rest of the batch is lost.
+        @param door: how all of them came in.
 
         @return: how many datagrams were read.
         """
@@ -128,7 +136,7 @@ class PacketCache:
         answered: list[Any] = []
         bodies: list[bytes] = []
         missed: list[tuple[bytes, _Place, Client]] = []
-        clients = self.clients
+        clients = self.clients if self.doors is NO_DOORS else self.at(door)
         replies = counters.replies
         count = len(arrived)
         cookies = self.cookies
@@ -277,7 +285,7 @@ class PacketCache:
         if hit:
             counters.sampled(hit, count - others - held)
             if counters.due(count - others - held, now):
-                self._observed(counters, arrived, hit, count - others - held, now)
+                self._observed(counters, clients, arrived, hit, count - others - held, now)
         for datagram, address, client in missed:
             try:
                 beyond(datagram, address, client, now)
@@ -287,14 +295,16 @@ class PacketCache:
                 failed(error)
         return count
 
-    def _observed(self, counters: PacketCounters, arrived: list[tuple[bytes, _Place]], hit: bytes, weight: int, now: float) -> None:
+    def _observed(
+        self, counters: PacketCounters, clients: Clients, arrived: list[tuple[bytes, _Place]], hit: bytes, weight: int, now: float
+    ) -> None:
         """
         Count the client of the query that is the sample of its batch. The loop above does not note whose it was, which would cost each
         cached reply a little.
         """
         for datagram, address in reversed(arrived):
             if datagram is hit:
-                client = self.clients.known(address[0]) or self.clients.find(address[0], now)
+                client = clients.known(address[0]) or clients.find(address[0], now)
                 table = client.table
                 entry = table.find(hit[2:])
                 # It has been counted when it was sent.
@@ -304,16 +314,39 @@ class PacketCache:
                 counters.observed(hit, weight, client.address, "udp", reply, now)
                 return
 
-    def find(self, octets: bytes, address: str, now: float, transport: str = "tcp") -> bytes | None:
+    def at(self, door: Door) -> Clients:
+        """
+        Return the clients that come in by a door.
+        """
+        nearest = self.doors.nearest(door)
+        if nearest == NOWHERE:
+            return self.clients
+        found = self._beyond.get(nearest)
+        if found is None:
+            found = self._beyond[nearest] = self.clients.beside(nearest, 1 + sum([len(each) for each in self.doors]))
+        return found
+
+    def finderAt(self, door: Door) -> Callable[[bytes, str, float, str], bytes | None]:
+        """
+        Return L{find} for clients that come in by a door.
+        """
+        return self.find if self.doors is NO_DOORS else partial(self._findAt, door)
+
+    def _findAt(self, door: Door, octets: bytes, address: str, now: float, transport: str) -> bytes | None:
+        return self.find(octets, address, now, transport, door)
+
+    def find(self, octets: bytes, address: str, now: float, transport: str = "tcp", door: Door = NOWHERE) -> bytes | None:
         """
         Find the reply to a message received by a stream.
 
         @param address: the client's.
         @param transport: replies over any other than C{"tcp"} are padded if the query is.
+        @param door: how the client came in.
 
         @return: the reply without its id.
         """
-        client = self.clients.known(address) or self.clients.find(address, now)
+        clients = self.clients if self.doors is NO_DOORS else self.at(door)
+        client = clients.known(address) or clients.find(address, now)
         bucket = client.bucket
         if bucket.tokens < 1.0:
             return None
@@ -332,18 +365,26 @@ class PacketCache:
                 self.told([(octets, (address,))], [reply], [client], transport, now)
         return reply
 
-    def regroup(self, groups: Iterable[Group]) -> None:
+    def regroup(self, groups: Iterable[Group], doors: Doors = NO_DOORS) -> None:
         """
         Use these groups from now on, and classify all clients again.
+
+        @param doors: the doors that views name.
         """
+        # There is one object for none, which is compared by identity for each batch.
+        self.doors = doors if any(doors) else NO_DOORS
         former, self.groups = self.groups, tuple(groups)
         # What was counted stays counted.
         gone = set(former).difference(self.groups)
         self._blocked += sum([table.blocked for group in gone for table in group.tables])
+        self._forgetClients()
+
+    def _forgetClients(self) -> None:
         self.clients.clear()
+        self._beyond.clear()
 
     def clear(self) -> None:
-        self.clients.clear()
+        self._forgetClients()
         for group in self.groups:
             group.clear()
 

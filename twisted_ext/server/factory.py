@@ -13,6 +13,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted_ext.compat.protocols import DNSProtocol
 from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.server.listeners.connection import StreamPeer, StreamServing
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
@@ -61,8 +62,8 @@ class _Answering:
         self.counters = factory.counters
         self.transport = "tcp"
 
-    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
-        return None
+    def finderAt(self, door: Door) -> Callable[[bytes, str, float, str], bytes | None]:
+        return lambda octets, address, now, transport: None
 
     def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
         return self._factory.octetsReceived(octets, cast("Peer", stream), None, send)

@@ -147,6 +147,7 @@ class Frontend:
             packetCache=self.packetCache,
             counters=counters,
         )
+        self._heads: HeadMemory | None = None
         self._admit(views)
         self.responder.selfTest = SelfTest(site.secret)
         self._settings = settings
@@ -170,7 +171,6 @@ class Frontend:
         self._quic: list[QuicListener] = []
         self._certificates = certificates
         # What the headers of HTTPS clients mean, for all listeners.
-        self._heads: HeadMemory | None = None
 
     @property
     def epoch(self) -> Epoch:
@@ -189,7 +189,9 @@ class Frontend:
         # The order makes no difference: a client is in one view only.
         self._groups.configure(features.admitting(), [View(*each) for each in views.items()], requires=features.requireCookies())
         self.packetCache.cookies = features.cookies()
-        self.packetCache.regroup(self._groups.all)
+        self.packetCache.regroup(self._groups.all, features.doors())
+        if self._heads is not None:
+            self._heads.serve(features.doors().paths)
         self.responder.limiting = features.limiting()
 
     def observe(self) -> None:
@@ -364,6 +366,7 @@ class Frontend:
 
         if self._heads is None:
             self._heads = HeadMemory(Endpoint(self._settings.httpsPath))
+            self._heads.serve(self._features.doors().paths)
         return self._heads
 
     def _encrypting(self, encryption: str) -> MakeServing | None:

@@ -55,6 +55,7 @@ from twisted_ext.server.process.reloads import Reloads
 from twisted_ext.server.process.watchdog import notify, watchdogSeconds
 from twisted_ext.server.settings.additions import AddedSettings
 from twisted_ext.server.settings.changes import changedLines
+from twisted_ext.server.settings.doors import checkDoors
 from twisted_ext.server.settings.plugged import pluginComplaints
 from twisted_ext.server.sources.sources import stackFor
 from twisted_ext.server.sources.upstreams import ListenAddresses
@@ -187,10 +188,15 @@ class ServerService(Service):
     def use(self, bound: Sequence[Bound]) -> None:
         """
         Listen on these sockets once the service starts. They belong to it from now on.
+
+        @raise BadDescription: a view has no clients at them.
         """
         self._bound = list(bound)
         if bound:
             self._listening.at(*_placeOf(bound))
+            if self._keepers is not None:
+                # The parent of a worker has checked it.
+                checkDoors(self.settings, bound)
 
     # -- what its status shows
 
@@ -378,6 +384,8 @@ class ServerService(Service):
         before = self.settings
         inForce = before.goingOverTo(settings)
         # Detect all other errors before anything changes.
+        if self._keepers is not None:
+            checkDoors(inForce, self._bound)
         secrets = tuple(secretsOf(inForce) if cookieSecrets is None else cookieSecrets)
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
         former = self.features
@@ -628,20 +636,25 @@ def makeServer(
         dividedSockets((), _encryptedPlaces(settings))
         listening = placesOf(settings)
 
+        sets: list[list[Bound]] = []
+
         def check(settings: Settings) -> None:
             checkSettings(reactor, settings, listening)
+            if sets:
+                checkDoors(settings, sets[0])
 
         # Detect settings that workers could not use before starting any.
         check(settings)
-        wanted = settings.role == "serve" or settings.api or settings.pyzone or settings.zones or zonesIn(settings)
+        wanted = settings.role == "serve" or settings.api or settings.pyzone or settings.zones or settings.keyFile or zonesIn(settings)
         zoneSet = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
         force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoneSet=zoneSet)
         force.cookieSecrets = cookieSecrets
         force.encryption = _encryptionFor(reactor, settings)
 
         def bindAll() -> None:
-            sets = _withEncrypted(boundSockets(settings.interface, settings.port, settings.workers), settings)
+            sets.extend(_withEncrypted(boundSockets(settings.interface, settings.port, settings.workers), settings))
             listening.at(*_placeOf(sets[0]))
+            checkDoors(settings, sets[0])
             force.use(sets)
 
         return Server(reactor, force, bindAll)

@@ -4,6 +4,7 @@ Helpers for tests of connections: a responder that echoes requests, and clients 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import pack
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import clientOf
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.server.listeners.connection import Send, StreamPeer
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.testing.network import MemoryNetwork
@@ -46,6 +48,9 @@ class Parrot:
         self.held: list[tuple[bytes, Send]] = []
         self.size = 12
         self.seen = 0
+
+    def finderAt(self, door: Door) -> Callable[[bytes, str, float, str], bytes | None]:
+        return self.find
 
     def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
         self.seen += 1

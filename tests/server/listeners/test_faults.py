@@ -18,6 +18,7 @@ from tests.queries import queryOf
 from tests.server.listeners.streams import StreamTestCase, request
 from tests.server.listeners.test_datagram import Readers
 from twisted_ext.packetcache.clients import Client, Clients
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.datagram import DatagramListener, _Reader
@@ -136,7 +137,7 @@ class DatagramTests(SynchronousTestCase):
             find = packetCache.clients.find
             failing = [False, True, False, True]
 
-            def sometimes(address: str, now: float) -> Client:
+            def sometimes(address: str, now: float, door: Door = NOWHERE) -> Client:
                 if failing.pop(0):
                     raise MemoryError
                 return find(address, now)

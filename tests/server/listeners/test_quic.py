@@ -12,6 +12,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from tests.server.listeners.quicservings import QuicServingCase
 from tests.transport.quic.peers import RawClient, RudeSource, certified
 from tests.typed import observing
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.listeners.quic.serving import QuicServing, _failure
 from twisted_ext.server.reply.requests import Send
@@ -618,6 +619,6 @@ class _Flowing(RudeSource):
         super().__init__()
         self._messages = messages
 
-    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
+    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None], door: Door) -> bool:
         flow(self._messages())
         return True

@@ -12,6 +12,7 @@ from time import time
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
@@ -75,11 +76,14 @@ class Served:
         self._table = table
         self.features.take("blocking", {"table": table, "paused": []})
 
-    def ask(self, packet: bytes, client: str, *, stream: bool = False, afresh: bool = False) -> Message | None:
+    def ask(
+        self, packet: bytes, client: str, *, stream: bool = False, afresh: bool = False, door: Door = NOWHERE
+    ) -> Message | None:
         """
         Receive a query, and return the reply.
 
         @param afresh: whether the packet cache is passed by.
+        @param door: how the client came in.
         """
         responder, cache = self.frontend.responder, self.frontend.packetCache
         now = self._clock.seconds()
@@ -90,18 +94,19 @@ class Served:
             return 0
 
         def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
-            responder.take(datagram, address, "udp", sent.append, None, known)
+            responder.take(datagram, address, "udp", sent.append, None, known, door=door)
 
         if afresh:
-            responder.take(packet, (client, 4000), "tcp" if stream else "udp", sent.append, None, cache.clients.find(client, now))
+            transport = "tcp" if stream else "udp"
+            responder.take(packet, (client, 4000), transport, sent.append, None, cache.at(door).find(client, now), door=door)
         elif stream:
-            reply = cache.find(packet, client, now)
+            reply = cache.finderAt(door)(packet, client, now, "tcp")
             if reply is not None:
                 sent.append(packet[:2] + reply)
             else:
-                responder.take(packet, (client, 4000), "tcp", sent.append, None, cache.clients.find(client, now))
+                responder.take(packet, (client, 4000), "tcp", sent.append, None, cache.at(door).find(client, now), door=door)
         else:
-            cache.drain(lambda: [(packet, (client, 4000))], send, now, beyond, responder.counters)
+            cache.drain(lambda: [(packet, (client, 4000))], send, now, beyond, responder.counters, None, door)
         if responder.counters.pending:
             self._network.advance(0.05)
         return Message.fromWire(sent[0]) if sent else None

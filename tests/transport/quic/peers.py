@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.certificates import authority, certificateFor
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.server.listeners.https.headers import HeadMemory
 from twisted_ext.server.listeners.https.request import Endpoint
 from twisted_ext.server.listeners.quic.listener import QuicListener
@@ -170,16 +171,16 @@ class RudeSource:
         self.queries: list[bytes] = []
         self._act = act
 
-    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
-        return None
+    def finderAt(self, door: Door) -> Callable[[bytes, str, float, str], bytes | None]:
+        return lambda octets, address, now, transport: None
 
     def isDropped(self, host: str, /) -> bool:
         return False
 
-    def isAlike(self, host: str, other: str, /) -> bool:
+    def isAlike(self, host: str, other: str, door: Door, /) -> bool:
         return True
 
-    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
+    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None], door: Door) -> bool:
         self.queries.append(octets)
         self._act(serving, 0, octets)
         return True

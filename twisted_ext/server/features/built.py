@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, gatherResults
 
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.packetcache.doors import NO_DOORS
 from twisted_ext.server.features import order
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
 from twisted_ext.server.features.views.settings import viewsOf
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.packetcache.doors import Doors
     from twisted_ext.packetcache.table import CookieOptions
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
@@ -165,6 +167,12 @@ class Features:
 
     def admitting(self) -> list[Admit]:
         return [active.admits for active in self.active.values() if active.admits is not None]
+
+    def doors(self) -> Doors:
+        """
+        Return how clients come in, as far as one of them goes by it.
+        """
+        return next((active.doors for active in self.active.values() if active.doors is not None), NO_DOORS)
 
     def requireCookies(self) -> bool:
         """

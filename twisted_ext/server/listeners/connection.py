@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, DNSFault
+from twisted_ext.packetcache.doors import NOWHERE, Door, doorAt
 from twisted_ext.server.limits import CLIENT_STREAM_YIELDS
 from twisted_ext.server.reply.ratelimit import networkOf
 from twisted_ext.wire.framing import StreamBuffer
@@ -58,12 +59,14 @@ class StreamPeer(Protocol):
     @ivar port: its port, or 0.
     @ivar local: the server's address and port, or L{None}.
     @ivar peer: what it has proved over TLS; L{None} in the clear.
+    @ivar door: how it came in.
     """
 
     host: str
     port: int
     local: tuple[str, int] | None
     peer: TLSPeer | None
+    door: Door
 
     def flow(self, messages: Iterator[bytes]) -> None:
         """
@@ -79,11 +82,10 @@ class ReplySource(Protocol):
     counters: Counters
     transport: str
 
-    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
+    def finderAt(self, door: Door) -> Callable[[bytes, str, float, str], bytes | None]:
         """
-        Look up a reply in the packet cache.
-
-        @return: the reply without its message ID, or L{None}.
+        Return what looks up replies in the packet cache for clients that came in by a door. It takes a message, the address of the client,
+        the time and the transport, and returns the reply without its message ID, or L{None}.
         """
 
     def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
@@ -114,10 +116,12 @@ class StreamServing(StreamProtocol):
     @ivar doubtful: whether it may be the server's own self-test, and so is not in the counts of clients' connections and handshakes yet.
     @ivar shaken: whether it has completed a handshake.
     @ivar peer: what the client has proved over TLS; L{None} in the clear.
+    @ivar door: how it came in.
     """
 
     transport: ITCPTransport
     peer: TLSPeer | None = None
+    door: Door = NOWHERE
     _sink: IConsumer
     _spring: IPushProducer
 
@@ -167,6 +171,7 @@ class StreamServing(StreamProtocol):
         here = self.transport.getHost()
         if hasattr(here, "host") and hasattr(here, "port"):
             self.local = (here.host, here.port)
+            self.door = doorAt(here.host)
         self._sink = cast(IConsumer, self.transport)
         self._spring = cast(IPushProducer, self.transport)
         self._sink.registerProducer(self, True)
@@ -259,7 +264,7 @@ class StreamServing(StreamProtocol):
         """
         answering = self._replySource
         counters = answering.counters
-        find, transport = answering.find, answering.transport
+        find, transport = answering.finderAt(self.door), answering.transport
         host = self.host
         replies = counters.replies
         most = self._servings.mostInFlight

@@ -25,6 +25,7 @@ from twisted_ext.interfaces import IDirectReader
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place, joined
+from twisted_ext.packetcache.doors import NOWHERE, doorAt
 from twisted_ext.packetcache.packetcache import Address
 from twisted_ext.server.config.places import labelOf
 from twisted_ext.server.listeners.proxies.header import headerIn
@@ -92,6 +93,7 @@ class _Proxied:
     def __init__(self, responder: Responder, proxies: TrustedProxies) -> None:
         self._responder = responder
         self._proxies = proxies
+        self.door = NOWHERE
 
     def answer(self, datagram: bytes, address: Address, proxy: Client, send: Callable[[bytes], None], now: float) -> bool:
         """
@@ -111,7 +113,7 @@ class _Proxied:
         octets = datagram[header.octets :]
         if not header.host:
             # The proxy asks for itself, such as whether the server is there.
-            self._responder.take(octets, address, "udp", send, None, proxy)
+            self._responder.take(octets, address, "udp", send, None, proxy, door=self.door)
             return True
         named: Address = (self._proxies.nameOf(header.host), header.port)
         arrived = [(octets, named)]
@@ -122,12 +124,12 @@ class _Proxied:
             return 0
 
         def beyond(inner: bytes, address: Address, client: Client, now: float) -> None:
-            self._responder.take(inner, address, "udp", send, None, client)
+            self._responder.take(inner, address, "udp", send, None, client, door=self.door)
 
         # It was counted as a datagram of the proxy.
         counters.udp -= 1
         counters.udpBeyond -= 1
-        self._responder.packetCache.drain(lambda: arrived, reply, now, beyond, counters)
+        self._responder.packetCache.drain(lambda: arrived, reply, now, beyond, counters, None, self.door)
         return True
 
 
@@ -160,6 +162,7 @@ class _Reader:
         self._packetCache = responder.packetCache
         self._counters = responder.counters
         self._seconds = responder.seconds
+        self._door = listener.door
         batches = chosen.batches
         everywhere = ip_address(made.getsockname()[0].partition("%")[0]).is_unspecified
         # Clients accept replies only from the address that they sent the query to.
@@ -240,7 +243,7 @@ class _Reader:
             try:
                 for _ in range(min(_LOOK, len(missed))):
                     datagram, way, client = missed.popleft()
-                    take(datagram, way.address, "udp", way, None, client)
+                    take(datagram, way.address, "udp", way, None, client, door=self._door)
                 if outbox.count >= _KEPT_BACK:
                     outbox.flush(now)
             except Exception as error:
@@ -288,7 +291,7 @@ class _Reader:
         self._responder.faults.note("answering datagrams", error, self._seconds())
 
     def _drain(self, now: float) -> int:
-        return self._packetCache.drain(self._receive, self._sendReplies, now, self._beyond, self._counters, self._failed)
+        return self._packetCache.drain(self._receive, self._sendReplies, now, self._beyond, self._counters, self._failed, self._door)
 
     def _beyond(self, datagram: bytes, place: Place, client: Client, now: float) -> None:
         """
@@ -301,7 +304,7 @@ class _Reader:
         if self._deferring:
             self._missed.append((datagram, way, client))
         else:
-            self._take(datagram, address, "udp", way, None, client)
+            self._take(datagram, address, "udp", way, None, client, door=self._door)
 
     def reply(self, octets: bytes, place: Place) -> None:
         """
@@ -377,16 +380,16 @@ class _Protocol(DatagramProtocol):
                 self._send(octets, address)
 
             if client.group.name != PROXIES or not self._listener.proxied.answer(datagram, address, client, send, now):
-                self._responder.take(datagram, address, "udp", send, None, client)
+                self._responder.take(datagram, address, "udp", send, None, client, door=door)
 
-        responder = self._responder
+        responder, door = self._responder, self._listener.door
         now = responder.seconds()
 
         def failed(error: Exception) -> None:
             responder.faults.note("answering datagrams", error, now)
 
         try:
-            responder.packetCache.drain(lambda: [(datagram, addr)], self._sendReplies, now, beyond, responder.counters, failed)
+            responder.packetCache.drain(lambda: [(datagram, addr)], self._sendReplies, now, beyond, responder.counters, failed, door)
         except Exception as error:
             failed(error)
 
@@ -412,6 +415,7 @@ class DatagramListener:
 
     @ivar address: the address, in canonical form.
     @ivar port: the port; after L{start} the real one if it was 0.
+    @ivar door: after L{start}, how its clients come in.
     """
 
     def __init__(
@@ -435,6 +439,7 @@ class DatagramListener:
         self.proxied = _Proxied(responder, proxies or TrustedProxies())
         self.address = address
         self.port = port
+        self.door = NOWHERE
         self.reactor = reactor
         self._socket = socket
         self._lost = lost
@@ -448,11 +453,13 @@ class DatagramListener:
             made = self._socket or datagramSocket(self.address, self.port)
             self._socket = None
             self.address, self.port = made.getsockname()[:2]
+            self.door = self.proxied.door = doorAt(self.address)
             reader = _Reader(self, made)
             self._reader = reader
             reactor.addReader(reader)
         elif IReactorUDP.providedBy(reactor):
             protocol = _Protocol(self)
+            self.door = self.proxied.door = doorAt(self.address)
             self._listening = reactor.listenUDP(self.port, protocol, self.address, _SIZE)
             self._protocol = protocol
             host = self._listening.getHost()

@@ -396,23 +396,23 @@ class StreamResponder:
         self.counters = responder.counters
         self.transport = transport
         self._responder = responder
-        self._clients = responder.packetCache.clients
-        self.find = responder.packetCache.find
+        self._packetCache = responder.packetCache
+        self.finderAt = responder.packetCache.finderAt
 
     def isDropped(self, host: str) -> bool:
         """
         Return whether a client gets no reply at all.
         """
-        return self._clients.find(host, self._responder.seconds()).group.action == "drop"
+        return self._packetCache.clients.find(host, self._responder.seconds()).group.action == "drop"
 
     def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
-        client = self._clients.find(stream.host, self._responder.seconds())
+        client = self._packetCache.at(stream.door).find(stream.host, self._responder.seconds())
         if client.group.action == "drop":
             # Over UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
         where = stream.host, stream.port
-        return self._responder.take(octets, where, self.transport, send, stream.local, client, stream.flow, stream.peer)
+        return self._responder.take(octets, where, self.transport, send, stream.local, client, stream.flow, stream.peer, stream.door)
 
 
 class _Port(ServerFactory):

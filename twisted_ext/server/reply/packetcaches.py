@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS
 from twisted_ext.packetcache.clients import UNMETERED, Account, Bucket, Client, Clients, Group, View
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import CookieOptions, Reply, Table
 from twisted_ext.server.reply.acl import Access
@@ -62,6 +63,7 @@ class Admission:
     What features decide, one after the other.
 
     @ivar client: the address, an IPv4 one not mapped into IPv6; C{""} for a client of a Unix socket.
+    @ivar door: how it came in.
     @ivar now: the clock's seconds.
     @ivar action: what the client gets: C{"allow"}, C{"zones"}, C{"refuse"} or C{"drop"}, see L{twisted_ext.server.reply.acl}.
     @ivar view: the name of the view that it is in; C{""} for none.
@@ -70,10 +72,11 @@ class Admission:
     @ivar accounts: those of the replies to its network; L{None} for no limit.
     """
 
-    __slots__ = ("client", "now", "action", "view", "needsCookie", "bucket", "accounts")
+    __slots__ = ("client", "door", "now", "action", "view", "needsCookie", "bucket", "accounts")
 
-    def __init__(self, client: str, now: float) -> None:
+    def __init__(self, client: str, now: float, door: Door = NOWHERE) -> None:
         self.client = client
+        self.door = door
         self.now = now
         self.action = "allow"
         self.view = ""
@@ -166,14 +169,16 @@ class ClientGroups:
         }
         self.all = (*self._groups.values(), self._proxies, *self._views.values())
 
-    def classify(self, address: str, now: float) -> Client:
+    def classify(self, address: str, now: float, door: Door = NOWHERE) -> Client:
         """
         Return a new client, with its group and its rates.
+
+        @param door: how it came in.
         """
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
         if self._isProxy(address):
             return Client(client, self._proxies, UNMETERED, siteOf(client))
-        admission = Admission(client, now)
+        admission = Admission(client, now, door)
         for admit in self._admitting:
             admit(admission)
         shown = admission.needsCookie

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.message import EDNS, HEADER_OCTETS, Message, Question
@@ -111,6 +112,7 @@ class Request:
     @ivar today: seconds since 1970 at the time of that check.
     @ivar replied: whether a reply was sent, at least in part.
     @ivar peer: what the client has proved over TLS; L{None} in the clear, and over HTTPS.
+    @ivar door: how the client came in.
     """
 
     __slots__ = (
@@ -139,6 +141,7 @@ class Request:
         "today",
         "replied",
         "peer",
+        "door",
     )
 
     wire: bytes
@@ -161,6 +164,7 @@ class Request:
     cookie: bytes
     verified: bool
     message: Message | None
+    door: Door
     keyName: bytes
     verdict: Verdict | None
     today: float
@@ -200,6 +204,7 @@ class Request:
         self.cookie = b""
         self.verified = False
         self.message = None
+        self.door = NOWHERE
         self.keyName = b""
         self.verdict = None
         self.today = 0.0

@@ -31,6 +31,7 @@ from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
 from twisted_ext.resolver.ask import DeferredQuery, queryOf, unknown
@@ -198,6 +199,7 @@ class Responder:
         client: Client | None = None,
         flow: Callable[[Iterator[bytes]], None] | None = None,
         peer: TLSPeer | None = None,
+        door: Door = NOWHERE,
     ) -> bool:
         """
         Answer a message that the packet cache has no reply for.
@@ -205,6 +207,7 @@ class Responder:
         @param send: called with the reply, now or later, at most once.
         @param flow: called instead with a stream of messages, if the transport can carry them.
         @param peer: what the client has proved over TLS.
+        @param door: how it came in.
 
         @return: whether the message was a request.
         """
@@ -216,7 +219,8 @@ class Responder:
         if peer is not None:
             request.peer = peer
         try:
-            request.record = self.packetCache.clients.find(address[0], now) if client is None else client
+            request.record = self.packetCache.at(door).find(address[0], now) if client is None else client
+            request.door = door
             self.respond(request, send, flow)
         except Exception as error:
             self._broken(error, request, send)
@@ -275,6 +279,10 @@ class Responder:
                     self._refusals.tell(request, refusal)
                 self._refuse(request, refusal, send, gate.name)
                 return
+        if request.keyName and self.packetCache.doors.keys:
+            # It may be in another view. The access gate has decided already: a key lets no client in.
+            door = request.door._replace(key=request.keyName)
+            request.record = self.packetCache.at(door).find(request.address[0], now)
         if self.handlers:
             handler = self.handlers.get(request.opcode << 16 or question.rrType)
             if handler is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.server.config.clientwords import ClientWords
 from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
@@ -183,7 +184,8 @@ def _warnOfOtherFamily(settings: Settings) -> None:
 
     if settings.interface and all(isIPAddress(each) for each in settings.interface):
         return
-    names = [view.name for view in viewsOf(settings) if not any(each == "any" or ":" in each for each in view.clients)]
+    clients = {view.name: [ClientWords.fromText(each).prefix for each in view.clients] for view in viewsOf(settings)}
+    names = [name for name, prefixes in clients.items() if not any(each in ("", "any") or ":" in each for each in prefixes)]
     if names:
         text = "view{s} {names}: no client is given by an IPv6 prefix, so a device that queries over IPv6 is not in {them}; add its prefix"
         _log.warn(text, s="s" if len(names) > 1 else "", names=", ".join(names), them="them" if len(names) > 1 else "it")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.packetcache.doors import Doors
     from twisted_ext.packetcache.table import CookieOptions
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.offer import Offer
@@ -116,6 +117,7 @@ class Active:
 
     @ivar parts: what it adds to the path of a query, at each stage from the outermost to the innermost.
     @ivar admits: decides something of each client that was not seen lately; L{None} for nothing.
+    @ivar doors: how clients come in, as far as C{admits} goes by it; L{None} if it does not.
     @ivar requiresCookies: whether it wants a valid cookie of some clients.
     @ivar cookies: the cookies in replies that the packet cache repeats; L{None} for none.
     @ivar limiting: limits replies; L{None} for no limit.
@@ -124,6 +126,7 @@ class Active:
 
     parts: tuple[Part, ...] = ()
     admits: Admit | None = None
+    doors: Doors | None = None
     requiresCookies: bool = False
     cookies: CookieOptions | None = None
     limiting: ResponseRateLimit | None = None

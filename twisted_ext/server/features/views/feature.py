@@ -33,7 +33,9 @@ class _Views(Active):
     def __init__(self, views: Sequence[View]) -> None:
         from twisted_ext.server.features.views.selectors import Selectors
 
-        self.admits = Selectors([view.clients for view in views], [view.name for view in views]).admit
+        selectors = Selectors([view.clients for view in views], [view.name for view in views])
+        self.admits = selectors.admit
+        self.doors = selectors.doors
 
 
 class ViewsFeature(Feature):

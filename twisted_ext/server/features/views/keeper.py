@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted_ext.server.config.clientwords import ClientWords
 from twisted_ext.server.config.setting import shown
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
@@ -68,13 +69,22 @@ class Views(Keeper):
         @raise CallerFault: this is not an address.
         """
         number = self._selectors.find(checkedAddress(address))
+        # Which of these applies, if any, only a query tells.
+        otherwise: list[JSON] = [f"or in view {view.name}: {text}" for view in self._views for text in self._otherwise(view, address)]
         if number < 0:
-            return {"client": address, "view": None, "said": [f"{address} is in no view"]}
+            return {"client": address, "view": None, "said": [f"{address} is in no view", *otherwise]}
         view = self._views[number]
         matching = [prefix for prefix in view.clients if Selectors([[prefix]]).find(address) == 0]
-        said: list[JSON] = [f"{address} is in view {view.name}, which has {', '.join(matching)}"]
+        said: list[JSON] = [f"{address} is in view {view.name}, which has {', '.join(matching)}", *otherwise]
         said += ["blocking is paused for it"] if view.name in self._paused else []
         return {"client": address, "view": view.name, "said": said}
+
+    def _otherwise(self, view: View, address: str) -> list[str]:
+        """
+        Return the texts by which a view has a client if it comes in as they say.
+        """
+        words = [(each, ClientWords.fromText(each)) for each in view.clients]
+        return [text for text, each in words if any(each[1:]) and Selectors([[each.prefix or "any"]]).find(address) == 0]
 
     def _sharing(self, view: View) -> list[str] | None:
         """

@@ -1,14 +1,18 @@
 """
-Finds the view of a client by its address.
+Finds the view of a client by its address, and by how it came in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.errors import CallerFault
+from twisted_ext.packetcache.doors import NO_DOORS, NOWHERE, Door, Doors
+from twisted_ext.server.config.clientwords import ClientWords
+from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
     from twisted_ext.server.reply.packetcaches import Admission
@@ -17,77 +21,122 @@ __all__ = ["Selectors", "checkedAddress"]
 
 _EVERYONE: Final = ("0.0.0.0/0", "::/0")
 
+#: More than any number of a view.
+_NONE: Final = 1 << 62
 
-class Selectors:
+
+class _Index:
     """
     Finds the first of several lists of prefixes that has an address. It is an index by the lengths of prefixes: an address that was not
     seen before takes as long among a thousand lists as with one, so that forged addresses cost no more.
+    """
 
-    @ivar hidden: by their numbers, lists that no address can get to, each with the number of an earlier one that has all of theirs.
+    def __init__(self) -> None:
+        # By the version of the address and the length of the prefix: the number of the list, by the bits of the prefix.
+        self._prefixes: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
+
+    def __bool__(self) -> bool:
+        return any(self._prefixes.values())
+
+    def add(self, network: IPv4Network | IPv6Network, number: int) -> None:
+        same = self._prefixes[network.version].setdefault(network.prefixlen, {})
+        same.setdefault(int(network.network_address) >> network.max_prefixlen - network.prefixlen, number)
+
+    def firstFor(self, address: IPv4Address | IPv6Address, length: int) -> int:
+        """
+        Return the number of the first list that has a whole prefix, L{_NONE} if none has.
+
+        @param length: that of the prefix.
+        """
+        found, bits, most = _NONE, int(address), address.max_prefixlen
+        for each, prefixes in self._prefixes[address.version].items():
+            if each <= length:
+                number = prefixes.get(bits >> most - each, _NONE)
+                if number < found:
+                    found = number
+        return found
+
+
+class Selectors:
+    """
+    Finds the first of several views that has a client, by its address and how it came in.
+
+    @ivar doors: the ways of coming in that views name.
+    @ivar hidden: by their numbers, views that no client can get to, each with the number of an earlier one that has all of theirs.
     """
 
     def __init__(self, lists: Sequence[Sequence[str]], names: Sequence[str] = ()) -> None:
         """
-        @param lists: prefixes such as C{"192.0.2.0/24"}, or C{"any"}.
-        @param names: those of the views that they are of, for L{admit}.
+        @param lists: of each view the texts that name its clients, see L{ClientWords}.
+        @param names: those of the views, for L{admit}.
 
-        @raise BadDescription: a prefix is not valid.
+        @raise BadDescription: a text is not valid.
         """
-        # By the version of the address and the length of the prefix: the number of the list, by the bits of the prefix.
-        self._prefixes: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
         self.hidden: dict[int, int] = {}
         self._names = names
-        for number, prefixes in enumerate(lists):
+        # By how clients come in: their addresses, and the first view that has all of them.
+        self._indexes: dict[Door, _Index] = {}
+        self._whole: dict[Door, int] = {}
+        for number, texts in enumerate(lists):
             earlier: set[int] = set()
-            for prefix in [each for given in prefixes for each in (_EVERYONE if given == "any" else (given,))]:
-                try:
+            for words in map(ClientWords.fromText, texts):
+                key = nameFromText(words.key).lower() if words.key else b""
+                door = Door(words.interface, words.serverName, words.path, key)
+                if words.prefix in ("", "any") and door != NOWHERE:
+                    earlier.add(min([self._whole.get(each, _NONE) for each in _within(door)], default=_NONE))
+                    self._whole.setdefault(door, number)
+                for prefix in _EVERYONE if words.prefix in ("", "any") else (words.prefix,):
                     network = ip_network(prefix)
-                except ValueError as error:
-                    raise BadDescription(f"{error}; write 192.0.2.0/24, 2001:db8::/32 or any") from None
-                bits = int(network.network_address)
-                earlier.add(self._firstFor(network.version, bits, network.prefixlen, network.max_prefixlen))
-                same = self._prefixes[network.version].setdefault(network.prefixlen, {})
-                same.setdefault(bits >> network.max_prefixlen - network.prefixlen, number)
-            if prefixes and -1 not in earlier:
+                    earlier.add(min([self._first(each, network.network_address, network.prefixlen) for each in _within(door)]))
+                    self._indexes.setdefault(door, _Index()).add(network, number)
+            if texts and _NONE not in earlier:
                 self.hidden[number] = min(earlier)
+        named = [door for door in self._indexes if door != NOWHERE]
+        self.doors = Doors(*[frozenset(each) - {"", b""} for each in zip(*named, strict=True)]) if named else NO_DOORS
 
-    def _firstFor(self, version: int, bits: int, length: int, most: int) -> int:
-        """
-        Return the number of the first list that has a whole prefix, -1 for none.
-        """
-        found = -1
-        for each, prefixes in self._prefixes[version].items():
-            if each <= length:
-                number = prefixes.get(bits >> most - each, -1)
-                if number >= 0 and not 0 <= found < number:
-                    found = number
-        return found
+    def _first(self, door: Door, address: IPv4Address | IPv6Address, length: int) -> int:
+        index = self._indexes.get(door)
+        return _NONE if index is None else index.firstFor(address, length)
 
-    def find(self, client: str) -> int:
+    def find(self, client: str, door: Door = NOWHERE) -> int:
         """
-        Return the number of the first list that has a client; -1 for none.
+        Return the number of the first view that has a client; -1 for none.
 
-        @param client: an address; its scope is ignored.
+        @param client: an address; its scope is ignored. C{""} for clients of a Unix socket, which have none.
+        @param door: how it came in.
         """
-        if not self._prefixes[4] and not self._prefixes[6]:
+        if not self._indexes:
             return -1
+        doors = [NOWHERE] if door == NOWHERE else _within(door)
+        found = min([self._whole.get(each, _NONE) for each in doors])
         try:
             address = ip_address(client.partition("%")[0])
         except ValueError:
             # Clients of a Unix socket have no address.
-            return -1
-        if address.version == 6 and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return self._firstFor(address.version, int(address), address.max_prefixlen, address.max_prefixlen)
+            pass
+        else:
+            if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+                address = address.ipv4_mapped
+            found = min([found, *[self._first(each, address, address.max_prefixlen) for each in doors]])
+        return -1 if found == _NONE else found
 
     def admit(self, admission: Admission) -> None:
         """
         Decide which view a client is in that may query everything.
         """
         if admission.action == "allow":
-            number = self.find(admission.client)
+            number = self.find(admission.client, admission.door)
             if number >= 0:
                 admission.view = self._names[number]
+
+
+def _within(door: Door) -> list[Door]:
+    """
+    Return all doors that name a part of what this one does: a view that names no path has the clients of all paths.
+    """
+    listeners, names, paths = [["", value] if value else [""] for value in door[:3]]
+    keys = [b"", door.key] if door.key else [b""]
+    return [Door(*each) for each in product(listeners, names, paths, keys)]
 
 
 def checkedAddress(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
+from twisted_ext.server.config.clientwords import CLIENTS
 from twisted_ext.server.config.setting import ASKING, DECLARED, RESOLVING, TTLS, Section, Setting, setting
 from twisted_ext.server.config.tables import TableSettings, key
 
@@ -25,7 +26,7 @@ class View:
     """
     A class of clients.
 
-    @ivar clients: the prefixes of their addresses.
+    @ivar clients: texts that name them, see L{ClientWords<twisted_ext.server.config.clientwords.ClientWords>}.
     @ivar settings: all settings that apply to them.
     """
 
@@ -38,7 +39,7 @@ class ViewSettings(TableSettings):
     """
     The settings of one view.
 
-    @ivar clients: the prefixes of its clients.
+    @ivar clients: texts that name its clients.
     """
 
     table = "view"
@@ -48,7 +49,10 @@ class ViewSettings(TableSettings):
     __slots__ = ()
 
     clients: tuple[str, ...] = key(
-        types.PREFIX, (), "Its clients: 192.168.1.40, 192.168.9.0/24, any; the first view that has a client applies"
+        CLIENTS,
+        (),
+        "Its clients: 192.168.1.40, 192.168.9.0/24, any; or how they come in: key=NAME of a TSIG key, interface=ADDRESS, server-name=NAME, "
+        "https-path=/PATH, or several of these, as 10.0.0.0/8 key=NAME. The first view that has a client applies",
     )
 
     @property

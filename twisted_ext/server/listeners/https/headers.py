@@ -11,7 +11,7 @@ long. The table of all steps would take megabytes, so each step is made when it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
@@ -221,6 +221,16 @@ class HeadMemory:
             self._octets = 0
         self._young[key] = head
         self._octets += octets
+
+    def serve(self, paths: Collection[str]) -> None:
+        """
+        Serve DNS at these further paths.
+        """
+        self.endpoint.serve(paths)
+        # What was found of other paths before.
+        self._young.clear()
+        self._old.clear()
+        self._octets = 0
 
     def tableOf(self, entries: Iterable[tuple[bytes, bytes]]) -> int:
         """

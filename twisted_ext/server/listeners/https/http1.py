@@ -61,7 +61,7 @@ class HTTP1:
         self.stalled: float | None = None
         self.queued = 0
         self.since: float | None = None
-        self.named: dict[int, str] = {}
+        self.named: dict[int, tuple[str, str]] = {}
         self._endpoint = endpoint
         self._mostHead = int(HTTPS_HEAD.default)
         self._buffer = bytearray()
@@ -134,8 +134,8 @@ class HTTP1:
             return None
         self._last += 1
         self._waiting = True
-        if head.client:
-            self.named[self._last] = head.client
+        if head.client or head.path:
+            self.named[self._last] = head.client, head.path
         return query
 
     def _parse(self, lines: bytes) -> Head | Status:

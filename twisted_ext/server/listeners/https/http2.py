@@ -145,7 +145,7 @@ class HTTP2:
         self.more = False
         self.stalled: float | None = None
         self.queued = 0
-        self.named: dict[int, str] = {}
+        self.named: dict[int, tuple[str, str]] = {}
         self._reader = HeadReader(memory)
         self._most = int(CLIENT_STREAM_IN_FLIGHT.pick(most))
         self._mostHead = int(HTTPS_HEAD.default)
@@ -345,8 +345,8 @@ class HTTP2:
         else:
             self._forgive()
             self._waiting[stream] = 0
-            if head.client:
-                self.named[stream] = head.client
+            if head.client or head.path:
+                self.named[stream] = head.client, head.path
             self._queries.append((stream, head.query))
 
     def _trailers(self, stream: int, ended: int, block: bytes, now: float) -> None:
@@ -416,8 +416,8 @@ class HTTP2:
             self.refuse(stream, BAD_MESSAGE)
             return
         self._forgive()
-        if head.client:
-            self.named[stream] = head.client
+        if head.client or head.path:
+            self.named[stream] = head.client, head.path
         self._queries.append((stream, query))
 
     def _settings(self, stream: int, flags: int, payload: bytes, now: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import Error, a2b_base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from struct import Struct
 from struct import error as StructError
@@ -109,6 +109,7 @@ class Head:
     @ivar length: the length of the body, if the header has it.
     @ivar bare: whether the reply has no body, as for HEAD.
     @ivar client: the address of the client that a trusted proxy names, C{""} if there is none.
+    @ivar path: the path of the request, if that is the one of a view; C{""} for the usual one.
     """
 
     query: bytes | None = None
@@ -116,6 +117,7 @@ class Head:
     length: int | None = None
     bare: bool = False
     client: str = ""
+    path: str = ""
 
 
 class HTTPConnection(Protocol):
@@ -127,7 +129,8 @@ class HTTPConnection(Protocol):
     @ivar more: whether received octets are left to be parsed because there were enough requests for one call.
     @ivar stalled: since when replies have waited for the client's flow control, or L{None}.
     @ivar queued: the octets of these replies.
-    @ivar named: the clients that a trusted proxy names, by stream. The caller removes those of the queries that it gets.
+    @ivar named: by stream, the clients that a trusted proxy names (C{""} if it names none), and the paths of views (C{""} for the usual
+        one). The caller removes those of the queries that it gets.
     """
 
     out: list[bytes]
@@ -135,7 +138,7 @@ class HTTPConnection(Protocol):
     more: bool
     stalled: float | None
     queued: int
-    named: dict[int, str]
+    named: dict[int, tuple[str, str]]
 
     @property
     def since(self) -> float | None:
@@ -193,18 +196,19 @@ class Endpoint:
 
     @ivar pages: the pages.
     @ivar proxies: whose requests name their clients; L{None} to ignore what requests say of that.
+    @ivar paths: further paths where DNS is served, for those who know them, each with its text: they lead to views.
     @ivar alternatives: the value of Alt-Svc for clients of other versions than HTTP/3 (RFC 7838); C{b""} without one.
     """
 
     proxies: TrustedProxies | None = None
     alternatives = b""
-
     def __init__(self, path: str = "/dns-query", page: str = "") -> None:
         """
         @param path: where DNS is served.
         @param page: the text at C{/}; by default it names the path.
         """
         self.path = path.encode()
+        self.paths: dict[bytes, str] = {}
         text = page or (
             f"This is a DNS server. Give a program that speaks DNS over HTTPS the URL https://THIS-HOST{path}\n"
             "Settings for phones, browsers and systems are at /setup\n"
@@ -218,7 +222,15 @@ class Endpoint:
         endpoint = Endpoint(self.path.decode())
         endpoint.pages = self.pages
         endpoint.proxies = proxies
+        endpoint.paths = self.paths
         return endpoint
+
+    def serve(self, paths: Collection[str]) -> None:
+        """
+        Serve DNS at these further paths from now on, also behind proxies.
+        """
+        self.paths.clear()
+        self.paths.update({path.encode(): path for path in paths})
 
     def named(self, head: Head, forwarded: bytes | None, older: bytes | None) -> Head:
         """
@@ -248,21 +260,24 @@ class Endpoint:
                 return Head(status=BAD_REQUEST, bare=method == b"HEAD")
             octets = int(length)
         path, _, parameters = target.partition(b"?")
+        ofView = ""
         if path != self.path:
+            ofView = self.paths.get(path, "")
+        if path != self.path and not ofView:
             page = self.pages.at(path)
             if page is None:
                 return Head(status=_NOT_FOUND, length=octets, bare=method == b"HEAD")
             return Head(status=page if method in (b"GET", b"HEAD") else _READ_ONLY, length=octets, bare=method == b"HEAD")
         if method == b"GET":
             found = _parameter(parameters)
-            return Head(status=found, length=octets) if isinstance(found, Status) else Head(found, length=octets)
+            return Head(status=found, length=octets) if isinstance(found, Status) else Head(found, length=octets, path=ofView)
         if method != b"POST":
             return Head(status=_METHODS, length=octets, bare=method == b"HEAD")
         if kind is None or kind.partition(b";")[0].strip().lower() != MEDIA_TYPE:
             return Head(status=_WRONG_TYPE, length=octets)
         if octets is not None and octets > _LARGEST:
             return Head(status=TOO_LARGE, length=octets)
-        return Head(length=octets)
+        return Head(length=octets, path=ofView)
 
 
 def _parameter(parameters: bytes) -> bytes | Status:

@@ -118,7 +118,7 @@ class HTTPSServing(StreamServing):
 
     def _answerNamed(self, http: HTTPConnection, queries: list[tuple[int, bytes]], now: float) -> None:
         """
-        Answer queries of the clients of a proxy, each of which counts as one.
+        Answer queries of the clients of a proxy, each of which counts as one, and those at the paths of views.
         """
         answering = self._replySource
         counters = answering.counters
@@ -128,8 +128,8 @@ class HTTPSServing(StreamServing):
         self._inside = True
         try:
             for stream, octets in queries:
-                client = _Client(self, http.named.pop(stream, self.host))
-                reply = answering.find(octets, client.host, now, answering.transport)
+                client = _Client(self, *http.named.pop(stream, ("", "")))
+                reply = answering.finderAt(client.door)(octets, client.host, now, answering.transport)
                 if reply is not None:
                     counters.replies[reply[1] & 15] += 1
                     counters.sampled(octets)
@@ -141,12 +141,12 @@ class HTTPSServing(StreamServing):
             self._inside = False
 
     def _answer(self, http: HTTPConnection, queries: list[tuple[int, bytes]], now: float) -> None:
-        if self.memory.endpoint.proxies is not None:
+        if http.named or self.memory.endpoint.proxies is not None:
             self._answerNamed(http, queries, now)
             return
         answering = self._replySource
         counters = answering.counters
-        find, transport = answering.find, answering.transport
+        find, transport = answering.finderAt(self.door), answering.transport
         host = self.host
         replies = counters.replies
         self.heard = True
@@ -290,18 +290,19 @@ class HTTPSServing(StreamServing):
 
 class _Client:
     """
-    A client that a proxy names.
+    A client that a proxy names, or one that queries at the path of a view.
     """
 
-    __slots__ = ("host", "port", "local", "flow", "peer")
+    __slots__ = ("host", "port", "local", "flow", "peer", "door")
 
-    def __init__(self, serving: HTTPSServing, host: str) -> None:
-        self.host = host
-        self.port = 0
+    def __init__(self, serving: HTTPSServing, host: str, path: str) -> None:
+        self.host = host or serving.host
+        self.port = 0 if host else serving.port
         self.local = serving.local
         self.flow = serving.flow
         # What a proxy has proved says nothing of its clients.
-        self.peer: TLSPeer | None = None
+        self.peer: TLSPeer | None = None if host else serving.peer
+        self.door = serving.door._replace(path=path)
 
 
 class EncryptedServing(TLSServing, HTTPSServing):

@@ -283,7 +283,7 @@ class HTTP3Serving(QuicServing):
         elif len(query) > _LARGEST:
             self._respond(stream, TOO_LARGE)
         else:
-            self._ask(stream, query, now)
+            self._ask(stream, query, now, head.path)
 
     def _headOf(self, block: bytes) -> Head:
         """

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTime, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 
+from twisted_ext.packetcache.doors import Door
 from twisted_ext.server.config.places import labelOf
 from twisted_ext.server.listeners.quic.serving import QuicServing
 from twisted_ext.server.listeners.quic.servings import QuicServings
@@ -46,23 +47,25 @@ class QuicResponder:
         self.counters = responder.counters
         self._responder = responder
         self.transport = transport
-        self._clients = responder.packetCache.clients
-        self.find = responder.packetCache.find
+        self._packetCache = responder.packetCache
+        self.finderAt = responder.packetCache.finderAt
 
     def isDropped(self, host: str) -> bool:
-        return self._clients.find(host, self._responder.seconds()).group.action == "drop"
+        return self._packetCache.clients.find(host, self._responder.seconds()).group.action == "drop"
 
-    def isAlike(self, host: str, other: str) -> bool:
+    def isAlike(self, host: str, other: str, door: Door) -> bool:
         now = self._responder.seconds()
-        return self._clients.find(host, now).group is self._clients.find(other, now).group
+        clients = self._packetCache.at(door)
+        return clients.find(host, now).group is clients.find(other, now).group
 
-    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
-        client = self._clients.find(serving.host, self._responder.seconds())
+    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None], door: Door) -> bool:
+        client = self._packetCache.at(door).find(serving.host, self._responder.seconds())
         if client.group.action == "drop":
             # Over UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (serving.host, serving.port), self.transport, send, serving.local, client, flow)
+        where = (serving.host, serving.port)
+        return self._responder.take(octets, where, self.transport, send, serving.local, client, flow, door=door)
 
 
 class _Port(DatagramProtocol):

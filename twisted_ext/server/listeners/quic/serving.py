@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadMessage, DNSFault
+from twisted_ext.packetcache.doors import NOWHERE, Door, doorAt, foldedName
 from twisted_ext.server.reply.ratelimit import networkOf, siteOf
 from twisted_ext.transport.quic.link import QuicLink, WatchedConnection
 from twisted_ext.transport.quic.wire import (
@@ -84,11 +85,9 @@ class QuicReplySource(Protocol):
     counters: Counters
     transport: str
 
-    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
+    def finderAt(self, door: Door) -> Callable[[bytes, str, float, str], bytes | None]:
         """
-        Look up a reply in the packet cache.
-
-        @return: the reply without its message ID, or L{None}.
+        See L{ReplySource.finderAt<twisted_ext.server.listeners.connection.ReplySource.finderAt>}.
         """
 
     def isDropped(self, host: str, /) -> bool:
@@ -96,14 +95,16 @@ class QuicReplySource(Protocol):
         Return whether a client gets no reply at all, so that it is not worth a handshake.
         """
 
-    def isAlike(self, host: str, other: str, /) -> bool:
+    def isAlike(self, host: str, other: str, door: Door, /) -> bool:
         """
-        Return whether two clients have the same rights, and get the same replies.
+        Return whether two clients that come in by the same door have the same rights, and get the same replies.
         """
 
-    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
+    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None], door: Door) -> bool:
         """
         Answer a message, by calling C{send} or C{flow} now or later.
+
+        @param door: how the client came in, with the path of this request.
 
         @return: whether the message was a request. If not, the connection is closed.
         """
@@ -137,6 +138,7 @@ class QuicServing:
     @ivar port: the client's port when it connected, or when its address changed.
     @ivar rebinding: whether datagrams have come from another address, whose path may not be validated yet.
     @ivar local: the server's address and port, or L{None}.
+    @ivar door: how the client came in.
     @ivar site: the key of the client that has connected (see L{siteOf<twisted_ext.server.reply.ratelimit.siteOf>}), for which the
         connection counts to the end.
     @ivar network: the key of its network.
@@ -154,6 +156,7 @@ class QuicServing:
         self.host: str = address[0]
         self.port: int = address[1]
         self.local = servings.local
+        self.door = NOWHERE if servings.local is None else doorAt(servings.local[0])
         self.site = siteOf(self.host)
         self.network = networkOf(self.host)
         self.complete = False
@@ -179,6 +182,7 @@ class QuicServing:
     # -- events of the connection
 
     def negotiated(self, protocol: str | None) -> None:
+        self.door = self.door._replace(serverName=foldedName(getattr(self.link.connection, "serverName", "")))
         if protocol != self.alpn:
             self.close(self.codes.protocol, f"the protocol has to be {self.alpn}")
 
@@ -276,15 +280,18 @@ class QuicServing:
             return
         self._ask(stream, octets, now)
 
-    def _ask(self, stream: int, octets: bytes, now: float) -> None:
+    def _ask(self, stream: int, octets: bytes, now: float, path: str = "") -> None:
         """
         Answer a message, now or later.
+
+        @param path: that of a view, over HTTP/3; C{""} for the usual one.
         """
+        door = self.door._replace(path=path) if path else self.door
         self.since = now
         replies = self._replies
         counters = replies.counters
         counters.tcp += 1
-        reply = replies.find(octets, self.host, now, replies.transport)
+        reply = replies.finderAt(door)(octets, self.host, now, replies.transport)
         if reply is not None:
             counters.replies[reply[1] & 15] += 1
             counters.sampled(octets, 1)
@@ -305,7 +312,7 @@ class QuicServing:
         self.waiting += 1
         self._open.add(stream)
         way = _Way(self, stream)
-        if not replies.take(octets, self, way, way.flow):
+        if not replies.take(octets, self, way, way.flow, door):
             self.waiting -= 1
             self._open.discard(stream)
             self._notRequest(stream)

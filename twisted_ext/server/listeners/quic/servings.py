@@ -89,12 +89,14 @@ _MAKE_ROOM: Final = 16
 
 class _Context(Context):
     pairFor: Callable[[str], Pair]
+    serverName = ""
 
     def _server_handle_hello(self, input_buf: Buffer, initial_buf: Buffer, handshake_buf: Buffer) -> None:
         start = input_buf.tell()
         hello = pull_client_hello(input_buf)
         input_buf.seek(start)
-        pair = self.pairFor(hello.server_name or "")
+        self.serverName = hello.server_name or ""
+        pair = self.pairFor(self.serverName)
         self.certificate, self.certificate_chain, self.certificate_private_key = pair.leaf, list(pair.chain), pair.key
         super()._server_handle_hello(input_buf, initial_buf, handshake_buf)
 
@@ -134,6 +136,13 @@ class ServerConnection(WatchedConnection):
         self._host_cids[0].stateless_reset_token = tokenFor(self.host_cid)
         limit = self._local_max_streams_bidi
         limit.value = limit.sent = min(limit.value, streams)
+
+    @property
+    def serverName(self) -> str:
+        """
+        The name that the client has asked for; C{""} if it has sent none, or nothing yet.
+        """
+        return str(getattr(self.tls, "serverName", ""))
 
     def _replenish_connection_ids(self) -> None:
         had = len(self._host_cids)
@@ -312,7 +321,7 @@ class QuicServings:
         Return whether a connection may go on from another address, which its client need not know of (NAT). aioquic validates the path;
         until then the address before counts. Both have the same rights, so that neither gets more by the change.
         """
-        if serving.complete and self.replies.isAlike(serving.host, host):
+        if serving.complete and self.replies.isAlike(serving.host, host, serving.door):
             serving.rebinding = True
             return True
         return False

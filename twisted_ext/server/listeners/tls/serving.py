@@ -16,6 +16,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_ext.packetcache.doors import foldedName
 from twisted_ext.server.limits import DECLINED_SECONDS
 from twisted_ext.server.listeners.connection import ReplySource, StreamServing
 from twisted_ext.server.listeners.tls.certificates import reasonOf
@@ -167,6 +168,7 @@ class TLSServing(StreamServing):
         self._tls.do_handshake()
         self._isShaking = False
         self.peer = self._contexts.peerOf(self._tls)
+        self.door = self.door._replace(serverName=foldedName(self._tls.get_servername() or b""))
         self._servings.shook(self)
         self._flush()
 
