@@ -18,6 +18,10 @@ _FORM: Final = (
 )
 
 
+#: The fields of L{ClientWords}, by what stands in front of an equals sign.
+_FIELDS: Final = {"key": "key", "interface": "interface", "server-name": "serverName", "https-path": "path"}
+
+
 class ClientWords(NamedTuple):
     """
     The clients that one text names. All parts have to hold that are not empty.
@@ -43,13 +47,14 @@ class ClientWords(NamedTuple):
         found: dict[str, str] = {}
         for word in text.split():
             name, equals, value = word.partition("=")
-            kind = _KINDS.get(name) if equals else None
-            field, check = kind or ("prefix", types.PREFIX)
+            field = _FIELDS.get(name, "") if equals else ""
+            if not field:
+                field, value = "prefix", word
             if field in found:
                 raise BadDescription(f"{text!r} has two words of one kind; write two values of which one has to hold")
-            if kind and not value:
+            if not value:
                 raise BadDescription(f"{word!r} has nothing behind the equals sign")
-            found[field] = str(check.fromTOML(value if kind else word))
+            found[field] = str(_kindOf(field).fromTOML(value))
         if not found:
             raise BadDescription(f"{text!r} names no client")
         if found.get("prefix") == "any" and len(found) > 1:
@@ -57,8 +62,21 @@ class ClientWords(NamedTuple):
         return cls(**found)
 
     def __str__(self) -> str:
-        words = [f"{name}={value}" for name, (field, _) in _KINDS.items() if (value := str(getattr(self, field)))]
+        words = [f"{name}={value}" for name, field in _FIELDS.items() if (value := str(getattr(self, field)))]
         return " ".join([*([self.prefix] if self.prefix else []), *words])
+
+
+def _kindOf(field: str) -> types.Text:
+    """
+    Return the type of the values of a field.
+    """
+    if field == "key":
+        return types.NAME
+    if field == "serverName":
+        return types.HOST_NAME
+    if field == "path":
+        return types.URL_PATH
+    return _ADDRESS if field == "interface" else types.PREFIX
 
 
 def _address(text: str) -> str:
@@ -68,12 +86,6 @@ def _address(text: str) -> str:
     return str(address)
 
 
-#: What may stand in front of an equals sign: the field, and the type of its value.
-_KINDS: Final = {
-    "key": ("key", types.NAME),
-    "interface": ("interface", types.Text("an address of this machine, such as 192.0.2.53", _address)),
-    "server-name": ("serverName", types.HOST_NAME),
-    "https-path": ("path", types.URL_PATH),
-}
+_ADDRESS: Final = types.Text("an address of this machine, such as 192.0.2.53", _address)
 
 CLIENTS: Final = types.Text(_FORM, lambda text: str(ClientWords.fromText(text)))
