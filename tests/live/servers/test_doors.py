@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
+from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
 
 _PATH = "/dns-query/children-8f1b2c3d"
@@ -179,6 +181,42 @@ def _serving(folder: Path, workers: int) -> Iterator[tuple[Twistd, int, Path]]:
         words += [f"--{way}", f"127.0.0.1:{number}"]
     with Twistd(folder, *words, "--certificate", str(certificate)) as server:
         yield server, port, written(folder)
+
+
+def _overTLS(
+    port: int, context: ssl.SSLContext, name: str, session: ssl.SSLSession | None
+) -> tuple[str, ssl.SSLSession | None, bool | None]:
+    """
+    Ask over TLS, as a client that asks for a name and offers a session.
+
+    @return: the text, the session for the next time, and whether that which was offered went on.
+    """
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as plain,
+        context.wrap_socket(plain, server_hostname=name, session=session) as wrapped,
+    ):
+        wrapped.sendall(frame(bytes(2) + buildQuery(RD, questionOf(_NAMES[0], "TXT").toWire(), b"")))
+        buffer, messages = StreamBuffer(), list[bytes]()
+        while not messages:
+            messages = buffer.feed(wrapped.recv(4096))
+        return Message.fromWire(messages[0]).answer[0].rdatas[0][1:].decode(), wrapped.session, wrapped.session_reused
+
+
+@pytest.mark.parametrize(("version", "expected"), [(ssl.TLSVersion.TLSv1_2, "lab"), (ssl.TLSVersion.TLSv1_3, "all")])
+def test_resumedSessions(version: ssl.TLSVersion, expected: str, tmp_path: Path) -> None:
+    """
+    A session that began with one name does not lead to its view when another name is asked for over TLS 1.3. Over TLS 1.2 it keeps the name
+    with which it began, as OpenSSL has it: only who could ask for that name has such a session.
+    """
+    with _serving(tmp_path, 1) as (_, port, root):
+        context = ssl.create_default_context(cafile=str(root))
+        context.maximum_version = version
+        session, found = None, []
+        for name in ("lab.example", "lab.example", "dns.example", "lab.example"):
+            text, session, isReused = _overTLS(port, context, name, session)
+            found.append((text, isReused))
+        assert [text for text, _ in found] == ["lab", "lab", expected, "lab"]
+        assert found[1][1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
