@@ -84,7 +84,7 @@ def _serve(folder: Path, hasHistory: bool) -> None:
 
     from tests.metrics.samples import HOSTILE, busy
     from tests.server.features.queryhistory.recorder.histories import historyOf, rowOf
-    from tests.server.operations.seeing import Answering, SeenServer
+    from tests.server.operations.seeing import Answers, SeenServer
     from twisted_ext.answers import Trace
     from twisted_ext.errors import BadDescription
     from twisted_ext.metrics.activity import Activity, LiveQuery
@@ -104,7 +104,7 @@ def _serve(folder: Path, hasHistory: bool) -> None:
     server = SeenServer(clock, busy(), settings=settings)
     inner = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
     server.source = server.caching = CachedSource(inner, clock)
-    server.responder = Answering(server.caching)
+    server.responder = Answers(server.caching)
     server.remember("www.example.com", "a.sub.example.com")
     status = server.status
     status.tracing.finish(questionOf("\\027]0;own\\007.example"), Trace(0.0), "192.0.2.9", 3, 0.5)

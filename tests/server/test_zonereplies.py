@@ -255,11 +255,10 @@ class ZoneRepliesTests(SynchronousTestCase):
         self.begin()
         frontend = self.quick.frontend
         self.assertIsNotNone(frontend.packetCache.made)
-        source = frontend.responder.source
-        frontend.responder.source = TracedSource(source, QueryTracer(), self.quick.clock)
+        frontend.responder.around = lambda source: TracedSource(source, QueryTracer(), self.quick.clock)
         frontend.observe()
         self.assertIsNone(frontend.packetCache.made)
-        frontend.responder.source = source
+        frontend.responder.around = None
         frontend.observe()
         self.assertIsNotNone(frontend.packetCache.made)
         gates = frontend.responder.gates
@@ -269,6 +268,6 @@ class ZoneRepliesTests(SynchronousTestCase):
         frontend.responder.gates = gates
         frontend.observe()
         self.assertTrue(all(group.isZonal == (group.action in ("allow", "zones")) for group in frontend.packetCache.groups))
-        self.assertFalse(Group("children", view=View("children", source)).isZonal)
+        self.assertFalse(Group("children", view=View("children", frontend.responder.source)).isZonal)
         for settings in ({"queryLog": True}, {"reportAgent": "agent.example."}, {"role": "forward", "upstream": ["192.0.2.99"]}):
             self.assertIsNone(Serving(settings).frontend.packetCache.made, settings)

@@ -215,7 +215,9 @@ class Frontend:
         builder = responder.replyBuilder
         source = responder.source
         self.packetCache.made = None
-        if chosen.replies is None or not isinstance(source, ZoneStack) or responder.observer is not None or builder.reports:
+        if chosen.replies is None or not isinstance(source, ZoneStack) or builder.reports:
+            return
+        if responder.observer is not None or responder.around is not None:
             return
         if not _FORESEEN.issuperset(map(type, plainGates(responder.gates))):
             return

@@ -27,7 +27,7 @@ from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features, Keepers
-from twisted_ext.server.operations.status import SourceHolder, Status
+from twisted_ext.server.operations.status import Answering, Status
 from twisted_ext.testing.sources import CannedSource
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.sources.recursor import Recursor
     from twisted_ext.server.sources.trusting import Trusting
 
-__all__ = ["TODAY", "Answering", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
+__all__ = ["TODAY", "Answers", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
 
 _T = TypeVar("_T")
 
@@ -44,13 +44,14 @@ _T = TypeVar("_T")
 TODAY: Final = 1.7e9
 
 
-class Answering:
+@dataclass
+class Answers:
     """
     A stand-in for a responder, which only has a source.
     """
 
-    def __init__(self, source: IAnswerSource) -> None:
-        self.source = source
+    source: IAnswerSource
+    around: Callable[[IAnswerSource], IAnswerSource] | None = None
 
 
 @dataclass
@@ -84,7 +85,7 @@ class SeenServer:
         self.counters = counters
         self.caching: CachedSource | None = CachedSource(inner, clock, today=today)
         self.source: IAnswerSource = self.caching
-        self.responder: SourceHolder = Answering(self.caching)
+        self.responder: Answering = Answers(self.caching)
         self.recursor: Recursor | None = None
         self.trusting: Trusting | None = None
         self.views: Mapping[str, IAnswerSource] = {}

@@ -240,11 +240,12 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.ask("/trace/on?name=example.com", "POST"), {"tracing": True})
         # Replies that nobody sees are made no more.
         self.assertEqual(self.server.observed, 1)
-        responder = self.server.responder
+        assert self.server.responder.around is not None
+        traced = self.server.responder.around(self.server.source)
         for name in ("www.example.org", "WWW.example.com", "new.example.com"):
             asked, context = question(name), QueryContext(1e9, client="192.0.2.9")
-            if atHand(responder.source, asked, context) is None:
-                lookUp(responder.source, asked, context).addErrback(lambda _: None)
+            if atHand(traced, asked, context) is None:
+                lookUp(traced, asked, context).addErrback(lambda _: None)
         hit, miss = [objectIn(each) for each in cast("list[JSON]", self.ask("/trace/show")["traces"])]
         self.assertEqual((hit["name"], hit["rcode"], hit["client"]), ("WWW.example.com.", "NOERROR", "192.0.2.9"))
         (step,) = cast("list[JSON]", hit["steps"])
@@ -252,7 +253,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((miss["name"], miss["rcode"]), ("new.example.com.", "SERVFAIL"))
         self.assertEqual(self.ask("/trace/off", "POST"), {"tracing": False})
         self.assertEqual(self.server.observed, 2)
-        self.assertIs(responder.source, self.server.caching)
+        self.assertIsNone(self.server.responder.around)
 
     def test_secondTraceNeedsOneStop(self) -> None:
         """
@@ -260,7 +261,7 @@ class CommandTests(SynchronousTestCase):
         """
         for target in ("/trace/on", "/trace/on?name=example.com", "/trace/off"):
             self.ask(target, "POST")
-        self.assertIs(self.server.responder.source, self.server.caching)
+        self.assertIsNone(self.server.responder.around)
 
     def test_upstreamsShowHealth(self) -> None:
         """

@@ -198,6 +198,20 @@ class OperatorTests(ServiceCase):
         self.assertEqual(self.do(self.service, "cache/flush", name="www.example", view="twin"), {"flushed": 1})
         self.assertEqual(shown(), [])
 
+    def test_tracedQueriesOfViews(self) -> None:
+        """
+        Look-ups of clients of views are traced as those of others are, also after a reload.
+        """
+        self.do(self.service, "trace/on", name="example")
+        self.asked("new.example")
+        self.service.goOverTo(self.wanted)
+        self.asked("next.example")
+        self.do(self.service, "trace/off")
+        self.asked("last.example")
+        traces = self.do(self.service, "trace/show")["traces"]
+        assert isinstance(traces, list)
+        self.assertEqual([each["name"] for each in traces if isinstance(each, dict)], ["new.example.", "next.example."])
+
     def test_dumpsStayInTheirView(self) -> None:
         """
         The dump of a view's cache is loaded into the cache of this view, and into no other.

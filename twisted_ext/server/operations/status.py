@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.sources.trusting import Trusting
     from twisted_ext.server.zones.load.zoneset import ZoneSet
 
-__all__ = ["Serving", "SourceHolder", "Status"]
+__all__ = ["Answering", "Serving", "Status"]
 
 _T = TypeVar("_T")
 
@@ -75,12 +75,14 @@ class Cache(Protocol):
     caching: CachedSource
 
 
-class SourceHolder(Protocol):
+class Answering(Protocol):
     """
-    An object that answers from a replaceable source.
+    An object that answers queries.
+
+    @ivar around: returns what is asked instead of a source, L{None} for the source itself.
     """
 
-    source: IAnswerSource
+    around: Callable[[IAnswerSource], IAnswerSource] | None
 
 
 class Serving(Protocol):
@@ -122,9 +124,9 @@ class Serving(Protocol):
     def packetCache(self) -> PacketCache | None: ...
 
     @property
-    def responder(self) -> SourceHolder:
+    def responder(self) -> Answering:
         """
-        The object whose C{source} is replaced in order to trace look-ups.
+        What answers queries; look-ups are traced around its sources.
         """
 
     @property
@@ -504,13 +506,11 @@ class Status(Operations):
         @param below: trace only this name and its subdomains; C{""} for all names.
         """
         apex, responder = nameFromText(below) if below else None, self.serving.responder
-        source = responder.source
-        inner = source.inner if isinstance(source, TracedSource) else source
         if on:
-            responder.source = TracedSource(inner, self.tracing, self._reactor)
+            responder.around = lambda source: TracedSource(source, self.tracing, self._reactor)
             self.tracing.turnOn(apex)
         else:
-            responder.source = inner
+            responder.around = None
             self.tracing.turnOff()
         # What nobody sees can only be made from zones while nothing is traced.
         self.serving.observe()

@@ -108,6 +108,7 @@ class Responder:
 
     @ivar limiting: limits replies to the networks of clients; L{None} for no limit.
     @ivar observer: is told of each reply, and of each request without one; or L{None}.
+    @ivar around: returns what is asked instead of a source, to trace look-ups; L{None} for the source itself, which is usual.
     @ivar relieve: called after a L{MemoryError}, to free memory.
     @ivar selfTest: makes and answers the self-test query, which is answered regardless of access control.
     @ivar later: if not L{None}, requests that cannot be answered at once are appended to it, and the listener has to call L{lookUp} for
@@ -171,6 +172,7 @@ class Responder:
         self._clock = clock
         self.handlers = dict(handlers or {})
         self.observer: IQueryObserver | None = None
+        self.around: Callable[[IAnswerSource], IAnswerSource] | None = None
         self.faults = FaultLog(self._faulty)
         self.selfTest = SelfTest(urandom(16))
         self.relieve: Callable[[], object] = self.packetCache.clear
@@ -294,11 +296,14 @@ class Responder:
             counters.activity.asked(request.client, question.name, question.rrType, now)
         dnssecOk = edns is not None and bool(edns.flags & DO)
         view = request.record.group.view
-        if self._direct is not None and view is None:
+        around = self.around
+        if self._direct is not None and view is None and around is None:
             direct = self._direct(question, dnssecOk)
             if direct is not None and self._sentDirect(request, direct, send):
                 return
         source = self._source if view is None else cast("IAnswerSource", view.source)
+        if around is not None:
+            source = around(source)
         recursion = bool(request.flags & RD)
         context = QueryContext(
             now + self._patience,
