@@ -39,11 +39,13 @@ class _Record:
     """
     @ivar owner: folded, with its final dot.
     @ivar rest: what follows the owner.
+    @ivar isFirst: whether it comes before all zones.
     """
 
     owner: str
     rest: str
     place: Place
+    isFirst: bool = False
 
 
 class LocalZones:
@@ -57,16 +59,21 @@ class LocalZones:
         self._records: list[_Record] = []
         self._private: set[str] = set()
 
-    def take(self, option: Option) -> None:
+    def take(self, option: Option, *, isFirst: bool = False) -> None:
         """
         Take an option, if it is one of local zones.
+
+        @param isFirst: whether data comes before all zones.
         """
+        before = len(self._records)
         if option.name == "local-zone":
             self._zone(option)
         elif option.name == "local-data":
             self._data(option.text, option.place)
         elif option.name == "local-data-ptr":
             self._pointer(option)
+        for record in self._records[before:]:
+            record.isFirst = isFirst
 
     @property
     def opened(self) -> list[str]:
@@ -130,7 +137,7 @@ class LocalZones:
         within: dict[str, list[_Record]] = {name: [] for name in self._zones}
         alone: list[_Record] = []
         for record in self._records:
-            zone = next((each for each in namesAbove(record.owner) if each in within), None)
+            zone = None if record.isFirst else next((each for each in namesAbove(record.owner) if each in within), None)
             (within[zone] if zone is not None else alone).append(record)
         for record in alone:
             self._keep(record)

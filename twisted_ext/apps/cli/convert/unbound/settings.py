@@ -25,6 +25,7 @@ from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf,
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
 from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section, parsed
+from twisted_ext.apps.cli.convert.unbound.views import convertViews
 from twisted_ext.apps.cli.convert.validation import Validation, validates
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
@@ -103,7 +104,9 @@ class _Conversion:
         for option in self.server.options:
             self._option(option)
         self._reverse()
+        private = self.converted.texts("local-domain")
         self.local.finish(self.routed)
+        convertViews(self.sections, self.server, private, self.routed, self.converted)
         for section in self.sections:
             self._section(section)
         # Unbound reads no hosts file.
@@ -531,7 +534,11 @@ class _Conversion:
             elif self.converted.add("block-list", self._path(path), section.place):
                 text = "only its rules for names are applied, and all names that it blocks get one reply; the file is not transferred"
                 self.converted.differs(section.place, text)
-        elif kind in ("view", "dnscrypt", "python", "dynlib", "cachedb", "ipset"):
+        elif kind == "view":
+            for option in section.options:
+                if option.name not in HANDLED:
+                    self._known(option)
+        elif kind in ("dnscrypt", "python", "dynlib", "cachedb", "ipset"):
             self._known(Option(kind, [], section.place))
         elif kind == "dnstap":
             for option in section.options:
@@ -621,18 +628,17 @@ _FLAGS: Final[Mapping[str, str]] = {
 #: The options that are converted.
 HANDLED: Final = frozenset(
     """
-    access-control additional-tls-port additional-ssl-port allow-notify auth-zone auto-trust-anchor-file cache-max-negative-ttl
-    cache-max-ttl cache-min-ttl control-enable cookie-secret directory do-ip4 do-not-query-localhost do-tcp do-udp domain-insecure
-    for-downstream forward-addr forward-first forward-host forward-ssl-upstream
-    forward-tcp-upstream forward-tls-upstream forward-zone hide-identity hide-version http-endpoint https-port identity
-    incoming-num-tcp include interface interface-automatic ip-address ip-ratelimit local-data local-data-ptr local-zone log-queries
-    log-replies master module-config msg-cache-size name nsid port prefetch primary private-address private-domain qname-minimisation
-    quic-port remote-control root-hints rpz rpz-action-override rpz-cname-override rpz-log rpz-log-name rpz-signal-nxdomain-ra
-    rrset-cache-size rrset-roundrobin serve-expired serve-expired-client-timeout serve-expired-ttl server ssl-cert-bundle ssl-port
-    ssl-service-key ssl-service-pem ssl-upstream stub-addr stub-first stub-host stub-ssl-upstream
-    stub-tcp-upstream stub-tls-upstream stub-zone tcp-connection-limit tcp-idle-timeout tls-additional-port tls-additional-ports
-    tls-cert-bundle tls-port tls-service-key tls-service-pem tls-upstream trust-anchor trust-anchor-file trusted-keys-file url
-    val-permissive-mode version zonefile
+    access-control access-control-view additional-ssl-port additional-tls-port allow-notify auth-zone auto-trust-anchor-file
+    cache-max-negative-ttl cache-max-ttl cache-min-ttl control-enable cookie-secret directory do-ip4 do-not-query-localhost do-tcp do-udp
+    domain-insecure for-downstream forward-addr forward-first forward-host forward-ssl-upstream forward-tcp-upstream forward-tls-upstream
+    forward-zone hide-identity hide-version http-endpoint https-port identity include incoming-num-tcp interface interface-automatic
+    interface-view ip-address ip-ratelimit local-data local-data-ptr local-zone log-queries log-replies master module-config msg-cache-size
+    name nsid port prefetch primary private-address private-domain qname-minimisation quic-port remote-control root-hints rpz
+    rpz-action-override rpz-cname-override rpz-log rpz-log-name rpz-signal-nxdomain-ra rrset-cache-size rrset-roundrobin serve-expired
+    serve-expired-client-timeout serve-expired-ttl server ssl-cert-bundle ssl-port ssl-service-key ssl-service-pem ssl-upstream stub-addr
+    stub-first stub-host stub-ssl-upstream stub-tcp-upstream stub-tls-upstream stub-zone tcp-connection-limit tcp-idle-timeout
+    tls-additional-port tls-additional-ports tls-cert-bundle tls-port tls-service-key tls-service-pem tls-upstream trust-anchor
+    trust-anchor-file trusted-keys-file url val-permissive-mode version view view-first zonefile
     """.split()
 ) | frozenset(_FLAGS)
 
