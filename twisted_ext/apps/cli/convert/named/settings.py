@@ -195,7 +195,7 @@ class Scope:
         for view in views[1:]:
             self._converted.missing(
                 view.place,
-                f"views differ in blocked names only; the view {self._view.value if self._view else ''} is converted",
+                f"views have no zones of their own; only the view {self._view.value if self._view else ''} is converted",
                 "serve this view by a second instance at another address, or give its clients a TSIG key of the other server",
             )
         if self._view is None:
