@@ -88,6 +88,24 @@ def test_octetsMeanWhatTheirConnectionSays() -> None:
         assert _meanings() != expected
 
 
+def test_pathsThatAreServedNoMore() -> None:
+    """
+    After a reload a path leads to no view any more, whatever was known of its octets.
+    """
+    memory = HeadMemory(Endpoint())
+    memory.serve([_PATH])
+    encoder, reader = Encoder(), HeadReader(memory)
+    fields = [(":method", "POST"), (":scheme", "https"), (":authority", "dns.example"), (":path", _PATH)]
+    fields.append(("content-type", "application/dns-message"))
+    for _ in range(4):
+        head = reader.read(encoder.encode(fields))
+        assert head is not None and (head.path, head.status) == (_PATH, None)
+    memory.serve([])
+    head = reader.read(encoder.encode(fields))
+    assert head is not None and head.path == ""
+    assert head.status is not None and head.status.code == 404
+
+
 class ViewsTests(WholeServerTestCase):
     """
     Attempts on a whole server. The client of the tests is at 192.168.0.9.

@@ -5,6 +5,7 @@ Tests of L{twisted_ext.server.sources.backends}: what several of them share, wha
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -19,12 +20,21 @@ from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.sources.sources import ForwardStack
+from twisted_ext.server.sources.upstreams import CountedUpstream
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.testing.sources import questionOf
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.rrtypes import CNAME
 
 _LAB = {"name": "lab", "clients": ["10.0.1.0/24"], "upstream": ["192.0.2.54"]}
 _TWIN = {**_LAB, "name": "twin", "clients": ["10.0.2.0/24"]}
 _NAME = "www.example.test"
+
+
+def _withoutAuthority(octets: bytes, way: str) -> Sequence[bytes]:
+    message = Message.fromWire(octets)
+    return [buildMessage(Message(message.id, message.flags, message.questions, message.answer))]
 
 
 class BackendsTests(StackCase):
@@ -126,6 +136,67 @@ class BackendsTests(StackCase):
             reloadStack(stack, Settings.of(hostsFile="", upstream=["192.0.2.55"], view=[own, *views]))
             self.assertEqual(self.addressIn(stack, ""), expected)
             self.assertEqual(self.addressIn(stack, "plain"), "10.0.0.53")
+
+    def test_queriesUnderWayAreNotAskedElsewhere(self) -> None:
+        """
+        A look-up of a view that shared the upstreams of all is not continued by their next ones when the view goes over to others.
+        """
+        for last, server in self.servers.items():
+            server.set("target.test", "A", f"10.0.0.{last}")
+        alias = [rrsetOf(questionOf("alias.test", "A").name, CNAME, "target.test.")]
+        self.servers[53].set("alias.test", "A", alias)
+        # It says nothing of the target, so that is asked for.
+        self.servers[53].tamper = _withoutAuthority
+        self.servers[53].delay = 1.0
+        stack = self.stack(upstream=["192.0.2.53"], view=["plain=10.0.3.0/24"])
+        waiting = self.lookUp(stack, "plain", "alias.test")
+        self.network.advance(0.1)
+        own = {"name": "plain", "clients": ["10.0.3.0/24"], "upstream": ["192.0.2.54"]}
+        reloadStack(stack, Settings.of(hostsFile="", upstream=["192.0.2.55"], view=[own]))
+        self.network.advance(5)
+        self.assertEqual(self.successResultOf(waiting).answer[-1].rdatas[0][-1], 53)
+        self.assertEqual(self.servers[55].asked, [])
+
+    def test_reverseNamesByTheUpstreamsOfAView(self) -> None:
+        """
+        Reverse names of private addresses are asked of upstreams in a private network, for the views that have one.
+        """
+        name = "5.0.0.10.in-addr.arpa"
+        for address in ("9.9.9.9", "10.0.0.53"):
+            CannedServer({(name, "PTR"): "host.test."}).listen(self.network.reactor(address))
+        stack = self.stack(upstream=["9.9.9.9"], view=[{**_LAB, "upstream": ["10.0.0.53"]}, "plain=10.0.3.0/24"])
+        found = []
+        for view in ("lab", "plain", ""):
+            asked = lookUp(stack.views[view] if view else stack, questionOf(name, "PTR"), QueryContext(self.here.seconds() + 10))
+            self.network.advance(1)
+            found.append(len(self.successResultOf(asked).answer))
+        self.assertEqual(found, [1, 0, 0])
+
+    def test_routedDomainsOfAView(self) -> None:
+        """
+        The cache of a view knows which domains have an upstream of their own there.
+        """
+        stack = self.stack(upstream=["192.0.2.53"], view=[{**_LAB, "route": ["Corp.test=192.0.2.55"]}])
+        apart = [each.caching.store.apart for each in stack.backends.all]
+        self.assertEqual(apart, [frozenset(), frozenset([questionOf("corp.test", "A").name])])
+
+    def test_nothingIsLeftOpen(self) -> None:
+        """
+        If the settings of one view cannot be used, what was made for others is closed.
+        """
+        closed: list[CountedUpstream] = []
+        close = CountedUpstream.close
+
+        def closing(upstream: CountedUpstream) -> Deferred[None]:
+            closed.append(upstream)
+            return close(upstream)
+
+        stack = self.stack(upstream=["192.0.2.53"])
+        worse = {"name": "worse", "clients": ["any"], "upstream": ["chain"]}
+        self.patch(CountedUpstream, "close", closing)
+        with self.assertRaises(BadDescription):
+            reloadStack(stack, Settings.of(hostsFile="", upstream=["192.0.2.55"], view=[_LAB, worse]))
+        self.assertEqual(sorted([each.description for each in closed]), ["udp:192.0.2.54:53", "udp:192.0.2.55:53"])
 
     def test_upstreamsOfViewsInTheLog(self) -> None:
         """
@@ -235,3 +306,21 @@ class OperatorTests(ServiceCase):
                 self.network.advance(0.1)
                 self.failureResultOf(loading).raiseException()
         self.assertEqual([each.caching.stats.entries for each in self.service.backends], held)
+
+
+class ValidatingViewTests(ServiceCase):
+    """
+    Tests of a server that validates for the clients of one view.
+    """
+
+    def test_onlyAViewValidates(self) -> None:
+        """
+        Where the upstream of a view alone is validated, an exception can be made as where all are.
+        """
+        lab = {**_LAB, "clients": ["192.168.0.9"], "upstream": ["validate:udp:192.0.2.54"]}
+        service = self.run_(view=[lab])
+        self.assertIsNotNone(service.trusting)
+        said = self.do(service, "nta/add", name="www.example")
+        self.assertIn("www.example.", str(said))
+        assert service.trusting is not None
+        self.assertIn("not validated until", service.trusting.exceptionFor(questionOf("www.example", "A").name))

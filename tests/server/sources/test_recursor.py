@@ -137,6 +137,23 @@ class RecurseTests(RecursingCase):
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
         self.assertEqual(textsOf(self.look(stack, "www.bad.example", checkingDisabled=True)), ["192.0.2.82"])
 
+    def test_viewsHaveOneResolver(self) -> None:
+        """
+        A view with a route of its own has its own cache, and the resolver of all, which goes on when the view is gone.
+        """
+        view = {"name": "lab", "clients": ["10.0.0.0/8"], "route": ["lab.test=192.0.2.99"]}
+        stack = self.stack(view=[view])
+        for source in (stack, stack.views["lab"]):
+            context = QueryContext(self.here.seconds() + 30)
+            answer = self.internet.wait(lookUp(source, questionOf("away.good.example", "A"), context), 35)
+            self.assertEqual((textsOf(answer)[-1], answer.security), ("192.0.2.81", Security.INSECURE))
+        self.assertEqual([each.caching.stats.misses for each in stack.backends.all], [2, 2])
+        resolver = stack.recursor
+        reloadStack(stack, self.settings())
+        self.internet.advance(1)
+        self.assertIs(stack.recursor, resolver)
+        self.assertEqual(self.look(stack, "no.good.example").security, Security.SECURE)
+
     def test_localRoot(self) -> None:
         """
         With local-root, the root zone is transferred when it is first needed, and its servers are not queried any more.

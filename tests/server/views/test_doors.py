@@ -201,25 +201,30 @@ def _differences(seed: int, questions: int) -> int:
     """
     dice = random.Random(seed)
     texts = ["server-name=lab.example https-path=/dns-query/a", "10.1.0.0/16 interface=192.0.2.54", "https-path=/dns-query/a", "10.0.0.0/8"]
-    said = {number: f"192.0.2.{number}" for number in range(-1, len(texts))}
     names = [f"n{number}.example" for number in range(6)]
-    views = [
-        {"name": f"view{number}", "clients": [text], "local": [f"{name} A {said[number]}" for name in names]}
-        for number, text in enumerate(texts)
-    ]
-    settings = Settings.of(hostsFile="", recursive=False, allow=["any"], local=[f"{name} A 192.0.2.255" for name in names], view=views)
+    turned = False
+
+    def settings() -> Settings:
+        views = [
+            {"name": f"view{number}", "clients": [text], "local": [f"{name} A 192.0.{1 + turned}.{number}" for name in names]}
+            for number, text in enumerate(texts)
+        ]
+        common = [f"{name} A 192.0.{1 + turned}.255" for name in names]
+        return Settings.of(hostsFile="", recursive=False, allow=["any"], local=common, view=views)
+
     network = MemoryNetwork(seed=seed)
-    server = Served(network, "192.0.2.7", settings)
+    server = Served(network, "192.0.2.7", settings())
     wrong = 0
     try:
         for number in range(questions):
             if dice.randrange(300) == 0:
-                server.reload(settings)
+                turned = not turned
+                server.reload(settings())
             client, door = dice.choice(["10.0.0.1", "10.1.0.1", "192.0.2.1"]), _door(dice)._replace(key=b"")
             reply = server.ask(queryFor(dice.choice(names), "A", number), client, stream=dice.randrange(2) == 0, door=door)
             assert reply is not None
             view = next((at for at, text in enumerate(texts) if _has(text, client, door)), -1)
-            wrong += reply.answer[0].rdatas[0][-1] != view % 256
+            wrong += reply.answer[0].rdatas[0][2:] != bytes([1 + turned, view % 256])
         assert server.frontend.responder.counters.hits > questions // 5
     finally:
         server.close()

@@ -156,6 +156,16 @@ def test_viewsWithoutIPv6() -> None:
     assert _warned(view=[{"name": "a", "clients": ["192.168.0.1", "fd00::1"]}]) == []
 
 
+def test_shortPaths() -> None:
+    """
+    A path of a view that can be guessed is logged at the start.
+    """
+    views = [{"name": "a", "clients": ["https-path=/kids"]}, {"name": "b", "clients": ["https-path=/dns-query/0123456789"]}]
+    assert _warned(interface="192.168.0.1", view=views) == [
+        "view a: clients https-path=/kids: the path can be guessed; one of 16 characters or more cannot"
+    ]
+
+
 def test_mappedAddresses() -> None:
     """
     A client that is given by an IPv4 address as IPv6 writes it is the one with that IPv4 address.

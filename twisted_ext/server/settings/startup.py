@@ -19,6 +19,7 @@ from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.features.views.settings import ViewsSettings, isValidating, viewsOf
+from twisted_ext.server.settings.doors import warnOfShortPaths
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     if settings[ViewsSettings].view:
         _warnOfHiddenViews(settings)
         _warnOfOtherFamily(settings)
+        warnOfShortPaths(settings)
     if blocking.list:
         from twisted_ext.server.features.blocking.lists import unusedLists
 
