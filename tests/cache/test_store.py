@@ -64,6 +64,25 @@ class StoreTests(SynchronousTestCase):
         self.assertGreater(store.octets, 200 * 1024)
         self.assertEqual(store.statistics().entries + store.statistics().evictions, 10_000)
 
+    def test_otherLimit(self) -> None:
+        """
+        With a lower limit, what has no room any more is evicted at once, that in use and that in store; with a higher one there is more.
+        """
+        for hits in (0, 3):
+            store = Store(1 << 20)
+            self.fill(store, range(2000))
+            for _ in range(hits):
+                for number in range(1000, 2000):
+                    self.isHit(store, number)
+            store.resize(256 * 1024, 2.0)
+            self.assertLessEqual(store.octets, 256 * 1024)
+            self.assertLessEqual(store._readyBytes, 32 * 1024)
+            self.assertGreater(len(store), 100)
+            before = len(store)
+            store.resize(1 << 20, 2.0)
+            self.fill(store, range(5000, 5200))
+            self.assertEqual(len(store), before + 200)
+
     def test_failuresLeaveRoomForAnswers(self) -> None:
         """
         Cached failures count toward the limit, and most of the memory is left to answers.

@@ -17,6 +17,8 @@ from tests.server.test_service import ServiceCase
 from tests.typed import observing
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.metrics.exposition import exposition
+from twisted_ext.metrics.figures import sumOf
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.sources.sources import ForwardStack
@@ -250,7 +252,10 @@ class OperatorTests(ServiceCase):
         assert isinstance(rows, list)
         found = [(row["server"], row.get("views")) for row in rows if isinstance(row, dict)]
         self.assertEqual(found[-1], ("192.0.2.54:53", ["lab", "twin"]))
-        numbers = self.successResultOf(self.service.status.figures()).numbers
+        figures = self.successResultOf(self.service.status.figures())
+        text = exposition(figures, version="1", started=0.0)
+        self.assertIn('txdns_upstream_up{server="192.0.2.54:53",way="udp",views="lab,twin"} 1', text)
+        numbers = figures.numbers
         self.assertEqual((numbers["cacheEntries"], numbers["cacheMisses"]), (1, 1))
 
     def test_cacheOfAView(self) -> None:
@@ -306,6 +311,22 @@ class OperatorTests(ServiceCase):
                 self.network.advance(0.1)
                 self.failureResultOf(loading).raiseException()
         self.assertEqual([each.caching.stats.entries for each in self.service.backends], held)
+
+
+class MetricsTests(ServiceCase):
+    """
+    Tests of the figures of a server whose view asks the upstream of all, behind a cache of its own.
+    """
+
+    def test_sameServerTwice(self) -> None:
+        """
+        It is listed, and counted over workers, once for all and once for the view.
+        """
+        service = self.run_(view=[{"name": "short", "clients": ["192.168.0.9"], "max-ttl": 60}])
+        self.asked("www.example")
+        figures = self.successResultOf(service.status.figures())
+        both = [(each["server"], each.get("views"), each["queries"]) for each in sumOf([figures, figures]).upstreams]
+        self.assertEqual(both, [("192.0.2.53:53", None, 0), ("192.0.2.53:53", ["short"], 2)])
 
 
 class ValidatingViewTests(ServiceCase):

@@ -225,6 +225,17 @@ class ViewsTests(ServiceCase):
         assert reply is not None
         self.assertEqual(reply.rcode, 5)
 
+    def test_reloadWithAViewWithoutClients(self) -> None:
+        """
+        A reload with a view that no client can get to is refused, and the settings stay.
+        """
+        self.service = self.run_(view=[_CHILDREN])
+        before = self.service.settings
+        with self.assertRaisesRegex(BadDescription, "this server does not listen at 192.0.2.99"):
+            self.service.goOverTo(self.settings(view=[{**_CHILDREN, "clients": ["interface=192.0.2.99"]}]))
+        self.assertIs(self.service.settings, before)
+        self.assertEqual(self.addressOf("www.games.example"), "0.0.0.0")
+
     def test_explainedForClient(self) -> None:
         """
         A look-up can be explained as for any client, by the rules of its view.
