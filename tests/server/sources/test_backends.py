@@ -174,6 +174,30 @@ class BackendsTests(StackCase):
             found.append(len(self.successResultOf(asked).answer))
         self.assertEqual(found, [1, 0, 0])
 
+    def test_closedWhileABackendEnds(self) -> None:
+        """
+        When the server stops, look-ups of upstreams that no view asks any more end as well.
+        """
+        self.servers[54].silent = True
+        stack = self.stack(upstream=["192.0.2.53"], view=[_LAB])
+        waiting = self.lookUp(stack, "lab")
+        self.network.advance(0.1)
+        reloadStack(stack, Settings.of(hostsFile="", upstream=["192.0.2.53"]))
+        self.assertNoResult(waiting)
+        stack.close()
+        self.network.advance(0)
+        self.failureResultOf(waiting)
+        self.assertEqual(self.here.pending(), [])
+
+    def test_viewThatIsGone(self) -> None:
+        """
+        What still asks for a view that a reload has removed is told what holds for clients in none.
+        """
+        stack = self.stack(upstream=["9.9.9.9"], view=[{**_LAB, "upstream": ["10.0.0.53"]}])
+        self.assertEqual([stack.asksInside(view) for view in ("lab", "")], [True, False])
+        reloadStack(stack, Settings.of(hostsFile="", upstream=["9.9.9.9"]))
+        self.assertFalse(stack.asksInside("lab"))
+
     def test_routedDomainsOfAView(self) -> None:
         """
         The cache of a view knows which domains have an upstream of their own there.

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import textsOf
@@ -21,6 +22,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.negativeanchors.feature import Suspended
@@ -153,6 +155,36 @@ class RecurseTests(RecursingCase):
         self.internet.advance(1)
         self.assertIs(stack.recursor, resolver)
         self.assertEqual(self.look(stack, "no.good.example").security, Security.SECURE)
+
+    def test_resolverOfRefusedSettings(self) -> None:
+        """
+        A resolver that was made for settings that cannot be used is closed once, wherever the fault is.
+        """
+        closed: list[ServerPool] = []
+        close = ServerPool.close
+
+        def closing(pool: ServerPool) -> Deferred[None]:
+            closed.append(pool)
+            return close(pool)
+
+        worse = {"name": "worse", "clients": ["any"], "route": ["lab.test=chain"]}
+        self.patch(ServerPool, "close", closing)
+        for values in ({"view": [worse]}, {"route": ["lab.test=chain"]}):
+            closed.clear()
+            with self.assertRaises(BadDescription):
+                self.stack(**values)
+            self.assertEqual(len(closed), 1, values)
+        closed.clear()
+        self.stack().close()
+        self.assertEqual(len(closed), 1)
+
+    def test_nothingIsTrustedWhereNothingIsAsked(self) -> None:
+        """
+        A server that asks no other one reads no trust anchors.
+        """
+        stack = self.stack(recursive=False)
+        self.assertIsNone(stack.trusting)
+        self.assertIsNone(stack.recursor)
 
     def test_localRoot(self) -> None:
         """

@@ -96,7 +96,8 @@ def test_firstViewIsFound() -> None:
         ("interface=eth0", "takes an address of this machine"),
         ("interface=0.0.0.0", "stands for all addresses"),
         ("https-path=dns", "takes the path of a URL"),
-        ("path=/dns", "takes an address with or without the length of a prefix"),
+        ("10.0.0.0/8 path=/dns", "there is no word 'path'"),
+        ("192.0.2", "takes an address with or without the length of a prefix"),
         ("server-name=192.0.2.1", "write a host name"),
     ],
 )
@@ -193,6 +194,29 @@ def test_shownForAnAddress() -> None:
         "or in view view2: server-name=lab.example",
     ]
     assert views.of("192.0.2.1")["said"] == ["192.0.2.1 is in no view", "or in view view2: server-name=lab.example"]
+
+
+def test_tablesAreBounded() -> None:
+    """
+    Clients that combine all addresses, names and paths that views name have no more tables made than there are such values, and together
+    these have no more clients than one has.
+    """
+    texts = [f"{word}={value}" for word, values in (("interface", _LISTENERS), ("https-path", _PATHS)) for value in values if value]
+    texts += [f"server-name=n{number}.example" for number in range(20)]
+    settings = _views(*texts)
+    server = Served(MemoryNetwork(seed=1), "192.0.2.7", settings)
+    try:
+        cache = server.frontend.packetCache
+        for number in range(20):
+            for listener in _LISTENERS:
+                for path in _PATHS:
+                    group = cache.at(Door(listener, f"n{number}.example", path)).find("192.0.2.9", 1.0).group
+                    assert group.name != "allowed"
+        tables = [*cache._beyond.values()]
+        assert len(tables) <= 25
+        assert sum(each._most for each in tables) <= cache.clients._most + len(tables)
+    finally:
+        server.close()
 
 
 def _differences(seed: int, questions: int) -> int:

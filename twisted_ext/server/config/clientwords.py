@@ -47,11 +47,13 @@ class ClientWords(NamedTuple):
         found: dict[str, str] = {}
         for word in text.split():
             name, equals, value = word.partition("=")
-            field = _FIELDS.get(name, "") if equals else ""
+            field = _FIELDS.get(name, "") if equals else "prefix"
             if not field:
-                field, value = "prefix", word
+                raise BadDescription(f"there is no word {name!r}")
+            if not equals:
+                value = word
             if field in found:
-                raise BadDescription(f"{text!r} has two words of one kind; write two values of which one has to hold")
+                raise BadDescription(f"{text!r} has two words of one kind; write two texts, of which one has to hold")
             if not value:
                 raise BadDescription(f"{word!r} has nothing behind the equals sign")
             found[field] = str(_kindOf(field).fromTOML(value))

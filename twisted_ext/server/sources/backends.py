@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -119,11 +120,11 @@ class Backend:
         views = [view for view in self.views if view] if "" not in self.views else []
         self._log.look(serversOf(self.asking.source), now, views)
 
-    def retire(self) -> None:
+    def whenIdle(self, callback: Callable[[], object]) -> None:
         """
-        Close it once no look-up is under way.
+        Call C{callback} once no look-up is under way.
         """
-        self._coalescing.whenIdle(self.close)
+        self._coalescing.whenIdle(callback)
 
     def close(self) -> Deferred[None]:
         return self.caching.close()
@@ -155,6 +156,8 @@ class _Wanted:
 class Prepared:
     """
     What new settings want, made and checked. Nothing has changed yet: it has either to be applied or to be discarded.
+
+    @ivar held: keeps a resolver that was made until it is known who uses it.
     """
 
     wanted: list[_Wanted]
@@ -163,6 +166,7 @@ class Prepared:
     recursor: Recursor | None = None
     trusting: Trusting | None = None
     trusted: Trusted | None = None
+    held: IAnswerSource | None = None
     byView: dict[str, _Wanted] = field(default_factory=dict)
 
     def sourceOf(self, view: str) -> IAnswerSource:
@@ -209,6 +213,8 @@ class Backends:
         self._given: Given | None = None
         self.all: Sequence[Backend] = ()
         self._byView: dict[str, Backend] = {}
+        # Those that nothing asks any more, while look-ups are under way.
+        self._retired: list[Backend] = []
         self.recursor: Recursor | None = None
         self.trusting: Trusting | None = None
 
@@ -220,7 +226,8 @@ class Backends:
         return self.all[0]
 
     def of(self, view: str) -> Backend:
-        return self._byView[view]
+        # A request may outlive the view that it began in.
+        return self._byView.get(view, self.common)
 
     def _newRecursor(self, given: Given, former: Recursor | None) -> Recursor:
         from twisted_ext.server.sources.recursor import Recursor
@@ -262,9 +269,10 @@ class Backends:
                     raise BadDescription(f"view {each.views[0]}: {error}") from None
         except BaseException:
             prepared.discard()
-            if prepared.recursor is not None and prepared.recursor is not self.recursor:
-                prepared.recursor.lend().close()
             raise
+        finally:
+            if prepared.held is not None:
+                prepared.held.close()
         return prepared
 
     def _match(self, wanted: Sequence[_Wanted]) -> None:
@@ -276,8 +284,7 @@ class Backends:
         for each in wanted:
             each.backend = former.pop(backendKey(each.settings), None)
         if wanted[0].backend is None and self.all and self.common in former.values():
-            elsewhere = [view for each in wanted[1:] for view in each.views]
-            if not any(view in elsewhere for view in self.common.views):
+            if not {view for each in wanted[1:] for view in each.views}.intersection(self.common.views):
                 wanted[0].backend = self.common
 
     def _prepareTrust(self, prepared: Prepared, settings: Settings) -> None:
@@ -286,8 +293,8 @@ class Backends:
         prepared.given, prepared.recursor = given, self.recursor if given is not None else None
         if given is not None and (self.recursor is None or not self.recursor.isBuiltFor(given)):
             prepared.recursor = self._recursing(given, self.recursor)
-        validates = [each.settings for each in prepared.wanted if each.settings.isValidating]
-        if validates:
+            prepared.held = prepared.recursor.lend()
+        if any(each.settings.recursive and each.settings.isValidating for each in prepared.wanted):
             # Imported for those that validate only: it takes a tenth of a second.
             from twisted_ext.server.sources.trusting import Trusting
 
@@ -336,7 +343,12 @@ class Backends:
         kept = set(map(id, self.all))
         for backend in former:
             if id(backend) not in kept:
-                backend.retire()
+                self._retired.append(backend)
+                backend.whenIdle(partial(self._end, backend))
+
+    def _end(self, backend: Backend) -> None:
+        self._retired.remove(backend)
+        backend.close()
 
     def _moved(self, wanted: _Wanted) -> None:
         # The answers of one network's servers may not hold in the next network.
@@ -371,7 +383,7 @@ class Backends:
             yield each.sourceFor(each.settings)
 
     def close(self) -> Deferred[None]:
-        return closeAll([each.caching for each in self.all])
+        return closeAll([each.caching for each in (*self.all, *self._retired)])
 
 
 def _givenIn(settings: Settings) -> Given | None:

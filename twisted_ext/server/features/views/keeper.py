@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.types import Value
     from twisted_ext.server.features.views.settings import View
 
 __all__ = ["Views"]
@@ -41,6 +42,10 @@ class Views(Keeper):
         self._settings = settings
         self._views = viewsOf(settings)
         self._selectors = Selectors([view.clients for view in self._views])
+        # The views that have a cache in common, by what tells caches apart.
+        self._sharing: dict[tuple[Value, ...], list[str]] = {}
+        for view in self._views:
+            self._sharing.setdefault(backendKey(view.settings), []).append(view.name)
 
     def all(self) -> dict[str, JSON]:
         """
@@ -51,7 +56,7 @@ class Views(Keeper):
         for view in self._views:
             own = self._ownOf(view)
             paused = view.name in self._paused
-            shared = self._sharing(view)
+            shared = self._sharedWith(view)
             cache: JSON = None if shared is None else [*shared]
             views.append({"view": view.name, "clients": [*view.clients], "own": {**own}, "cacheSharedWith": cache, "paused": paused})
             said += [f"{view.name}: {', '.join(view.clients)}", *[f"  {name} = {value}" for name, value in own.items()]]
@@ -86,14 +91,14 @@ class Views(Keeper):
         words = [(each, ClientWords.fromText(each)) for each in view.clients]
         return [text for text, each in words if any(each[1:]) and Selectors([[each.prefix or "any"]]).find(address) == 0]
 
-    def _sharing(self, view: View) -> list[str] | None:
+    def _sharedWith(self, view: View) -> list[str] | None:
         """
         Return the other views that have the cache of a view in common; L{None} if clients in no view have, too.
         """
         wanted = backendKey(view.settings)
         if wanted == backendKey(self._settings):
             return None
-        return [each.name for each in self._views if each is not view and backendKey(each.settings) == wanted]
+        return [name for name in self._sharing[wanted] if name != view.name]
 
     def _ownOf(self, view: View) -> dict[str, str]:
         """

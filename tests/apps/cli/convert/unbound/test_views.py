@@ -114,3 +114,42 @@ def test_names(name: str, expected: str) -> None:
     """
     _, views = _views(f"server:\n access-control-view: 10.0.0.0/8 '{name}'\nview:\n name: '{name}'\n local-data: 'a.lan A 192.0.2.2'\n")
     assert list(views) == [expected]
+
+
+def test_namesThatBecomeTheSame() -> None:
+    """
+    Views whose names become the same stay apart.
+    """
+    text = "".join(
+        [
+            f"server:\n access-control-view: 10.{number}.0.0/16 {name}\nview:\n name: {name}\n local-data: 'a.lan A 192.0.2.{number}'\n"
+            for number, name in enumerate(("two.x", "two-x", "two/x"), 1)
+        ]
+    )
+    _, views = _views(text)
+    assert {name: each["clients"] for name, each in views.items()} == {
+        "two-x": ["10.1.0.0/16"],
+        "two-x-2": ["10.2.0.0/16"],
+        "two-x-3": ["10.3.0.0/16"],
+    }
+
+
+def test_passingZonesChangeNothing() -> None:
+    """
+    With view-first, a zone of a view that passes names on changes nothing, and nothing is said of it.
+    """
+    converted, views = _views(f"{_GLOBAL}view:\n name: lab\n view-first: yes\n local-zone: x.ads.example transparent\n")
+    assert views["lab"] == {"name": "lab", "clients": ["10.1.0.0/16"]}
+    assert [each for each in converted.findings if each.severity is not Severity.NEEDLESS and "transparent" in each.place.directive] == []
+
+
+def test_zonesForAllAreJudgedOnce() -> None:
+    """
+    What is said of a zone for all is not said again for each view that has it.
+    """
+    text = f"{_GLOBAL}  access-control-view: 10.3.0.0/16 other\n  local-zone: r.example redirect\n"
+    for name in ("lab", "other"):
+        text += f"view:\n name: {name}\n view-first: yes\n local-data: 'a.{name}.lan A 192.0.2.2'\n"
+    converted, views = _views(text)
+    assert len(views) == 2
+    assert len([each for each in converted.findings if each.place.directive.startswith("local-zone: r.example")]) == 1

@@ -5,9 +5,9 @@ Converts the views of Unbound: local zones and data for some of the clients.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from itertools import count
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import isAddress, nameFrom, namesAbove, networkFrom
@@ -29,6 +29,12 @@ _LOCAL: Final = ("local-zone", "local-data", "local-data-ptr")
 #: Types of zones that pass names without data on.
 _PASSING: Final = ("transparent", "typetransparent", "inform", "always_transparent", "nodefault")
 
+#: Names in one line about them.
+_SHOWN: Final = 5
+
+#: Characters of the name of a view: with a number behind it, it has at most 63.
+_LONGEST: Final = 52
+
 #: Names that views cannot have here.
 _RESERVED: Final = ("all", "default")
 
@@ -42,8 +48,20 @@ def convertViews(sections: Iterable[Section], server: Section, private: Iterable
     """
     views = {each.last("name"): each for each in sections if each.name == "view"}
     elements = _elementsIn(server, views, into)
+    prefixes: Prefixes[str] = Prefixes()
+    for network, view in elements.items():
+        prefixes.add(network, view)
+
+    def viewOf(network: Network) -> str:
+        found = prefixes.find(network)
+        return "" if found is None else found[1]
+
+    rules = byLength(elements, viewOf, "")
+    judged = set(into.findings)
+    names: set[str] = set()
     for name, section in views.items():
-        clients = _clientsOf(name, elements, server, into)
+        clients = disjoint([(network, view == name) for network, view in rules])
+        clients += _interfacesOf(name, server, into, isOther=bool(elements))
         if not clients:
             into.needless(section.place, "no client is in this view")
             continue
@@ -52,26 +70,34 @@ def convertViews(sections: Iterable[Section], server: Section, private: Iterable
             own.add("local-domain", each, section.place)
         zones = LocalZones(own)
         given = [option for option in section.options if option.name in _LOCAL]
-        for option in _optionsOf(section, server):
-            # Data of the view comes before the zones for all, whatever their types say of data.
-            zones.take(option, isFirst=option in given and section.flag("view-first") and not _isWithin(option, given))
-        zones.finish(routed)
-        if section.flag("view-first"):
+        isFirst = section.flag("view-first")
+        deciding = _decidingIn(given)
+        for option in given:
+            # With view-first, its other zones pass names on to the zones for all, so they change nothing, and its data comes before these,
+            # whatever their types say of data.
+            if not isFirst or option.name != "local-zone" or _decides(option):
+                zones.take(option, isFirst=isFirst and deciding.isdisjoint(_namesAbove(option)))
+        if isFirst:
+            for option in _optionsBehind(given, deciding, server):
+                zones.take(option)
             _sayOfEmptyNames(name, given, server, into)
-        into.findings += [each for each in own.findings if each not in into.findings]
-        said = {key: own.values.get(key, usual) for key, usual in _SETTINGS.items()} if _hasOwn(section) else {}
+        zones.finish(routed)
+        into.findings += [each for each in own.findings if each not in judged]
+        judged.update(own.findings)
+        # A view without zones and data is as if there were none.
+        said = {key: own.values.get(key, usual) for key, usual in _SETTINGS.items()} if given else {}
         table = {key: value for key, value in said.items() if value != into.values.get(key, _SETTINGS[key])}
-        into.add("view", {"name": _named(name), "clients": clients, **table}, section.place)
+        names.add(known := _named(name, names))
+        into.add("view", {"name": known, "clients": clients, **table}, section.place)
 
 
-def _hasOwn(section: Section) -> bool:
-    # A view without zones and data is as if there were none.
-    return any(option.name in _LOCAL for option in section.options)
-
-
-def _named(name: str) -> str:
-    text = re.sub(r"[^A-Za-z0-9_-]", "-", name)[:58] or "view"
-    return f"view-{text}" if text in _RESERVED else text
+def _named(name: str, others: Collection[str]) -> str:
+    """
+    Return a name that a view can have here, and that no other one has.
+    """
+    text = re.sub(r"[^A-Za-z0-9_-]", "-", name)[:_LONGEST] or "view"
+    text = f"view-{text}" if text in _RESERVED else text
+    return next(each for number in count(1) if (each := f"{text}-{number}" if number > 1 else text) not in others)
 
 
 def _elementsIn(server: Section, views: Mapping[str, Section], into: Converted) -> dict[Network, str]:
@@ -96,71 +122,66 @@ def _elementsIn(server: Section, views: Mapping[str, Section], into: Converted) 
     return found
 
 
-def _clientsOf(name: str, elements: Mapping[Network, str], server: Section, into: Converted) -> list[str]:
+def _interfacesOf(name: str, server: Section, into: Converted, *, isOther: bool) -> Iterator[str]:
     """
-    Return the clients of a view: networks that have no address in common with those of other views; and for all others the addresses of
-    the server that lead to it.
+    Return the addresses of the server that lead to a view, as words of its clients.
+
+    @param isOther: whether there are clients whose networks decide.
     """
-    prefixes: Prefixes[str] = Prefixes()
-    for network, view in elements.items():
-        prefixes.add(network, view)
-
-    def has(view: str, network: Network) -> bool:
-        found = prefixes.find(network)
-        return found is not None and found[1] == view
-
-    clients = disjoint(byLength(elements, partial(has, name), False))
     for option in server.options:
         if option.name == "interface-view" and option.values[1:2] == [name]:
             if not isAddress(option.value):
                 into.missing(option.place, "it takes an address without a port", "write interface=ADDRESS into clients of the view")
                 continue
-            clients.append(f"interface={option.value}")
-            if elements:
+            yield f"interface={option.value}"
+            if isOther:
                 into.differs(option.place, "clients with an access-control of their own are in this view as well")
-    return clients
-
-
-def _optionsOf(section: Section, server: Section) -> list[Option]:
-    """
-    Return the local zones and data that the clients of a view have: its own, and with C{view-first} those for all where it says nothing.
-    """
-    own = [option for option in section.options if option.name in _LOCAL]
-    if not section.flag("view-first"):
-        return own
-    # Its other zones pass names without data on to the zones for all, so they change nothing.
-    deciding = {_ownerOf(option) for option in own if option.name == "local-zone" and _decides(option)}
-    named = _nodesOf(own)
-    kept = [option for option in own if option.name != "local-zone" or _ownerOf(option) in deciding]
-    for option in server.options:
-        owner = _ownerOf(option) if option.name in _LOCAL else None
-        if owner is not None and deciding.isdisjoint(namesAbove(owner)) and (option.name == "local-zone" or owner not in named):
-            kept.append(option)
-    return kept
 
 
 def _decides(zone: Option) -> bool:
+    """
+    Return whether a local zone decides about all names in it. Others pass names without data on.
+    """
     return bool(zone.values[1:2]) and zone.values[1] not in _PASSING
+
+
+def _decidingIn(options: Iterable[Option]) -> set[str | None]:
+    return {_ownerOf(option) for option in options if option.name == "local-zone" and _decides(option)}
+
+
+def _namesAbove(option: Option) -> Iterator[str]:
+    owner = _ownerOf(option)
+    return iter(()) if owner is None else namesAbove(owner)
+
+
+def _optionsBehind(own: Iterable[Option], deciding: Collection[str | None], server: Section) -> Iterator[Option]:
+    """
+    Return the local zones and data for all that a view with C{view-first} has where it says nothing itself.
+
+    @param own: its zones and data.
+    @param deciding: the names of those of its zones that decide about all names in them.
+    """
+    named = _nodesOf(own)
+    for option in server.options:
+        if option.name in _LOCAL and (owner := _ownerOf(option)) is not None:
+            isDecided = any(name in deciding for name in namesAbove(owner))
+            if not isDecided and (option.name == "local-zone" or owner not in named):
+                yield option
 
 
 def _sayOfEmptyNames(name: str, own: Sequence[Option], server: Section, into: Converted) -> None:
     """
     Unbound passes on names of a view's zones that have no records, even where a zone for all would decide.
     """
-    empty = _nodesOf(own) - {_ownerOf(option) for option in own if option.name != "local-zone"}
+    among: dict[str, list[str]] = {}
+    for empty in _nodesOf(own) - {_ownerOf(option) for option in own if option.name != "local-zone"}:
+        for above in namesAbove(empty):
+            among.setdefault(above, []).append(empty)
     for zone in server.options:
-        among = [each for each in empty if _ownerOf(zone) in {*namesAbove(each)}] if zone.name == "local-zone" and _decides(zone) else []
-        if among:
-            into.differs(zone.place, f"in view {name}, this zone decides about {', '.join(sorted(among))} as well, which Unbound looks up")
-
-
-def _isWithin(option: Option, own: Iterable[Option]) -> bool:
-    """
-    Return whether data is in a local zone of its view that decides about all names in it.
-    """
-    zones = {_ownerOf(each) for each in own if each.name == "local-zone" and _decides(each)}
-    owner = _ownerOf(option)
-    return owner is not None and not zones.isdisjoint(namesAbove(owner))
+        found = among.get(_ownerOf(zone) or "", []) if zone.name == "local-zone" and _decides(zone) else []
+        if found:
+            text = ", ".join(sorted(found)[:_SHOWN]) + (" and others" if len(found) > _SHOWN else "")
+            into.differs(zone.place, f"in view {name}, this zone decides about {text} as well, which Unbound looks up")
 
 
 def _nodesOf(own: Iterable[Option]) -> set[str]:
