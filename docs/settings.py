@@ -49,6 +49,7 @@ EXAMPLES: Final[dict[str, tuple[object, ...]]] = {
     "store": ("/var/lib/txdns/zones.db",),
     "times": ("14:00-17:30",),
     "version-bind": ("none of your business",),
+    "view": ("partners",),
 }
 
 _SUCH: Final = re.compile(r'such as ("[^"]+"|.+)')

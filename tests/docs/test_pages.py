@@ -253,6 +253,7 @@ def test_movingZonesNamesAreCurrent() -> None:
     unknown = {word for word in told if " " not in word and word not in known | {"[[zone]]", "--config"}}
     assert unknown <= {"serve", "forward", "key", "notify explicit", "tsig-keygen"}, unknown
     ours = {"store", "zonemd", "encrypted-transfers", "allow-update", "member-primaries", "group-primaries", "listed-in", "group", "edit"}
+    ours |= {"fallback"}
     assert {setting.name for setting in ZONE_SETTINGS} - told <= ours
     for command in re.findall(r"``txdns (zone|control) ([a-z]+)", commands):
         there = {each.word for each in SUBCOMMANDS} if command[0] == "zone" else {"status", "stats", "zones", "zone", "reload"}

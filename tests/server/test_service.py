@@ -386,7 +386,7 @@ class ReloadTests(ServiceCase):
         Long lists of zones are read in several turns; the last reload wins, and a server that stops meanwhile leaves nothing behind.
         """
 
-        def slow(settings: Settings, found: object, held: object) -> Iterator[None]:
+        def slow(settings: Settings, found: object, held: object, view: str) -> Iterator[None]:
             for _ in range(4):
                 yield
 

@@ -318,10 +318,10 @@ class _Words(_Command):
             settings = self.settings()
             prepareProcess(tls=_encrypts(settings))
             if self.showConfig or sub.showConfig:
-                from twisted_ext.server.zones.load.validate import checkZones, zonesIn
+                from twisted_ext.server.zones.load.validate import variantsIn
 
                 # An operator who prints the settings also wants to know whether they are valid.
-                checkZones(settings, zonesIn(settings))
+                variantsIn(settings)
                 print(settings.toTOML(), end="")
                 raise SystemExit(0)
             if self.showPath or sub.showPath:

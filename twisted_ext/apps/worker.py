@@ -51,8 +51,9 @@ class ParentMessages(Protocol):
         self._reactor = reactor
         self._stop = stop
         self._lines = LineSplitter(self._took)
-        # Zone messages not executed yet, with None for the start of service; the one being executed; whether _obey is scheduled.
-        self._zones: deque[list[JSON] | None] = deque()
+        # Zone messages not executed yet, with the names of views, and None for the start of service; the one being executed; whether _obey
+        # is scheduled.
+        self._zones: deque[tuple[str, list[JSON]] | None] = deque()
         self._steps: Iterator[None] | None = None
         self._going = False
 
@@ -107,7 +108,7 @@ class ParentMessages(Protocol):
         service = self.service
         assert service is not None
         if do in ("zones", "begin"):
-            self._zones.append(cast("list[JSON]", said["said"]) if do == "zones" else None)
+            self._zones.append((str(said["view"]), cast("list[JSON]", said["said"])) if do == "zones" else None)
             if not self._going:
                 self._obey()
             return None
@@ -144,15 +145,17 @@ class ParentMessages(Protocol):
         """
         self._going = True
         service = self.service
-        assert service is not None and service.zoneSet.zoneSync is not None
+        assert service is not None
         while self._steps is not None or self._zones:
             try:
                 if self._steps is None:
-                    words = self._zones.popleft()
-                    if words is None:
+                    message = self._zones.popleft()
+                    if message is None:
                         self._begin(service)
                         continue
-                    self._steps = service.zoneSet.zoneSync.obeying(words)
+                    zoneSet = service.zoneSets.of(message[0])
+                    # A view may have lost its zones since.
+                    self._steps = iter(()) if zoneSet is None or zoneSet.zoneSync is None else zoneSet.zoneSync.obeying(message[1])
                 next(self._steps)
             except StopIteration:
                 self._steps = None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import Final
+from typing import Any, Final
 
 from twisted_ext.limits import CLIENTS_KNOWN
 from twisted_ext.packetcache.doors import NOWHERE, Door
@@ -26,15 +26,18 @@ class View:
 
     @ivar name: the name for display and logs.
     @ivar source: answers their questions: an L{IAnswerSource<twisted_ext.interfaces.IAnswerSource>}.
+    @ivar direct: returns answers that are only records of a zone, as L{IDirectSource<twisted_ext.interfaces.IDirectSource>} does; L{None}
+        if C{source} has to be asked.
     @ivar recursive: whether their replies say that recursion is available.
     @ivar shown: the name for people; C{""} for what no settings call a view.
     """
 
-    __slots__ = ("name", "recursive", "shown", "source")
+    __slots__ = ("direct", "name", "recursive", "shown", "source")
 
-    def __init__(self, name: str, source: object, recursive: bool = True) -> None:
+    def __init__(self, name: str, source: object, recursive: bool = True, direct: Callable[[Any, bool], Any] | None = None) -> None:
         self.name = name
         self.source = source
+        self.direct = direct
         self.recursive = recursive
         self.shown = name if recursive else ""
 

@@ -4,7 +4,7 @@ What settings would make of a server, without one: whether they can be used, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from twisted_ext.server.frontend import gatesOf
 from twisted_ext.server.listeners.sockets import listenAddresses
 from twisted_ext.server.sources.sources import ForwardStack, ZoneStack, stackFor
 from twisted_ext.server.sources.upstreams import ListenAddresses
-from twisted_ext.server.zones.load.validate import checkZones, zonesIn
+from twisted_ext.server.zones.load.validate import variantsIn
+from twisted_ext.server.zones.table.viewzones import ViewZones
 from twisted_ext.server.zones.table.zonetable import Zones
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def placesOf(settings: Settings) -> ListenAddresses:
 
 @contextmanager
 def _made(
-    reactor: IReactorTime, settings: Settings, zones: Zones, listening: ListenAddresses
+    reactor: IReactorTime, settings: Settings, zones: Zones, variants: Mapping[str, ViewZones], listening: ListenAddresses
 ) -> Iterator[tuple[tuple[Gate, ...], ForwardStack | ZoneStack]]:
-    features = Features(Site(reactor, settings, zones=zones))
+    features = Features(Site(reactor, settings, zones=zones, variants=variants))
     try:
         gates = gatesOf(features)
         stack = stackFor(reactor, settings, zones, features, listening=listening)
@@ -58,7 +59,7 @@ def checkSettings(reactor: IReactorTime, settings: Settings, listening: ListenAd
 
     @raise BadDescription: it could not.
     """
-    with _made(reactor, settings, Zones(), listening):
+    with _made(reactor, settings, Zones(), {}, listening):
         pass
 
 
@@ -68,15 +69,17 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
 
     @raise BadDescription: they cannot be used: all is checked that a start checks and that leaves nothing behind.
     """
-    zones = Zones()
     secretsOf(settings)
-    configured = zonesIn(settings)
-    checkZones(settings, configured)
+    configured = variantsIn(settings)
     if not settings.selfSigned and (settings.tls or settings.https or settings.quic or settings.http3):
         from twisted_ext.server.listeners.tls.encryption import encryptionFor
 
         encryptionFor(settings, reactor.seconds)
-    for zone in configured:
-        zones.expect(zone.name, zone.file)
-    with _made(reactor, settings, zones, placesOf(settings)) as (gates, stack):
+    tables = {view: Zones(view=view) for view in configured}
+    for view, zones in configured.items():
+        for zone in zones:
+            tables[view].expect(zone.name, zone.file)
+    common = tables.pop("")
+    variants = {view: ViewZones(own, common) for view, own in tables.items()}
+    with _made(reactor, settings, common, variants, placesOf(settings)) as (gates, stack):
         return ["packet cache: replies to earlier queries with the same octets", *[f"gate: {gate.name}" for gate in gates], *stack.path()]

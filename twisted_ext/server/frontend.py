@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
-from twisted_ext.interfaces import IAnswerSource, IQueryObserver
+from twisted_ext.interfaces import IAnswerSource, IDirectSource, IQueryObserver
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.native import chosen
@@ -58,6 +58,11 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.stream import MakeServing
     from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.opcodes import OpcodeHandler
+    from twisted_ext.server.reply.requests import Request
+    from twisted_ext.server.zones.table.viewzones import ViewZones
+    from twisted_ext.server.zones.table.zonetable import Place, Zones
+    from twisted_ext.wire.message import Question
+    from twisted_ext.zone.store.version import DirectAnswer
 
 __all__ = ["Frontend", "gatesOf"]
 
@@ -81,7 +86,7 @@ NO_VIEWS: Final[Mapping[str, IAnswerSource]] = {}
 _FORESEEN: Final = frozenset((AccessGate, CookieGate, QuestionGate, RateGate, TypeGate))
 
 
-def gatesOf(features: Features, handlers: dict[int, OpcodeHandler] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
+def gatesOf(features: Features, handlers: Mapping[int, OpcodeHandler] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
     """
     Return the gates that requests pass, in order.
 
@@ -92,7 +97,7 @@ def gatesOf(features: Features, handlers: dict[int, OpcodeHandler] | None = None
     entry, proof, last = [features.gates(stage) for stage in (Stage.ENTRY, Stage.PROOF, Stage.LAST)]
     if site.settings.minimalAny and site.settings.role != "serve":
         # A server that only serves zones answers ANY in full for its own names.
-        last.insert(0, MinimalAnyGate(None if site.zones is None else site.zones.find))
+        last.insert(0, MinimalAnyGate(None if site.zones is None else partial(_zoneFor, site.zones, site.variants)))
     return gatesFor(
         entry,
         proof,
@@ -101,6 +106,20 @@ def gatesOf(features: Features, handlers: dict[int, OpcodeHandler] | None = None
         signing=SignatureGate(keys or {}, site.today),
         handlers=handlers,
     )
+
+
+def _zoneFor(zones: Zones, variants: Mapping[str, ViewZones], request: Request) -> Place | None:
+    """
+    Return the zone that the name of a query is in for its client; L{None} if there is none.
+    """
+    view = request.record.group.view
+    own = None if view is None else variants.get(view.shown)
+    return zones.find(request.folded) if own is None else own.find(request.folded)
+
+
+def _directOf(source: IAnswerSource) -> Callable[[Question, bool], DirectAnswer | None] | None:
+    direct = IDirectSource(source, None)
+    return None if direct is None else direct.directAnswer
 
 
 class Frontend:
@@ -151,9 +170,9 @@ class Frontend:
         self._admit(views)
         self.responder.selfTest = SelfTest(site.secret)
         self._settings = settings
-        self._handlers: dict[int, OpcodeHandler] = {}
+        self._handlers: Mapping[int, OpcodeHandler] = {}
         self._keys: Keys | None = None
-        self._expiring: Callable[[bytes], float | None] | None = None
+        self._expiring: Callable[[Request], float | None] | None = None
         self._count(settings)
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamFactory(
@@ -187,7 +206,8 @@ class Frontend:
         """
         features = self._features
         # The order makes no difference: a client is in one view only.
-        self._groups.configure(features.admitting(), [View(*each) for each in views.items()], requires=features.requireCookies())
+        answering = [View(name, source, direct=_directOf(source)) for name, source in views.items()]
+        self._groups.configure(features.admitting(), answering, requires=features.requireCookies())
         self.packetCache.cookies = features.cookies()
         self.packetCache.regroup(self._groups.all, features.doors())
         if self._heads is not None:
@@ -224,7 +244,7 @@ class Frontend:
         cookies = self.packetCache.cookies
         authority = source.authority
         self.packetCache.made = ZoneReplies(
-            authority.zones,
+            source.zones,
             self._features.site.today,
             builder.opts,
             flags=builder.available,
@@ -246,7 +266,7 @@ class Frontend:
         self.observe()
 
     def see(
-        self, handlers: dict[int, OpcodeHandler], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
+        self, handlers: Mapping[int, OpcodeHandler], keys: Keys | None, expiring: Callable[[Request], float | None] | None = None
     ) -> None:
         """
         Set the handlers that handle requests other than QUERY.

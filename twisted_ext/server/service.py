@@ -50,7 +50,7 @@ from twisted_ext.server.listeners.sockets import (
 from twisted_ext.server.operations.status import Status
 from twisted_ext.server.process.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.process.librarylogs import boundLibraryLogs
-from twisted_ext.server.process.relay import Relay
+from twisted_ext.server.process.relay import GONE, Relay
 from twisted_ext.server.process.reloads import Reloads
 from twisted_ext.server.process.watchdog import notify, watchdogSeconds
 from twisted_ext.server.settings.additions import AddedSettings
@@ -59,8 +59,8 @@ from twisted_ext.server.settings.doors import checkDoors
 from twisted_ext.server.settings.plugged import pluginComplaints
 from twisted_ext.server.sources.sources import stackFor
 from twisted_ext.server.sources.upstreams import ListenAddresses
-from twisted_ext.server.zones.load.validate import zonesIn
-from twisted_ext.server.zones.load.zoneset import ZoneSet
+from twisted_ext.server.zones.load.validate import variantsIn
+from twisted_ext.server.zones.load.zonesets import ZoneSets
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
@@ -74,11 +74,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.process.watchdog import Watchdog
     from twisted_ext.server.process.workers import Workforce
+    from twisted_ext.server.reply.opcodes import Outcome
+    from twisted_ext.server.reply.requests import Request
     from twisted_ext.server.reply.respond import Responder
     from twisted_ext.server.sources.backends import Backend
     from twisted_ext.server.sources.recursor import Recursor
     from twisted_ext.server.sources.trusting import Trusting
-    from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["ServerService", "Server", "makeServer"]
@@ -134,8 +136,8 @@ class ServerService(Service):
         self._listening = ListenAddresses(*_placeOf(bound)) if bound else placesOf(settings)
         # A worker's settings contain no zones: its parent loads them.
         self._worker = toParent is not None
-        self.zoneSet = ZoneSet(reactor, settings, self.changed, fromPython, worker=self._worker)
-        self._reloads = Reloads(reactor, reread, self, self.zoneSet)
+        self.zoneSets = ZoneSets(reactor, settings, self.changed, fromPython, worker=self._worker)
+        self._reloads = Reloads(reactor, reread, self, self.zoneSets)
         self._frontend: Frontend | None = None
         self.features = Features(
             Site(
@@ -145,27 +147,28 @@ class ServerService(Service):
                 self.observe,
                 lambda view: self.stack.asksInside(view),
                 lambda name, until: self.stack.suspend(name, until),
-                zones=self.zoneSet.zones,
+                zones=self.zoneSets.common.zones,
+                variants=self.zoneSets.variantsFor(settings),
                 secret=secret,
                 cookieSecrets=tuple(cookieSecrets),
             )
         )
         try:
             self.stack = stackFor(
-                reactor, settings, self.zoneSet.zones, self.features, listening=self._listening, changed=self.changed
+                reactor, settings, self.zoneSets.common.zones, self.features, listening=self._listening, changed=self.changed
             )
         except BaseException:
             self.features.close()
             raise
-        self.zoneSet.connected = self._see
+        self.zoneSets.connected = self._see
         self._keepers = None if worker else Keepers(reactor, settings)
         # What keepers have published, for features that a reload switches on.
         self._published: dict[str, JSON] = {}
         self.counters = Counters()
-        self.status = Status(reactor, self, None if self._worker else self.zoneSet, self._keepers, self.encryption)
+        self.status = Status(reactor, self, None if self._worker else self.zoneSets, self._keepers, self.encryption)
         self.use(bound)
         try:
-            large = self._worker or self.zoneSet.any or settings.role == "serve"
+            large = self._worker or self.zoneSets.any or settings.role == "serve"
             certificates = None if self.encryption is None else self.encryption.certificates
             self._frontend = Frontend(
                 self.features, self.stack, self.counters, large=large, certificates=certificates, views=self.stack.views
@@ -182,8 +185,8 @@ class ServerService(Service):
         self.lost: Callable[[str], object] | None = None
         self.watchdog: Watchdog | None = None
         self.relay: Relay | None = None
-        if toParent is not None and self.zoneSet.zoneSync is not None:
-            self._pass(toParent, self.zoneSet.zoneSync)
+        if toParent is not None:
+            self._pass(toParent)
 
     def use(self, bound: Sequence[Bound]) -> None:
         """
@@ -234,13 +237,29 @@ class ServerService(Service):
 
     # -- the rest
 
-    def _pass(self, toParent: Callable[[dict[str, object]], object], zoneSync: ZoneSyncWorker) -> None:
+    def _pass(self, toParent: Callable[[dict[str, object]], object]) -> None:
+        from twisted_ext.server.zones.transfer.transferlimits import TransferLimits
         from twisted_ext.server.zones.transfer.xfrout import OutgoingTransfers
 
-        whole = OutgoingTransfers(zoneSync.offer, settings=self.settings)
-        singly = OutgoingTransfers(zoneSync.offerSingly, settings=self.settings)
-        self.relay = Relay(self._reactor, toParent, lambda request, single: singly(request) if single else whole(request))
-        zoneSync.lacks = lambda apex, path: toParent({"lacks": apex.hex(), "path": path})
+        limits = TransferLimits(self.settings)
+
+        def send(request: Request, single: bool, view: str) -> Outcome:
+            zoneSet = self.zoneSets.of(view)
+            if zoneSet is None or zoneSet.zoneSync is None:
+                # The view has lost its zones since.
+                return GONE
+            offer = zoneSet.zoneSync.offerSingly if single else zoneSet.zoneSync.offer
+            return OutgoingTransfers(offer, limits=limits)(request)
+
+        def lacking(view: str, zoneSet: ZoneSet) -> None:
+            assert zoneSet.zoneSync is not None
+            zoneSet.zoneSync.lacks = lambda apex, path: toParent({"lacks": apex.hex(), "path": path, "view": view})
+
+        self.relay = Relay(self._reactor, toParent, send)
+        lacking("", self.zoneSets.common)
+        for view, zoneSet in self.zoneSets.views.items():
+            lacking(view, zoneSet)
+        self.zoneSets.added = lacking
 
     def passOn(self, operations: Iterable[int], keys: Keys) -> None:
         """
@@ -250,12 +269,11 @@ class ServerService(Service):
         @param keys: the TSIG keys for requests that are parsed in this process.
         """
         assert self.relay is not None
-        self.zoneSet.handlers = dict.fromkeys(operations, self.relay)
-        self.zoneSet.keys = keys
+        self.zoneSets.passOn(dict.fromkeys(operations, self.relay), keys)
         self._see()
 
     def _see(self) -> None:
-        self.frontend.see(self.zoneSet.handlers, self.zoneSet.keys, self.zoneSet.expiring)
+        self.frontend.see(self.zoneSets.handlers, self.zoneSets.keys, self.zoneSets.expiring)
 
     def changed(self) -> None:
         # The stack may call this while it is still being built.
@@ -291,7 +309,7 @@ class ServerService(Service):
     def startService(self) -> None:
         self.running = 1
         self.status.startService()
-        self.zoneSet.begin()
+        self.zoneSets.begin()
         self._see()
         if self._keepers is not None:
             self._keepers.begin(self.take)
@@ -351,7 +369,7 @@ class ServerService(Service):
         if self._keepers is not None:
             self._keepers.close()
         stopping = [
-            self.zoneSet.close(),
+            self.zoneSets.close(),
             maybeDeferred(self.status.stopService),
             self.frontend.stop(),
             self.stack.close(),
@@ -389,7 +407,8 @@ class ServerService(Service):
         secrets = tuple(secretsOf(inForce) if cookieSecrets is None else cookieSecrets)
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
         former = self.features
-        features = Features(replace(former.site, settings=inForce, cookieSecrets=secrets), former)
+        variants = self.zoneSets.variantsFor(inForce)
+        features = Features(replace(former.site, settings=inForce, cookieSecrets=secrets, variants=variants), former)
         try:
             self.stack.reload(inForce, features)
         except BaseException:
@@ -403,13 +422,15 @@ class ServerService(Service):
         features.begin()
         features.takeOver(self._published, former)
         former.close(features)
+        self.zoneSets.settle(inForce)
         if self._keepers is not None:
             self._keepers.apply(inForce)
         if self._worker:
             self._see()
         self._offer()
         self.stack.started()
-        return changedLines(before, settings, features.rereads())
+        # A worker has of zones only which views they are of.
+        return changedLines(before, settings, features.rereads(), unsaid=("zone",) if self._worker else ())
 
 
 def _offered(
@@ -487,10 +508,10 @@ class Server(Service):
         """
         self._inner = inner
         self._binding = [bind]
-        zoneSet = inner.zoneSet
-        if zoneSet is not None:
-            zoneSet.useless = self._end
-            zoneSet.broken = self._break
+        zoneSets = inner.zoneSets
+        if zoneSets is not None:
+            zoneSets.useless = self._end
+            zoneSets.broken = self._break
         self.observer: ILogObserver | None = None
         self.useless: Callable[[str], object] | None = None
         self.lost: Callable[[str], object] | None = None
@@ -645,9 +666,10 @@ def makeServer(
 
         # Detect settings that workers could not use before starting any.
         check(settings)
-        wanted = settings.role == "serve" or settings.api or settings.pyzone or settings.zones or settings.keyFile or zonesIn(settings)
-        zoneSet = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
-        force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoneSet=zoneSet)
+        wanted = bool(settings.role == "serve" or settings.api or settings.pyzone or settings.zones or settings.keyFile)
+        wanted = wanted or any(variantsIn(settings).values())
+        zoneSets = ZoneSets(reactor, settings, fromPython=fromPython) if wanted else None
+        force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoneSets=zoneSets)
         force.cookieSecrets = cookieSecrets
         force.encryption = _encryptionFor(reactor, settings)
 

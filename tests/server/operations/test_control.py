@@ -21,14 +21,17 @@ from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_SECONDS
 from twisted_ext.server.operations import control, operations
 from twisted_ext.server.operations.boundedhttp import ConnectionLimit
 from twisted_ext.server.operations.control import controlSite
-from twisted_ext.server.zones.table.zonetable import SERVING, Zones
+from twisted_ext.server.zones.load.zonesets import ZoneSets
+from twisted_ext.server.zones.table.zonetable import SERVING
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import atHand
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.names import nameFromText
 
 #: Seconds after which every slow client has been disconnected.
 LONG: Final = CONTROL_SECONDS.default + 20
@@ -187,15 +190,17 @@ class CommandTests(SynchronousTestCase):
             zone: JSON = {"zone": "example.org.", **said}
             table = SimpleNamespace(at=lambda apex, zone=zone: SimpleNamespace(toJSON=lambda: zone))
             zoneSet = SimpleNamespace(zones=table, reloadZone=lambda apex: succeed(["a line"]))
-            with patch.object(self.server.status, "zoneSet", zoneSet):
+            zoneSets = SimpleNamespace(named=lambda text, zoneSet=zoneSet: (zoneSet, nameFromText(text)))
+            with patch.object(self.server.status, "zoneSets", zoneSets):
                 self.assertEqual(self.ask("/zone/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
 
     def test_zonesArePaged(self) -> None:
         """
         Zones are listed in pages with the total count: failed zones first, failed zones only, or all in order.
         """
-        zones = Zones()
-        self.patch(self.server.status, "zoneSet", SimpleNamespace(zones=zones, facts=lambda apex: {"kind": "file"}))
+        zoneSets = ZoneSets(self.clock, Settings())
+        zones = zoneSets.common.zones
+        self.patch(self.server.status, "zoneSets", zoneSets)
         for number in range(7):
             zones.expect(b"\x02z%d\x00" % number, f"z{number}").state = SERVING
             if number % 3:

@@ -4,8 +4,6 @@ Tests of L{twisted_ext.server.operations.operations}: whether a server should ge
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,6 +14,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import HEALTH_PAUSE, WEB_FRESH
 from twisted_ext.server.operations.operations import (
     areSilent,
@@ -25,7 +24,7 @@ from twisted_ext.server.operations.operations import (
     workerReasons,
     zoneReasons,
 )
-from twisted_ext.server.zones.table.zonetable import Zones
+from twisted_ext.server.zones.load.zonesets import ZoneSets
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
@@ -124,8 +123,9 @@ class StatusTests(SynchronousTestCase):
         """
         Zones that are held are a reason for those who ask for it.
         """
-        zones = Zones()
-        self.patch(self.server.status, "zoneSet", SimpleNamespace(zones=zones))
+        zoneSets = ZoneSets(self.clock, Settings())
+        zones = zoneSets.common.zones
+        self.patch(self.server.status, "zoneSets", zoneSets)
         held: set[bytes] = set()
         zones.held = lambda: held
         zones.expect(b"\x04test\x00")

@@ -102,7 +102,7 @@ class RelayTests(SynchronousTestCase):
         if self.connected:
             self.relayed.take(line, lambda reply: self.relay.take(json.loads(json.dumps(reply))))
 
-    def sendOwn(self, request: Request, single: bool) -> MessageStream | Deferred[Refusal | MessageStream]:
+    def sendOwn(self, request: Request, single: bool, view: str) -> MessageStream | Deferred[Refusal | MessageStream]:
         """
         Send the worker's own zone.
         """

@@ -35,9 +35,12 @@ class ReloadsTests(SynchronousTestCase):
         threads = patch("twisted_ext.server.process.reloads.inThread", lambda reactor, work: maybeDeferred(work))
         threads.start()
         self.addCleanup(threads.stop)
-        zones = SimpleNamespace(read=self.read, check=lambda settings, zones: self.note("check", 0))
-        zoneSet = SimpleNamespace(list=zones, reload=lambda settings, zones: self.note("reload", succeed(self.zoneLines)))
-        self.reloads = Reloads(Clock(), lambda: self.note("reread", Settings.of(stale=61)), self, cast(Any, zoneSet))
+        zoneSets = SimpleNamespace(
+            read=self.read,
+            check=lambda settings, zones: self.note("check", 0),
+            reload=lambda settings, zones: self.note("reload", succeed(self.zoneLines)),
+        )
+        self.reloads = Reloads(Clock(), lambda: self.note("reread", Settings.of(stale=61)), self, cast(Any, zoneSets))
 
     def note(self, step: str, result: _T | None = None) -> _T:
         self.steps.append(step)
@@ -45,7 +48,7 @@ class ReloadsTests(SynchronousTestCase):
             raise BadDescription("no")
         return cast(_T, result)
 
-    def read(self, settings: Settings, accept: bool) -> Deferred[list[object]]:
+    def read(self, settings: Settings) -> Deferred[list[object]]:
         return maybeDeferred(lambda: self.note("read", list[object]()))
 
     def prepare(self, settings: Settings) -> Callable[[], Deferred[list[str]]]:

@@ -20,7 +20,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WORKER_TAKING
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.process.workers import Workforce
-from twisted_ext.server.zones.load.zoneset import ZoneSet
+from twisted_ext.server.zones.load.zonesets import ZoneSets
 
 
 class ZonedTests(SynchronousTestCase):
@@ -33,11 +33,11 @@ class ZonedTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         settings = Settings.of(role="serve", state=str(self.folder))
-        self.zoneSet = ZoneSet(self.reactor, settings)
+        self.zoneSets = ZoneSets(self.reactor, settings)
         bound = [[Bound("127.0.0.1", 53)], [Bound("127.0.0.1", 53)]]
-        self.force = Workforce(self.reactor, settings, bound, bytes(16), zoneSet=self.zoneSet)
+        self.force = Workforce(self.reactor, settings, bound, bytes(16), zoneSets=self.zoneSets)
         self.zone = zoneOf()
-        self.zoneSet.zones.put(self.zone)
+        self.zoneSets.common.zones.put(self.zone)
         self.force.startService()
         self.addCleanup(self.end)
 
@@ -143,8 +143,8 @@ class ZonedTests(SynchronousTestCase):
         The server has stopped only when all changes are stored.
         """
         keeping: Deferred[None] = Deferred()
-        close = self.zoneSet.close
-        with patch.object(self.zoneSet, "close", lambda: close().addCallback(lambda _: keeping)):
+        close = self.zoneSets.close
+        with patch.object(self.zoneSets, "close", lambda: close().addCallback(lambda _: keeping)):
             done = self.force.stopService()
         for process in self.reactor.started:
             process.end(signal.SIGTERM)
@@ -174,7 +174,7 @@ class ZonedTests(SynchronousTestCase):
         (received,) = [each for each in first.received if each["do"] == "zones"]
         path = str(cast("list[list[JSON]]", received["said"])[0][3])
         damaged: list[tuple[bytes, bool]] = []
-        with patch.object(self.zoneSet, "damaged", lambda apex, truncated: damaged.append((apex, truncated))):
+        with patch.object(self.zoneSets.common, "damaged", lambda apex, truncated: damaged.append((apex, truncated))):
             Path(path).write_bytes(Path(path).read_bytes()[:100])
             first.writeLine(lacks=APEX.hex(), path=path)
             second.writeLine(lacks=APEX.hex(), path=path)

@@ -79,7 +79,7 @@ def test_expireOfNameWithCapitals() -> None:
     The time until a zone expires is found in whatever case of letters the client writes its name (RFC 7314).
     """
     builder = ReplyBuilder()
-    builder.expiring = {nameFromText("example.test"): 77.0}.get
+    builder.expiring = lambda request: {nameFromText("example.test"): 77.0}.get(request.folded)
     query = queryOf("Example.TEST", "SOA", opt=optOf(options=[(_EXPIRE, b"")]))
     assert optionsOf(builder, query) == [(_EXPIRE, b"\x00\x00\x00\x4d")]
     assert optionsOf(builder, queryOf("Example.TEST", "A", opt=optOf(options=[(_EXPIRE, b"")]))) == []

@@ -292,7 +292,7 @@ class GatesTests(SynchronousTestCase):
         ANY for a name in a zone of this server passes: the zone has an answer of its own that is as small.
         """
         apex = nameFromText("example.test")
-        gate = MinimalAnyGate(lambda name: apex if name.endswith(apex) else None)
+        gate = MinimalAnyGate(lambda request: apex if request.folded.endswith(apex) else None)
         for name, passes in (("www.example.test", True), ("www.example.org", False)):
             request = Request.fromWire(queryOf(name, "ANY"), ("192.0.2.1", 53535), "udp")
             assert request is not None

@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from tests.server.zones.update.changed import KEY, UpdatedServer
 from tests.zone.changing import record
+from twisted_ext.packetcache.clients import UNMETERED, Client, Group
 from twisted_ext.server.reply.opcodes import RefusalLog
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.builder import buildMessage
@@ -82,6 +83,7 @@ class DecliningTests(SynchronousTestCase):
         octets = buildMessage(Message(7, 0, (Question(nameFromText("example.org."), AXFR),)))
         request = Request.fromWire(octets, ("192.0.2.7", 4000), "tcp", None, now)
         assert request is not None
+        request.record = Client("192.0.2.7", Group("allowed"), UNMETERED, "192.0.2.7")
         return request
 
     def test_repeatedRefusalsAreSummed(self) -> None:

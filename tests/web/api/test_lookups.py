@@ -24,7 +24,9 @@ def _searched(zones: Zones, **fields: str) -> tuple[list[dict[str, Any]], int]:
     """
     Return what a search finds, and in how many steps.
     """
-    lookups = PowerDNSLookups(cast(Any, SimpleNamespace(zones=zones, zoneSet=None)), lambda: 0.0)
+    added = SimpleNamespace(found=lambda find: succeed([]))
+    common = SimpleNamespace(zones=zones, originOf=lambda apex: ("file", False), added=added)
+    lookups = PowerDNSLookups(cast(Any, SimpleNamespace(zoneSets=SimpleNamespace(common=common))), lambda: 0.0)
     found: list[ApiReply] = []
     lookups.search(cast(Any, SimpleNamespace(fields=fields))).addCallback(found.append)
     parts = found[0].parts

@@ -23,7 +23,7 @@ _reactor: Callable[[], object] = MemoryReactorClock
 
 
 def _table() -> ConsoleTable:
-    operations = SimpleNamespace(zoneSet=None, inForce=None)
+    operations = SimpleNamespace(zoneSets=None, inForce=None)
     return consoleTable(cast(IReactorSocket, _reactor()), cast(Operations, operations), None, lambda: 0.0)
 
 

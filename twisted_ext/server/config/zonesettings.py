@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.update.policy import Policy
 
-__all__ = ["ZONE_SETTINGS", "Holding", "ZoneSettings", "apexIn", "gather", "signedBy", "zonesOf"]
+__all__ = ["ZONE_SETTINGS", "Holding", "ZoneSettings", "apexIn", "gather", "signedBy", "zonesByView", "zonesOf"]
 
 #: The SOA record has to be within this many lines of a master file.
 _FIRST_LINES: Final = 1000
@@ -54,6 +54,16 @@ class ZoneSettings:
 
     __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms", "signing", "listedBy", "held")
 
+    view: str = key(
+        types.LABEL,
+        "",
+        "The view whose clients are answered from it, instead of the zone for all with the same name; it is called NAME..VIEW then",
+    )
+    fallback: bool = key(
+        types.FLAG,
+        False,
+        "Of a zone of a view: look names that it does not have up in the zone for all with the same name, if neither is signed",
+    )
     store: str = key(types.STORE, "", "The database that contains it, instead of a file: see txdns zone edit")
     primaries: tuple[str, ...] = key(
         types.REMOTE,
@@ -117,7 +127,7 @@ class ZoneSettings:
         self.text = str(self.values["name"])
         self.name = (name or nameFromText(self.text)).lower()
         self.file = str(self.values.get("file", ""))
-        self.plain = len(self.values) <= 2 and bool(self.file)
+        self.plain = len(self.values) - ("view" in self.values) - ("fallback" in self.values) <= 2 and bool(self.file)
         self.listedBy = self.held = ""
         self.signing: SigningPolicy | None = None
         if self.isSigned:
@@ -245,33 +255,57 @@ _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
 Holding = Callable[["Settings", Mapping[bytes, ZoneSettings]], Iterable[ZoneSettings]]
 
 
-def zonesOf(settings: Settings, held: Holding | None = None) -> list[ZoneSettings]:
+def zonesOf(settings: Settings, held: Holding | None = None, view: str = "") -> list[ZoneSettings]:
     """
     Return all zones to serve; reads their folders and lists.
 
     @param held: see L{gather}.
+    @param view: see L{gather}.
 
     @raise BadDescription: a zone is configured twice, or a folder or list cannot be read.
     """
     found: dict[bytes, ZoneSettings] = {}
-    for _ in gather(settings, found, held):
+    for _ in gather(settings, found, held, view):
         pass
     return list(found.values())
 
 
-def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding | None = None) -> Iterator[None]:
+def zonesByView(settings: Settings) -> dict[str, list[ZoneSettings]]:
+    """
+    Return the zones that views have of their own, by the names of the views.
+
+    @raise BadDescription: the table of one is not valid.
+    """
+    found: dict[str, list[ZoneSettings]] = {}
+    # Of a hundred thousand zones few or none are those of a view.
+    for zone in [ZoneSettings.fromText(text) for text in settings.zone if _mayHaveView(text)]:
+        if zone.view:
+            found.setdefault(zone.view, []).append(zone)
+    return found
+
+
+def _mayHaveView(text: str) -> bool:
+    return text[0] == "{" and '"view"' in text
+
+
+def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding | None = None, view: str = "") -> Iterator[None]:
     """
     Collect all zones to serve in short steps.
 
     @param found: filled with the zones by name.
     @param held: adds zones that folders and lists do not name any more.
+    @param view: the view whose zones are collected; C{""} for those for all clients.
 
     @raise BadDescription: see L{zonesOf}.
     """
     sign = settings.sign
     find = policiesOf(settings)
     for text in settings.zone:
+        if view and not _mayHaveView(text):
+            continue
         zone = ZoneSettings.fromText(text)
+        if zone.view != view:
+            continue
         if sign != "none" and zone.plain:
             zone = zone.signed(sign)
         if zone.isSigned:
@@ -290,12 +324,12 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding |
         # Settings of a single zone take precedence.
         found.setdefault(each.name, each)
 
-    for path in settings.zones:
+    for path in () if view else settings.zones:
         for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
             if each is not None:
                 take(each, path)
             yield
-    for each in [] if held is None else held(settings, found):
+    for each in [] if held is None or view else held(settings, found):
         take(each, each.listedBy)
         yield
 

@@ -20,8 +20,8 @@ from twisted_ext.metrics.history import History
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.table import verbAt
-from twisted_ext.server.zones.table.zonetable import LOADING, SERVING, countsOf
-from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.server.zones.load.zonefacts import factsOf
+from twisted_ext.server.zones.table.zonetable import LOADING, SERVING, variantText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.built import Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.zones.load.zoneset import ZoneSet
-    from twisted_ext.server.zones.table.zonetable import Place, Zones
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
+    from twisted_ext.server.zones.table.zonetable import Place
 
 __all__ = [
     "CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "heldReasons", "readiness", "unsignedReasons", "upstreamReasons",
@@ -147,7 +148,7 @@ class Operations(Service):
     """
     The operations of a server. What is asked of the processes that answer queries is left to subclasses.
 
-    @ivar zoneSet: the zones; L{None} where there are none, or where another process has them.
+    @ivar zoneSets: the zones; L{None} where there are none, or where another process has them.
     @ivar keepers: the halves of features that a server has once, if this process has them.
     @ivar encryption: the certificates of encrypted listeners; L{None} without any.
     @ivar alterSettings: changes settings while the server runs; L{None} where they cannot be changed.
@@ -155,8 +156,10 @@ class Operations(Service):
     @ivar started: in seconds since 1970.
     """
 
-    def __init__(self, today: Callable[[], float], zoneSet: ZoneSet | None, keepers: Keepers | None, encryption: Encryption | None) -> None:
-        self.zoneSet = zoneSet
+    def __init__(
+        self, today: Callable[[], float], zoneSets: ZoneSets | None, keepers: Keepers | None, encryption: Encryption | None
+    ) -> None:
+        self.zoneSets = zoneSets
         self.keepers = keepers
         self.encryption = encryption
         self.alterSettings: Callable[[Iterable[AddedValue]], Deferred[list[AddedValue]]] | None = None
@@ -165,10 +168,6 @@ class Operations(Service):
         self._today = today
 
     # -- what there is
-
-    @property
-    def zones(self) -> Zones | None:
-        return None if self.zoneSet is None else self.zoneSet.zones
 
     def facts(self) -> dict[str, JSON]:
         """
@@ -180,7 +179,7 @@ class Operations(Service):
         """
         Return facts about this server: version, process ID, listening addresses.
         """
-        zones: dict[str, JSON] = {"zones": {**countsOf(self.zones)}} if self.zones else {}
+        zones: dict[str, JSON] = {"zones": {**self.zoneSets.counts()}} if self.zoneSets else {}
         return succeed(
             zones
             | ({} if self.keepers is None else self.keepers.facts())
@@ -203,7 +202,7 @@ class Operations(Service):
         """
         Return the numbers for the statistics that a server has once.
         """
-        numbers: dict[str, float] = {} if self.zoneSet is None else {**self.zoneSet.figures()}
+        numbers: dict[str, float] = {} if self.zoneSets is None else {**self.zoneSets.figures()}
         if self.keepers is not None:
             numbers.update(self.keepers.figures())
         if self.encryption is not None:
@@ -227,7 +226,7 @@ class Operations(Service):
         """
         Return the metrics of each zone; none if there are too many.
         """
-        return [] if self.zoneSet is None else self.zoneSet.metrics()
+        return [] if self.zoneSets is None else self.zoneSets.metrics(self.inForce.zoneMetrics)
 
     def queries(self, after: int) -> Deferred[dict[str, JSON]]:
         """
@@ -259,7 +258,7 @@ class Operations(Service):
         """
         wanted = checksIn(checks, self.inForce.ready)
         reasons = [] if self.running else ["the server is starting or stopping"]
-        counts = {} if self.zones is None else countsOf(self.zones)
+        counts = {} if self.zoneSets is None else self.zoneSets.counts()
         if counts:
             reasons += [why for check, whyOf in _OF_ZONES.items() if check in wanted for why in whyOf(counts)]
         return self.reasons(wanted).addCallback(lambda more: readiness([*reasons, *more]))
@@ -293,21 +292,21 @@ class Operations(Service):
             named what L{ZoneSet.facts<twisted_ext.server.zones.load.zoneset.ZoneSet.facts>} returns; C{count}, the number of zones
             selected; C{more}, the number of these after the last one returned.
         """
-        zones, skipped = self.zones, begin or 0
+        zoneSets, skipped = self.zoneSets, begin or 0
         places: list[Place] = []
-        if zones is not None and name:
-            place = zones.at(nameFromText(name).lower())
+        if zoneSets is not None and name:
+            place = zoneSets.at(name)
             places = [] if place is None else [place]
-        elif zones is not None:
-            places = list(zones)
+        elif zoneSets is not None:
+            places = list(zoneSets.places())
             if broken:
                 places = [place for place in places if _isWrong(place)]
             elif begin is None:
                 places.sort(key=_isWrong, reverse=True)
         shown = places[skipped : skipped + int(CONTROL_SHOWN.default)]
         described: list[JSON] = [place.toJSON() for place in shown]
-        if name and self.zoneSet is not None:
-            described = [{**place.toJSON(), **self.zoneSet.facts(place.apex)} for place in shown]
+        if name and zoneSets is not None:
+            described = [{**place.toJSON(), **factsOf(zoneSets.setOf(place), place.apex)} for place in shown]
         return {"zones": described, "count": len(places), "more": max(len(places) - skipped - len(shown), 0)}
 
     def reloadZone(self, name: str, *, accept: bool = False) -> Deferred[dict[str, JSON]]:
@@ -319,9 +318,7 @@ class Operations(Service):
         @return: C{said}, lines that describe the result, and C{failed}. Fails with a L{CallerFault} if there is no such zone, or no version
             to accept.
         """
-        zoneSet, apex = self.zoneSet, nameFromText(name).lower()
-        if zoneSet is None:
-            raise CallerFault("this server has no zones")
+        zoneSet, apex = self._zoneAt(name)
 
         def done(lines: list[str]) -> dict[str, JSON]:
             place = zoneSet.zones.at(apex)
@@ -336,14 +333,13 @@ class Operations(Service):
 
         @return: C{said}, lines that describe the result. Fails with a L{CallerFault} if it cannot be added.
         """
-        if self.zoneSet is None:
-            raise CallerFault("this server has no zones")
+        zoneSet, apex = self._zoneAt(name)
         from twisted_ext.server.zones.load.databases.added import AddedZone
 
-        zone = AddedZone(nameFromText(name).lower(), {"primaries": [primary]} if primary else {}, {})
-        added = self.zoneSet.added
+        zone = AddedZone(apex, {"primaries": [primary]} if primary else {}, {})
+        added = zoneSet.added
         adding = added.add(zone, () if primary else [added.soaOf(zone.name, 1)])
-        return adding.addCallback(lambda _: {"said": [f"{nameToText(zone.name)} is added"]})
+        return adding.addCallback(lambda _: {"said": [f"{variantText(apex, zoneSet.zones.view)} is added"]})
 
     def removeZone(self, name: str) -> Deferred[dict[str, JSON]]:
         """
@@ -351,10 +347,9 @@ class Operations(Service):
 
         @return: see L{addZone}.
         """
-        if self.zoneSet is None:
-            raise CallerFault("this server has no zones")
-        apex = nameFromText(name).lower()
-        return self.zoneSet.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
+        zoneSet, apex = self._zoneAt(name)
+        said: list[JSON] = [f"{variantText(apex, zoneSet.zones.view)} is removed"]
+        return zoneSet.added.remove(apex).addCallback(lambda _: {"said": said})
 
     def freezeZone(self, name: str, isFrozen: bool) -> Deferred[dict[str, JSON]]:
         """
@@ -362,11 +357,19 @@ class Operations(Service):
 
         @return: see L{addZone}.
         """
-        if self.zoneSet is None:
+        zoneSet, apex = self._zoneAt(name)
+        zoneSet.edits().freeze(apex, isFrozen)
+        return succeed({"said": [f"{variantText(apex, zoneSet.zones.view)} is {'frozen' if isFrozen else 'thawed'}"]})
+
+    def _zoneAt(self, name: str) -> tuple[ZoneSet, bytes]:
+        """
+        Return the set of zones with a zone, and the folded name of the zone.
+
+        @raise CallerFault: there is no such set.
+        """
+        if self.zoneSets is None:
             raise CallerFault("this server has no zones")
-        apex = nameFromText(name).lower()
-        self.zoneSet.edits().freeze(apex, isFrozen)
-        return succeed({"said": [f"{nameToText(apex)} is {'frozen' if isFrozen else 'thawed'}"]})
+        return self.zoneSets.named(name)
 
     # -- doing
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.sources.recursor import Recursor
     from twisted_ext.server.sources.trusting import Trusting
-    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
 
 __all__ = ["Answering", "Serving", "Status"]
 
@@ -174,13 +174,13 @@ class Status(Operations):
         self,
         reactor: IReactorTime,
         serving: Serving,
-        zoneSet: ZoneSet | None = None,
+        zoneSets: ZoneSets | None = None,
         keepers: Keepers | None = None,
         encryption: Encryption | None = None,
         *,
         today: Callable[[], float] = time,
     ) -> None:
-        super().__init__(today, zoneSet, keepers, encryption)
+        super().__init__(today, zoneSets, keepers, encryption)
         self.serving = serving
         self.tracing = QueryTracer()
         self._reactor = reactor

@@ -8,7 +8,7 @@ it directly. It replies with whole messages, or lets the worker send the zone it
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -16,15 +16,20 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_ext.errors import Refused
+from twisted_ext.packetcache.clients import View
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.server.config.keys import TLSPeer
+from twisted_ext.server.features.access.feature import AccessSettings
 from twisted_ext.server.features.cookies.feature import CookieSettings
+from twisted_ext.server.features.views.selectors import Selectors
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_SECONDS, PASSED_WAITING
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.opcodes import Delegable, MessageStream, OpcodeHandler, Outcome
-from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["RelayedRequests", "Relay", "keysFrom"]
+__all__ = ["GONE", "RelayedRequests", "Relay", "keysFrom"]
 
 #: Octets of a reply that the parent returns through a worker; the worker sends larger transfers itself.
 _PASSED_REPLY: Final = 1 << 18
@@ -48,7 +53,7 @@ _OTHER: Final = 0
 _NOT_READY: Final = 14
 
 _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many requests wait for the parent process; try again"),))
-_GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the parent process does not reply"),))
+GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the parent process does not reply"),))
 
 _log: Final = Logger(__name__)
 
@@ -75,14 +80,14 @@ class Relay:
         self,
         clock: IReactorTime,
         say: Callable[[dict[str, object]], object],
-        own: Callable[[Request, bool], Outcome],
+        own: Callable[[Request, bool, str], Outcome],
         *,
         most: int | None = None,
         octets: int | None = None,
     ) -> None:
         """
         @param say: sends a message to the parent.
-        @param own: sends a zone to a client that the parent has authorized, each record in a separate message if the flag is set.
+        @param own: sends a zone of a view to a client that the parent has authorized, each record in a separate message if the flag is set.
         @param most: maximum number of requests that wait for a reply: at most half of them over UDP, and a quarter from one network. Beyond
             that, requests over TCP are queued, with networks taking turns, and requests over UDP are refused.
         @param octets: maximum octets of all these; half of that for UDP.
@@ -105,7 +110,7 @@ class Relay:
 
     def __call__(self, request: Request) -> Outcome:
         if self._closed:
-            return _GONE
+            return GONE
         # Over UDP the source address may be spoofed: leave room for clients using TCP, and for other networks.
         share = 2 if request.transport == "udp" else 1
         site = request.record.site
@@ -129,13 +134,13 @@ class Relay:
 
     def _left(self, _: object, request: Request) -> Refusal:
         self._octets -= len(request.wire)
-        return _GONE
+        return GONE
 
     def _pass(self, request: Request) -> Deferred[Refusal | MessageStream]:
         self._count += 1
         number = self._count
         done: Deferred[Refusal | MessageStream] = Deferred()
-        self._waiting[number] = _Passage(request, done, self._clock.callLater(PASSED_SECONDS.default, self._finish, number, _GONE))
+        self._waiting[number] = _Passage(request, done, self._clock.callLater(PASSED_SECONDS.default, self._finish, number, GONE))
         told: dict[str, object] = {
             "pass": number,
             "wire": b64encode(request.wire).decode("ascii"),
@@ -144,6 +149,9 @@ class Relay:
         }
         if request.peer is not None:
             told["peer"] = request.peer.toJSON()
+        if request.door != NOWHERE:
+            # The parent checks the signature.
+            told["door"] = [*request.door[:3]]
         self._say(told)
         return done
 
@@ -157,15 +165,15 @@ class Relay:
             return
         outcome: Outcome
         if "own" in said:
-            outcome = self._own(passage.request, bool(said["own"]))
+            outcome = self._own(passage.request, bool(said["own"]), str(said.get("view", "")))
             if isinstance(outcome, Deferred):
                 # It waits for a transfer slot here; the timeout for the whole request still applies.
                 passage.turn = cast("Deferred[Refusal | MessageStream]", outcome)
-                passage.turn.addErrback(lambda failure: _GONE).addCallback(self._ownTurn, number)
+                passage.turn.addErrback(lambda failure: GONE).addCallback(self._ownTurn, number)
                 return
         else:
             messages = [b64decode(str(message)) for message in cast("list[JSON]", said["messages"])]
-            outcome = iter(messages) if messages else _GONE
+            outcome = iter(messages) if messages else GONE
         self._finish(number, outcome)
 
     def _ownTurn(self, outcome: Refusal | MessageStream, number: int) -> None:
@@ -190,7 +198,7 @@ class Relay:
             turn.cancel()
         self._turns.clear()
         for number in list(self._waiting):
-            self._finish(number, _GONE)
+            self._finish(number, GONE)
 
 
 class RelayedRequests:
@@ -209,19 +217,19 @@ class RelayedRequests:
         self._secret = secret
         self.cookieSecrets: tuple[bytes, ...] = ()
         self._settled = settled
-        # The worker has already checked ACL and rate limits.
-        packetCache = packetCacheFor(Access({"allow": ["any"]}))
-        nobody = FailingSource(lambda: Refused("the parent process does not answer queries"))
-        self.handlers: dict[int, OpcodeHandler] = {}
-        self._responder = Responder(nobody, clock, gates=(), packetCache=packetCache)
+        # The worker has already checked ACL and rate limits. Here clients are divided into views only, as they are there.
+        self._groups = ClientGroups(public=True)
+        self._source = FailingSource(lambda: Refused("the parent process does not answer queries"))
+        self.handlers: Mapping[int, OpcodeHandler] = {}
+        self._responder = Responder(self._source, clock, gates=(), packetCache=cacheOf(self._groups, None))
         self.see(settings, {}, None)
 
     def see(
         self,
         settings: Settings,
-        handlers: dict[int, OpcodeHandler],
+        handlers: Mapping[int, OpcodeHandler],
         keys: Keys | None,
-        expiring: Callable[[bytes], float | None] | None = None,
+        expiring: Callable[[Request], float | None] | None = None,
     ) -> None:
         """
         Set the handlers for forwarded requests; see L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
@@ -238,6 +246,20 @@ class RelayedRequests:
         )
         responder.replyBuilder = ReplyBuilder.of(settings)
         responder.replyBuilder.expiring = expiring
+        self._divide(settings)
+
+    def _divide(self, settings: Settings) -> None:
+        """
+        Divide clients into the views of these settings from now on.
+        """
+        access = settings[AccessSettings]
+        rules = {"allow": access.allow, "refuse": access.refuse, "drop": access.drop}
+        views = viewsOf(settings)
+        selectors = Selectors([view.clients for view in views], [view.name for view in views])
+        admitting = [Access(rules, "zones").admit, selectors.admit]
+        self._groups.configure(admitting, [View(view.name, self._source) for view in views], requires=False)
+        self._responder.packetCache.regroup(self._groups.all, selectors.doors)
+        self._responder.packetCache.clear()
 
     def told(self) -> dict[str, object]:
         """
@@ -273,7 +295,7 @@ class RelayedRequests:
             for message in made:
                 octets += len(message)
                 if octets > _PASSED_REPLY and isinstance(made, Delegable):
-                    reply({"passed": number, "own": made.handOver()})
+                    reply({"passed": number, "own": made.handOver(), "view": made.view})
                     return
                 messages.append(message)
             give(messages)
@@ -282,7 +304,10 @@ class RelayedRequests:
             stream = said["transport"] != "udp"
             peer = TLSPeer.fromJSON(said.get("peer"))
             where = str(host), int(str(port))
-            taken = self._responder.take(wire, where, str(said["transport"]), send, flow=flow if stream else None, peer=peer)
+            listener, serverName, path = [str(each) for each in cast("list[JSON]", said.get("door", ["", "", ""]))]
+            door = Door(listener, serverName, path)
+            take = self._responder.take
+            taken = take(wire, where, str(said["transport"]), send, flow=flow if stream else None, peer=peer, door=door)
         except Exception:
             _log.failure("a request that a worker forwarded could not be answered")
             taken = False

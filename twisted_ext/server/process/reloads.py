@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zonesets import ReadZones, ZoneSets
 
 __all__ = ["Reloaded", "Reloads"]
 
@@ -56,16 +55,16 @@ class Reloads:
     """
 
     def __init__(
-        self, reactor: IReactorTime, reread: Callable[[], Settings] | None, server: Reloaded, zoneSet: ZoneSet | None
+        self, reactor: IReactorTime, reread: Callable[[], Settings] | None, server: Reloaded, zoneSets: ZoneSets | None
     ) -> None:
         """
         @param reread: returns the settings as they are written now; L{None} if they are written nowhere.
-        @param zoneSet: the zones; L{None} if there can be none.
+        @param zoneSets: the zones; L{None} if there can be none.
         """
         self._reactor = reactor
         self._reread = reread
         self._server = server
-        self._zoneSet = zoneSet
+        self._zoneSets = zoneSets
         self._lock = DeferredLock()
         # Callers that share the next reload, while one is queued that has not started.
         self._waiting: list[Deferred[list[str]]] | None = None
@@ -106,16 +105,16 @@ class Reloads:
         return self._lock.run(begin).addCallback(_joined).addBoth(share)
 
     def _read(self, settings: Settings) -> Deferred[_Lines]:
-        goOver, zoneSet = self._server.prepare(settings), self._zoneSet
-        if zoneSet is None:
+        goOver, zoneSets = self._server.prepare(settings), self._zoneSets
+        if zoneSets is None:
             return succeed((goOver(), succeed([])))
         wanted = self._server.settings.goingOverTo(settings)
 
-        def apply(zones: list[ZoneSettings]) -> _Lines:
-            zoneSet.list.check(wanted, zones)
-            return goOver(), zoneSet.reload(self._server.settings, zones)
+        def apply(zones: ReadZones) -> _Lines:
+            zoneSets.check(wanted, zones)
+            return goOver(), zoneSets.reload(self._server.settings, zones)
 
-        return zoneSet.list.read(wanted, accept=True).addCallback(apply)
+        return zoneSets.read(wanted).addCallback(apply)
 
 
 def _joined(lines: _Lines) -> Deferred[list[str]]:

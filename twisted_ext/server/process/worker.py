@@ -100,13 +100,13 @@ class Worker(ProcessProtocol):
         """
         self._write({"id": 0, "do": do, **details})
 
-    def tellZones(self, words: list[JSON]) -> None:
+    def tellZones(self, words: list[JSON], view: str = "") -> None:
         """
-        Send zone changes, which the worker acknowledges when it has applied them.
+        Send changes of the zones of a view, C{""} for those for all clients, which the worker acknowledges when it has applied them.
         """
         self.behind += 1
         self._told += 1
-        self.tell("zones", said=words)
+        self.tell("zones", said=words, view=view)
         if self._patience is None:
             self._patience = self._force.clock.callLater(WORKER_TAKING.default, self._stuck)
 
@@ -197,7 +197,7 @@ class Worker(ProcessProtocol):
             self._done(int(str(said["taken"])))
             return
         if "lacks" in said:
-            self._force.lacks(self, bytes.fromhex(str(said["lacks"])), str(said.get("path")))
+            self._force.lacks(self, bytes.fromhex(str(said["lacks"])), str(said.get("path")), str(said.get("view", "")))
             return
         number = said.get("id")
         asked = self._waiting.pop(number, None) if isinstance(number, int) else None

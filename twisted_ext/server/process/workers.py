@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from signal import SIGBUS
 from time import time
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -39,6 +40,7 @@ from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
 from twisted_ext.server.sources.upstreamlog import SharedUpstreamLog
+from twisted_ext.server.zones.load.validate import variantsFor
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
 
 __all__ = ["Workforce"]
 
@@ -90,7 +93,7 @@ class Workforce(Operations):
         reread: Callable[[], Settings] | None = None,
         check: Callable[[Settings], object] = lambda settings: None,
         ready: Callable[[], object] = lambda: None,
-        zoneSet: ZoneSet | None = None,
+        zoneSets: ZoneSets | None = None,
         stateOf: Callable[[int], str] = stateOf,
     ) -> None:
         """
@@ -98,17 +101,17 @@ class Workforce(Operations):
         @param secret: the secret for cookies, the same for all workers.
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that workers could not use.
         @param ready: called when all workers serve.
-        @param zoneSet: the zones that workers serve, by default none.
+        @param zoneSets: the zones that workers serve, by default none.
         """
         self._keepers = Keepers(reactor, settings)
-        super().__init__(time, zoneSet, self._keepers, None)
+        super().__init__(time, zoneSets, self._keepers, None)
         self.clock = reactor
         self.settings = settings
         self._activity = SharedActivity()
         self.upstreamLog = SharedUpstreamLog()
         self.use(bound)
         self._secret = secret
-        self._reloads = Reloads(reactor, reread, self, zoneSet)
+        self._reloads = Reloads(reactor, reread, self, zoneSets)
         self._check = check
         self._ready: Callable[[], object] | None = ready
         self._workers: dict[int, Worker] = {}
@@ -125,13 +128,16 @@ class Workforce(Operations):
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
         self._cookieSecrets: tuple[bytes, ...] = ()
-        self._zoneSync: ZoneSyncParent | None = None
+        # By the names of views.
+        self._zoneSyncs: dict[str, ZoneSyncParent] = {}
         self._relayed: RelayedRequests | None = None
-        if zoneSet is not None:
-            zoneSet.connected = self._see
-            self._zoneSync = ZoneSyncParent(
-                reactor, zoneSet.zones, self._spread, zoneSet.sharedFolder, revised=zoneSet.isRevised, until=zoneSet.until
-            )
+        if zoneSets is not None:
+            zoneSets.connected = self._see
+            zoneSets.added = self._mirror
+            zoneSets.dropped = self._mirrorNot
+            self._mirror("", zoneSets.common)
+            for view, zoneSet in zoneSets.views.items():
+                self._mirror(view, zoneSet)
             self._relayed = RelayedRequests(reactor, settings, secret, self.settled)
 
     @property
@@ -166,8 +172,8 @@ class Workforce(Operations):
         self.running = 1
         if self.encryption is not None:
             self.encryption.changed = self._certify
-        if self.zoneSet is not None:
-            self.zoneSet.begin()
+        if self.zoneSets is not None:
+            self.zoneSets.begin()
             self._see()
         self._keepers.begin(self._published)
         for number in range(len(self._bound)):
@@ -209,19 +215,21 @@ class Workforce(Operations):
             bound=told,
             secret=self._secret.hex(),
             cookieSecrets=[each.hex() for each in self.cookieSecrets],
-            hasZones=self.zoneSet is not None,
+            hasZones=self.zoneSets is not None,
             certificates=None if self.encryption is None else self.encryption.certificates.toJSON(),
         )
         for feature, state in self._keepers.states.items():
             worker.tell("state", feature=feature, state=state)
-        if self._zoneSync is not None and self._relayed is not None:
+        if self._relayed is not None:
             worker.tell("operations", **self._relayed.told())
             # Send pending changes to the other workers only: this one gets the complete state below.
             del self._workers[number]
-            self._zoneSync.flush()
+            for zoneSync in self._zoneSyncs.values():
+                zoneSync.flush()
             self._workers[number] = worker
-            for words in self._zoneSync.everything():
-                worker.tellZones(words)
+            for view, zoneSync in self._zoneSyncs.items():
+                for words in zoneSync.everything():
+                    worker.tellZones(words, view)
             # The worker answers no client before it is up to date with the others.
             worker.tell("begin")
 
@@ -249,10 +257,10 @@ class Workforce(Operations):
         """
         Send workers the keys, and the operations whose requests they have to forward.
         """
-        zoneSet, passed = self.zoneSet, self._relayed
-        if zoneSet is None or passed is None:
+        zoneSets, passed = self.zoneSets, self._relayed
+        if zoneSets is None or passed is None:
             return
-        passed.see(self.settings, zoneSet.handlers, zoneSet.keys, zoneSet.expiring)
+        passed.see(self.settings, zoneSets.handlers, zoneSets.keys, zoneSets.expiring)
         for worker in self._workers.values():
             worker.tell("operations", **passed.told())
 
@@ -260,46 +268,58 @@ class Workforce(Operations):
         for worker in self._workers.values():
             worker.tell("state", feature=feature, state=state)
 
-    def _spread(self, words: list[JSON]) -> None:
+    def _mirror(self, view: str, zoneSet: ZoneSet) -> None:
+        """
+        Have workers serve the zones of a view, C{""} for those for all clients.
+        """
+        self._zoneSyncs[view] = ZoneSyncParent(
+            self.clock, zoneSet.zones, partial(self._spread, view), zoneSet.sharedFolder, revised=zoneSet.isRevised, until=zoneSet.until
+        )
+
+    def _mirrorNot(self, view: str) -> None:
+        self._zoneSyncs.pop(view).close()
+
+    def _spread(self, view: str, words: list[JSON]) -> None:
         for worker in self._workers.values():
-            worker.tellZones(words)
+            worker.tellZones(words, view)
 
     def settled(self) -> Deferred[None]:
         """
         @return: fires when all workers serve everything that is in force now.
         """
-        mirroring = self._zoneSync
-        if mirroring is None:
+        if not self._zoneSyncs:
             return succeed(None)
 
-        def told(_: None) -> Deferred[None]:
+        def told(_: object) -> Deferred[None]:
             return gatherResults([worker.settled() for worker in self._workers.values()]).addCallback(lambda _: None)
 
-        return mirroring.settled().addCallback(told)
+        return gatherResults([each.settled() for each in self._zoneSyncs.values()]).addCallback(told)
 
     def took(self, worker: Worker) -> None:
         """
         Called when a worker has applied zone changes, or has ended.
         """
-        mirroring = self._zoneSync
-        if mirroring is not None and mirroring.leftovers and not any(each.behind for each in self._workers.values()):
-            mirroring.taken()
+        leftovers = [each for each in self._zoneSyncs.values() if each.leftovers]
+        if leftovers and not any(each.behind for each in self._workers.values()):
+            for zoneSync in leftovers:
+                zoneSync.taken()
 
     def passed(self, worker: Worker, said: dict[str, JSON]) -> None:
         if self._relayed is not None:
             self._relayed.take(said, worker.reply)
 
-    def lacks(self, worker: Worker, apex: bytes, path: str) -> None:
+    def lacks(self, worker: Worker, apex: bytes, path: str, view: str = "") -> None:
         """
         Handle a worker's report that it cannot use an image: have the image rebuilt if it is damaged, otherwise replace the worker.
         """
-        if self.zoneSet is None or self._zoneSync is None or not self._zoneSync.isShown(apex, path):
+        zoneSet, zoneSync = None if self.zoneSets is None else self.zoneSets.of(view), self._zoneSyncs.get(view)
+        if zoneSet is None or zoneSync is None or not zoneSync.isShown(apex, path):
             return
-        place = self.zoneSet.zones.at(apex)
+        place = zoneSet.zones.at(apex)
         self.log.error("worker {number} cannot use {path}", number=worker.number, path=path)
-        truncated = self._zoneSync.isTruncated(apex)
+        truncated = zoneSync.isTruncated(apex)
         if place is not None and (truncated or (place.source is not None and place.source[0] == path)):
-            self.zoneSet.damaged(apex, truncated)
+            zoneSet.damaged(apex, truncated)
         else:
             worker.kill("KILL")
 
@@ -344,10 +364,10 @@ class Workforce(Operations):
         Stop all workers; kill those that do not exit in time.
         """
         self.running = 0
-        closing = succeed(None) if self.zoneSet is None else self.zoneSet.close()
+        closing = succeed(None) if self.zoneSets is None else self.zoneSets.close()
         self._keepers.close()
-        if self._zoneSync is not None:
-            self._zoneSync.close()
+        for zoneSync in self._zoneSyncs.values():
+            zoneSync.close()
         if self._relayed is not None:
             self._relayed.close()
         if self._looking is not None and self._looking.running:
@@ -547,6 +567,8 @@ def _reasonOf(ended: Failure) -> str:
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
     told = {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
+    if variants := variantsFor(settings):
+        told["zone"] = variants
     if settings.role == "recurse" and settings.stateFolder():
         # For trust anchors, whose rollovers are followed where names are looked up.
         told["state"] = settings.stateFolder()

@@ -365,16 +365,16 @@ class MinimalAnyGate:
 
     _RDATA: Final = b"\x07RFC8482\x00"
 
-    def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
+    def __init__(self, serves: Callable[[Request], object] | None = None) -> None:
         """
-        @param serves: returns something other than L{None} for folded names in zones that this server is authoritative for, whose own
+        @param serves: returns something other than L{None} for requests for names in zones that this server is authoritative for, whose own
             answers to ANY are as small.
         """
         self._serves = serves
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         question = request.question
-        if question.rrType != ANY or (self._serves is not None and self._serves(question.key[:-4]) is not None):
+        if question.rrType != ANY or (self._serves is not None and self._serves(request) is not None):
             return None
         return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, _REFUSAL_TTL, (self._RDATA,)),))
 

@@ -89,10 +89,15 @@ class RefusalLog:
             "{kind} of {zone} is refused to {client}, {key}: {why}",
             kind=_kindOf(request),
             zone=nameToText(request.question.name),
-            client=request.client,
+            client=_clientOf(request),
             key=_keyOf(request),
             why=_reason(request, refusal),
         )
+
+
+def _clientOf(request: Request) -> str:
+    view = request.record.group.view
+    return request.client if view is None or not view.shown else f"{request.client} in view {view.shown}"
 
 
 def _kindOf(request: Request) -> str:
@@ -124,7 +129,11 @@ def _reason(request: Request, refusal: Refusal) -> str:
 class Delegable(Protocol):
     """
     A message stream of a transfer that another process can send instead.
+
+    @ivar view: the view whose zone it is; C{""} for those for all clients.
     """
+
+    view: str
 
     def handOver(self) -> bool:
         """

@@ -74,8 +74,8 @@ class ReplyBuilder:
     @ivar available: RA, or 0.
     @ivar opts: the OPT record of replies without options, and that to queries with DO.
     @ivar reports: whether replies from zones name an agent for reports of failures.
-    @ivar expiring: returns the seconds until the zone of a folded name expires, for SOA queries with the EXPIRE option (RFC 7314); L{None}
-        to ignore that option.
+    @ivar expiring: returns the seconds until the zone of a SOA query with the EXPIRE option (RFC 7314) expires; L{None} to ignore that
+        option.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ReplyBuilder:
         @param idle: seconds for which an idle connection is kept.
         @param agent: the domain for reports of failures, which replies from zones name (RFC 9567).
         """
-        self.expiring: Callable[[bytes], float | None] | None = None
+        self.expiring: Callable[[Request], float | None] | None = None
         self._minimal = minimal
         # In units of 100 ms, for clients that send the option (RFC 7828, section 3.3.2).
         self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
@@ -223,7 +223,7 @@ class ReplyBuilder:
         if self._nsid and edns.option(_NSID) is not None:
             options.append((_NSID, self._nsid))
         if self.expiring is not None and request.question.rrType == SOA and edns.option(_EXPIRE) is not None:
-            seconds = self.expiring(request.question.name.lower())
+            seconds = self.expiring(request)
             if seconds is not None:
                 options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))
         if request.transport in _KEPT and edns.option(_KEEPALIVE) is not None:

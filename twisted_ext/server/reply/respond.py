@@ -297,8 +297,9 @@ class Responder:
         dnssecOk = edns is not None and bool(edns.flags & DO)
         view = request.record.group.view
         around = self.around
-        if self._direct is not None and view is None and around is None:
-            direct = self._direct(question, dnssecOk)
+        directly = self._direct if view is None else view.direct
+        if directly is not None and around is None:
+            direct = directly(question, dnssecOk)
             if direct is not None and self._sentDirect(request, direct, send):
                 return
         source = self._source if view is None else cast("IAnswerSource", view.source)

@@ -4,7 +4,7 @@ What operators are told of settings that were read again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,13 +17,16 @@ __all__ = ["NOTHING", "changedLines"]
 NOTHING: Final = "nothing has changed"
 
 
-def changedLines(before: Settings, after: Settings, rereads: Sequence[str]) -> list[str]:
+def changedLines(before: Settings, after: Settings, rereads: Sequence[str], unsaid: Collection[str] = ()) -> list[str]:
     """
     Format the changed settings, and on each reload those that need a restart to change.
 
+    @param unsaid: names of settings that are left out.
+
     @param rereads: what features have read again.
     """
-    lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
+    changed = [setting for setting in before.differing(after) if setting.name not in unsaid]
+    lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in changed]
     if lines:
         return lines
     read = [

@@ -161,7 +161,10 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     if settings.role != "serve" or settings.recursive or settings.pyzone or local.local or local.localFile or any(local.hostsFile):
         return
     from twisted_ext.server.config.zonesettings import ZoneSettings, gather
+    from twisted_ext.server.zones.load.validate import viewsWithZones
 
+    if viewsWithZones(settings):
+        return
     found: dict[bytes, ZoneSettings] = {}
     # Stop at the first: there may be many.
     for _ in gather(settings, found):

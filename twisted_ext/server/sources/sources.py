@@ -4,7 +4,7 @@ Builds the answer source of a server from its settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -22,6 +22,7 @@ from twisted_ext.server.sources.asking import Step
 from twisted_ext.server.sources.backends import Backends, Prepared
 from twisted_ext.server.sources.upstreams import ListenAddresses, LoopWatch
 from twisted_ext.server.zones.table.source import AuthorityFirst, AuthoritySource
+from twisted_ext.server.zones.table.viewzones import ViewZones
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.message import Question
 from twisted_ext.zone.store.version import DirectAnswer
@@ -124,17 +125,23 @@ class ForwardStack:
         isAsking = any(each.settings.recursive for each in prepared.wanted)
         watch = LoopWatch(self._reactor) if settings.loopDetection and isAsking else None
         views = {
-            name: self._makeAround(prepared.sourceOf(name), each.site.settings, each, watch, []) for name, each in features.views.items()
+            name: self._makeAround(prepared.sourceOf(name), each.site.settings, each, watch, [], name)
+            for name, each in features.views.items()
         }
-        viewSteps: list[Step] = [partial(_viewSaid, view, features, self.backends) for view in viewsOf(settings)]
+        variants = features.site.variants
+        viewSteps: list[Step] = [
+            partial(_viewSaid, view, features, self.backends, variants.get(view.name)) for view in viewsOf(settings)
+        ]
         source = self._makeAround(prepared.sourceOf(""), settings, features, watch, steps)
         return _Outermost(source, views, steps[::-1], viewSteps, watch)
 
     def _makeAround(
-        self, source: IAnswerSource, settings: Settings, features: Features, watch: LoopWatch | None, steps: list[Step]
+        self, source: IAnswerSource, settings: Settings, features: Features, watch: LoopWatch | None, steps: list[Step], view: str = ""
     ) -> IAnswerSource:
         """
         Wrap the cache, or what stands for it, in what is consulted before it.
+
+        @param view: the view whose clients get that; C{""} for those in none.
         """
         for stage in (Stage.UPSTREAM, Stage.LOCAL, Stage.OUTER):
             source = features.around(source, stage, steps)
@@ -144,7 +151,8 @@ class ForwardStack:
         zones = self._zones
         if zones is not None:
             # Zones may be added later, so do this even if there are none now.
-            source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
+            of = features.site.variants.get(view, zones)
+            source = AuthorityFirst(AuthoritySource(of, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
             steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
         return source
 
@@ -241,8 +249,9 @@ class ForwardStack:
         return [line for step in steps if (line := step())]
 
 
-def _viewSaid(view: View, features: Features, backends: Backends) -> str:
-    different = features.views[view.name].differences(features)
+def _viewSaid(view: View, features: Features, backends: Backends, zones: ViewZones | None) -> str:
+    different = [] if zones is None else [f"zones: {_counted(len(zones.own))} of its own"]
+    different += features.views[view.name].differences(features)
     backend = backends.of(view.name)
     if backend is not backends.common:
         common = [step() for step in backends.common.asking.steps]
@@ -286,27 +295,38 @@ class ZoneStack:
     The answer source of an authoritative-only server. Names outside its zones are refused, but for those by which clients ask what it
     designates.
 
+    @ivar zones: those for all clients.
     @ivar authority: answers from the zones, before anything else does.
+    @ivar views: what each view is answered by.
     """
 
     backends = None
     caching = None
     recursor = None
     trusting = None
-    views: Mapping[str, IAnswerSource] = {}
 
-    def __init__(self, settings: Settings, zones: Zones, features: Features, changed: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        zones: Zones,
+        features: Features,
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
         self.settings = settings
-        self._zones = zones
+        self.zones = zones
         self._changed = changed
         self._use(settings, features)
 
     def _use(self, settings: Settings, features: Features) -> None:
-        self.authority = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
         self._steps: list[Step] = []
-        nothing = _NothingElse()
-        self._others = features.around(nothing, Stage.LOCAL, self._steps)
-        self._ask = self.authority.ask if self._others is nothing else self._askBoth
+        whole = _ZonesFirst(self.zones, features, self._steps)
+        self.authority = whole.authority
+        self._ask = whole.ask
+        self._views = viewsOf(settings)
+        self._variants = features.site.variants
+        self.views: dict[str, IAnswerSource] = {
+            name: _ZonesFirst(self._variants.get(name, self.zones), each, []) for name, each in features.views.items()
+        }
 
     def reload(self, settings: Settings, features: Features) -> None:
         """
@@ -328,10 +348,6 @@ class ZoneStack:
         """
         Called once the server listens; does nothing.
         """
-
-    def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        answer = self.authority.ask(question, context)
-        return self._others.ask(question, context) if answer is None else answer
 
     def suspend(self, name: bytes, until: int | None) -> None:
         """
@@ -357,7 +373,42 @@ class ZoneStack:
 
     def path(self) -> list[str]:
         others = [line for step in self._steps[::-1] if (line := step())]
-        return [f"zones: {_counted(len(self._zones))}", *others, "no upstream is asked"]
+        views = [self._viewSaid(view) for view in self._views]
+        return [f"zones: {_counted(len(self.zones))}", *others, "no upstream is asked", *views]
+
+    def _viewSaid(self, view: View) -> str:
+        zones = self._variants.get(view.name)
+        said = "as for all" if zones is None else f"zones: {_counted(len(zones.own))} of its own"
+        return f"view {view.name}, {', '.join(view.clients)}: {said}"
+
+
+class _ZonesFirst:
+    """
+    Zones, and for other names what features add.
+    """
+
+    def __init__(self, zones: Zones | ViewZones, features: Features, steps: list[Step]) -> None:
+        settings = features.site.settings
+        self.authority = AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
+        nothing = _NothingElse()
+        self._others = features.around(nothing, Stage.LOCAL, steps)
+        self.ask = self.authority.ask if self._others is nothing else self._askBoth
+
+    def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        answer = self.authority.ask(question, context)
+        return self._others.ask(question, context) if answer is None else answer
+
+    def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
+        return self.authority.directAnswer(question, dnssecOk)
+
+    def close(self) -> Deferred[None]:
+        return self.authority.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (cast(IAnswerSource, self.authority),)
+
+
+classImplements(_ZonesFirst, IDirectSource)
 
 
 class _NothingElse(LocalSource):

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadName, BadRecord
 from twisted_ext.server.operations.table import allVerbs
+from twisted_ext.server.zones.table.zonetable import variantIn, variantText
 from twisted_ext.server.zones.update.edits import etagOf
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.wire.codes import IN
@@ -95,7 +96,7 @@ def openAPI(verbs: Mapping[str, Verb], rrset: type[msgspec.Struct]) -> dict[str,
     inPath: list[dict[str, Any]] = [
         {"name": key, "in": "path", "required": True, "description": meaning, "schema": _TEXT, "example": example}
         for key, meaning, example in (
-            ("zone", "the name of the zone", "example.org"),
+            ("zone", "the name of the zone; of a zone of a view, corp.example..partners", "example.org"),
             ("owner", "the name that has the records, absolute or relative to the zone", "www"),
             ("type", "their type", "A"),
         )
@@ -261,35 +262,36 @@ class ResourcesDoor:
         Show the changes of a zone since a serial number.
         """
         _expectFields(asked, "since")
-        zoneSet, apex = self._operations.zoneSet, _apexOf(zone)
+        apex, view = _apexOf(zone)
+        zoneSet = None if self._operations.zoneSets is None else self._operations.zoneSets.of(view)
         place = None if zoneSet is None else zoneSet.zones.at(apex)
         served = None if place is None else place.served()
-        if zoneSet is None or served is None:
-            raise ApiRefusal(404, f"{nameToText(apex)} is not served here")
+        if zoneSet is None or place is None or served is None:
+            raise ApiRefusal(404, f"{variantText(apex, view)} is not served here")
         current = served.current.serial
         since = int(_numberIn(asked, "since", current))
         kept = zoneSet.changesOf(apex)
         octets = 0 if since == current else None if kept is None else kept.octetsSince(since)
         if octets is None:
-            raise ApiRefusal(404, f"the changes of {nameToText(apex)} since {since} are not kept; it is at {current}")
+            raise ApiRefusal(404, f"the changes of {place.text} since {since} are not kept; it is at {current}")
         if octets > _OCTETS:
             raise ApiRefusal(422, f"the changes since {since} have {octets} octets, more than {_OCTETS}; ask for fewer, or for the zone")
         differences = () if kept is None or since == current else kept.since(since) or ()
-        return ApiReply(body={"zone": nameToText(apex), "serial": current, "changes": [_changed(each) for each in differences]})
+        return ApiReply(body={"zone": place.text, "serial": current, "changes": [_changed(each) for each in differences]})
 
     # -- RRsets
 
-    def _rrset(self, asked: ApiAsked, apex: bytes, name: bytes, rrType: int) -> Deferred[ApiReply]:
+    def _rrset(self, asked: ApiAsked, apex: bytes, view: str, name: bytes, rrType: int) -> Deferred[ApiReply]:
         _expectFields(asked, *(() if asked.method == "GET" else ("dry-run",)))
         if not asked.token.mayChange(asked.client, name, rrType):
             # Whatever is there: it is not told.
             what = f"{nameToText(name)} {typeName(rrType)}"
             raise ApiRefusal(403, f"the token {asked.token.name} may not {'see' if asked.method == 'GET' else 'change'} {what}")
-        zoneSet = self._operations.zoneSet
+        zoneSet = None if self._operations.zoneSets is None else self._operations.zoneSets.of(view)
         place = None if zoneSet is None else zoneSet.zones.at(apex)
         zone = None if place is None else place.served()
         if zoneSet is None or zone is None or place is None:
-            raise ApiRefusal(404, f"{nameToText(apex)} is not served here")
+            raise ApiRefusal(404, f"{variantText(apex, view)} is not served here")
         _expectMethod(asked, "GET", "PUT", "DELETE")
         if asked.method == "GET":
             return succeed(_shown(zone.current, name, rrType))
@@ -363,28 +365,30 @@ def _expectMethod(asked: ApiAsked, *methods: str) -> None:
         raise ApiRefusal(405, f"this takes {', '.join(methods)}", (("Allow", ", ".join(methods)),))
 
 
-def _apexOf(text: str) -> bytes:
+def _apexOf(text: str) -> tuple[bytes, str]:
     """
+    Return the folded name of a zone, and its view, C{""} for all clients.
+
     @raise ApiRefusal: it is not a name.
     """
     try:
-        return nameFromText(text).lower()
+        return variantIn(text)
     except BadName as fault:
         raise ApiRefusal(404, str(fault)) from None
 
 
-def _named(zone: str, owner: str, kind: str) -> tuple[bytes, bytes, int]:
+def _named(zone: str, owner: str, kind: str) -> tuple[bytes, str, bytes, int]:
     """
-    Return the folded apex, the name and the type of a path.
+    Return the folded apex, the view, the name and the type of a path.
 
     @raise ApiRefusal: one of them is not valid.
     """
     rrType = typeNumber(kind.upper())
     if rrType is None or isMeta(rrType):
         raise ApiRefusal(404, f"{kind} is not a record type")
-    apex = _apexOf(zone)
+    apex, view = _apexOf(zone)
     try:
-        return apex, apex if owner == "@" else nameFromText(owner, apex), rrType
+        return apex, view, apex if owner == "@" else nameFromText(owner, apex), rrType
     except BadName as fault:
         raise ApiRefusal(404, str(fault)) from None
 

@@ -41,7 +41,7 @@ def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Opera
     """
     if not settings.apiTokens:
         raise CallerFault("api takes api-tokens, a file with tokens of those who may use it: txdns api token NAME --scope zones >> FILE")
-    if operations.zoneSet is None:
+    if operations.zoneSets is None:
         raise CallerFault("api: this server has no zones")
     tokens = ApiTokens(settings.apiTokens)
     return ApiService(
@@ -74,10 +74,10 @@ class ApiService(SecuredService):
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock = IReactorTime(reactor)
-        assert operations.zoneSet is not None
+        assert operations.zoneSets is not None
         lookups = PowerDNSLookups(operations, today)
         elsewhere = partial(inThread, reactor)
-        powerDNS = PowerDNSDoor(operations.zoneSet, lookups, clock, today, elsewhere)
+        powerDNS = PowerDNSDoor(operations.zoneSets.common, lookups, clock, today, elsewhere)
         # The longer path first.
         doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations, audit, elsewhere), ("api",): powerDNS}
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)

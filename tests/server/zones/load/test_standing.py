@@ -15,6 +15,7 @@ from tests.zone.changing import ZONE
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
+from twisted_ext.server.zones.load.zonefacts import figuresOf
 from twisted_ext.server.zones.load.zoneset import ZoneSet
 from twisted_ext.wire.names import nameFromText
 
@@ -82,7 +83,7 @@ class StandingTests(ZoneSetCase):
                 self.settle()
         self.assertIn("11 of 30 zones are gone, and are served as before", "\n".join([formatEvent(event) for event in events]))
         self.assertEqual(len(zoneSet.zones), 30)
-        figures = zoneSet.figures()
+        figures = figuresOf(zoneSet)
         self.assertEqual([figures[name] for name in ("zones", "zonesServed", "zonesWrong", "zonesHeld")], [30, 30, 0, 11])
         self.failureResultOf(zoneSet.acceptZone(nameFromText("z1.example")), CallerFault)
         self.reload(zoneSet, settings)
@@ -119,7 +120,7 @@ class StandingTests(ZoneSetCase):
 
         def held(zoneSet: ZoneSet, *more: str, count: int = 50) -> None:
             self.assertEqual({place.state for place in zoneSet.zones}, {"serving"})
-            figures = zoneSet.figures()
+            figures = figuresOf(zoneSet)
             self.assertEqual([figures[name] for name in ("zones", "zonesWrong", "zonesHeld")], [60 + len(more), 0, count])
             for name in ("f3.example", "l3.example", "f25.example", *more):
                 place = zoneSet.zones.at(nameFromText(name))

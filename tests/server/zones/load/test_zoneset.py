@@ -29,6 +29,7 @@ from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.zones.load.signatures import SignatureWatch
 from twisted_ext.server.zones.load.validate import zonesIn
 from twisted_ext.server.zones.load.zoneset import ZoneSet
+from twisted_ext.server.zones.load.zonesets import ZoneSets
 from twisted_ext.server.zones.transfer.replication import Replication
 from twisted_ext.server.zones.update.commit import CommitQueue
 from twisted_ext.server.zones.update.updates import UpdateHandler
@@ -55,10 +56,11 @@ class ZonedTests(ZoneSetCase):
         """
         for most, names in ((1, ["example.org."]), (0, [])):
             settings = Settings.of(zone=[f"example.org={self.file}"], zoneMetrics=most)
-            zoneSet = ZoneSet(cast("IReactorTime", self.clock), settings)
-            zoneSet.begin()
+            zoneSets = ZoneSets(cast("IReactorTime", self.clock), settings)
+            zoneSets.begin()
             self.compilers[-1].run()
-            self.assertEqual([each.zone for each in zoneSet.metrics()], names)
+            self.assertEqual([each.zone for each in zoneSets.metrics(most)], names)
+            zoneSet = zoneSets.common
             place = zoneSet.zones.at(APEX)
             assert place is not None and place.served() is not None
             version = zoneSet.zones.version(APEX)
@@ -70,7 +72,7 @@ class ZonedTests(ZoneSetCase):
             before = place.toJSON()["records"]
             assert place.zone is not None and isinstance(before, int)
             place.zone.replace(done[0])
-            self.assertEqual([each.serial for each in zoneSet.metrics()], [11] * most)
+            self.assertEqual([each.serial for each in zoneSets.metrics(most)], [11] * most)
             self.assertEqual((place.toJSON()["serial"], place.toJSON()["records"]), (11, before + 1))
             self.successResultOf(zoneSet.close())
             self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -447,8 +449,8 @@ class ZonedTests(ZoneSetCase):
         def arrives(zoneSet: ZoneSet, origin: str) -> None:
             self.settle()
             if origin == "primaries":
-                assert zoneSet._replication is not None
-                zoneSet._replication._install(APEX, transferred)
+                assert zoneSet.replication is not None
+                zoneSet.replication._install(APEX, transferred)
             owners = [name for name in tables if self.has(zoneSet, bytes([len(name)]) + name.encode())]
             self.assertEqual(owners, [origin])
 

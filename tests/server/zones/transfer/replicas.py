@@ -34,6 +34,7 @@ from twisted_ext.server.zones.table.sink import ZoneSink
 from twisted_ext.server.zones.table.source import AuthoritySource
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.server.zones.transfer.replication import Replication
+from twisted_ext.server.zones.transfer.transferlimits import TransferLimits
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
@@ -147,7 +148,7 @@ class Host:
             self.folder,
             journal=lambda apex: self.changes,
             today=self.today,
-            settings=self.settings,
+            limits=TransferLimits(self.settings),
             guards=self.guards,
         )
         operations = self.replication.handlers
@@ -155,7 +156,7 @@ class Host:
         self.responder = Responder(
             AuthoritySource(self.zones), reactor, gates=gates, handlers=operations, packetCache=packetCacheFor(Access({"allow": ["any"]}))
         )
-        self.responder.replyBuilder.expiring = self.replication.expires
+        self.responder.replyBuilder.expiring = lambda request: self.replication.expires(request.folded)
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
         self.datagrams.start()
         self.servings = StreamFactory(StreamResponder(self.responder), reactor)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.reply.packetcaches import Admit
     from twisted_ext.server.reply.rrl import ResponseRateLimit
+    from twisted_ext.server.zones.table.viewzones import ViewZones
     from twisted_ext.server.zones.table.zonetable import Zones
 
 __all__ = ["ROUTES", "SERVERS", "Active", "Feature", "Keeper", "Part", "Site", "Stage"]
@@ -91,6 +92,7 @@ class Site:
         longer.
     @ivar today: returns the seconds since 1970.
     @ivar zones: the zones that every client may query; L{None} if there can be none.
+    @ivar variants: for views with zones of their own, what their clients are answered from, by the names of the views.
     @ivar secret: 16 octets that nobody else knows.
     @ivar cookieSecrets: those for cookies that other servers have too, if there are any.
     @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
@@ -106,6 +108,7 @@ class Site:
     suspend: Callable[[bytes, int | None], object] = lambda name, until: None
     today: Callable[[], float] = time
     zones: Zones | None = None
+    variants: Mapping[str, ViewZones] = field(default_factory=dict)
     secret: bytes = field(default_factory=lambda: os.urandom(SECRET_OCTETS))
     cookieSecrets: tuple[bytes, ...] = ()
     view: str = ""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted_ext.server.config.setting import RESOLVING
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
 from twisted_ext.server.features.base.verb import Verb
 from twisted_ext.server.features.views.settings import ViewsSettings
@@ -46,7 +45,6 @@ class ViewsFeature(Feature):
     name = "views"
     settings = ViewsSettings
     verbs = (Verb("views", "the views of clients, or that of the client at ADDRESS", _show, takes=("[ADDRESS]",), inParent=True),)
-    roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         if not site.settings[ViewsSettings].view:

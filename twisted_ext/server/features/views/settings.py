@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.clientwords import CLIENTS
-from twisted_ext.server.config.setting import ASKING, DECLARED, RESOLVING, TTLS, Section, Setting, setting
+from twisted_ext.server.config.setting import ASKING, DECLARED, TTLS, Section, Setting, setting
 from twisted_ext.server.config.tables import TableSettings, key
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ class ViewsSettings(Section):
         "Answer these clients by settings of their own: children=192.168.1.40,192.168.1.41. In the settings file it is a table headed "
         "[[view]], with name, clients and any of lists, block, block-list, block-except and block-reply; what it leaves out is as for all",
         group="Access control and replies",
-        roles=RESOLVING,
     )
 
 

@@ -30,9 +30,13 @@ class LoadingLog:
     @ivar isStarting: whether these are the zones of a start, of which not each one has a line.
     """
 
-    __slots__ = ("isStarting", "_logged", "_loggedBroken", "_broken", "_untold")
+    __slots__ = ("isStarting", "_logged", "_loggedBroken", "_broken", "_of", "_untold")
 
-    def __init__(self) -> None:
+    def __init__(self, view: str = "") -> None:
+        """
+        @param view: the view whose zones these are; C{""} for those for all clients.
+        """
+        self._of = f"view {view}: " if view else ""
         self.isStarting = False
         # Numbers of lines logged about served and about failed zones, of failed zones, and of served zones without a line.
         self._logged = self._loggedBroken = self._broken = self._untold = 0
@@ -44,7 +48,7 @@ class LoadingLog:
         """
         logs = not self.isStarting or self._logged < _MOST_LINES
         listened = logs or any(reload.listens for reload in wanted.reloads)
-        outcome = news() if listened else ""
+        outcome = f"{self._of}{news()}" if listened else ""
         if logs:
             self._logged += _logged(complaints[:_MOST_LINES])
             self._logged += 1
@@ -63,6 +67,7 @@ class LoadingLog:
         @param complaints: problems of the zone, at least one.
         """
         # Fatal errors first, since there may be no room for the rest.
+        outcome = f"{self._of}{outcome}"
         complaints = sorted(complaints, key=lambda complaint: not complaint[1])
         if self.isStarting:
             self._broken += 1
@@ -81,11 +86,20 @@ class LoadingLog:
         Log how many zones had no line of their own.
         """
         if self._untold:
-            _log.info("{count} more zones are served and not logged one by one", count=self._untold)
+            _log.info("{of}{count} more zones are served and not logged one by one", of=self._of, count=self._untold)
         unnamed = self._broken - int(LOADING_BROKEN.default)
         if unnamed > 0:
-            text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
-            _log.error(text, count=unnamed, broken=self._broken)
+            text = "{of}{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
+            _log.error(text, of=self._of, count=unnamed, broken=self._broken)
+
+    def began(self, served: int, wanted: int, seconds: float, ready: int) -> None:
+        """
+        Log how many zones are served of those of the start.
+
+        @param ready: those of them that had current images.
+        """
+        text = "{of}{served} of {all} zones are served after {seconds:.2f} s, {ready} of them from existing images"
+        _log.info(text, of=self._of, served=served, all=wanted, seconds=seconds, ready=ready)
 
 
 def _logged(complaints: list[tuple[str, bool]]) -> int:

@@ -120,7 +120,7 @@ class ZoneLoader:
         self._unstarted: dict[MadeZone, None] = {}
         self._retry: IDelayedCall | None = None
         self._pause = COMPILER_PAUSE.default
-        self._told = LoadingLog()
+        self._told = LoadingLog(publisher.zones.view)
         self.settled: Deferred[tuple[int, int]] = Deferred()
         self._starting: Reload | None = None
 
@@ -169,13 +169,7 @@ class ZoneLoader:
         files = self._wanted.values()
         served = sum([wanted.serial is not None and not self._isWaiting(wanted) for wanted in files])
         if files:
-            _log.info(
-                "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them from existing images",
-                served=served,
-                all=len(files),
-                seconds=self._reactor.seconds() - began,
-                ready=ready,
-            )
+            self._told.began(served, len(files), self._reactor.seconds() - began, ready)
         self._told.sum()
         self.settled.callback((len(files), served))
 

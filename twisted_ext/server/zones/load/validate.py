@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.addedkeys import addedKeysPath
+from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import Holding, ZoneSettings
 
-__all__ = ["checkZones", "checking", "zonesIn"]
+__all__ = ["checkZones", "checking", "variantsFor", "variantsIn", "viewsWithZones", "zonesIn"]
 
 
-def zonesIn(settings: Settings, held: Holding | None = None) -> list[ZoneSettings]:
+def zonesIn(settings: Settings, held: Holding | None = None, view: str = "") -> list[ZoneSettings]:
     """
     @param held: see L{gather<twisted_ext.server.config.zonesettings.gather>}.
+    @param view: see there.
 
     @raise BadDescription: see L{zonesOf<twisted_ext.server.config.zonesettings.zonesOf>}.
     """
@@ -29,7 +31,53 @@ def zonesIn(settings: Settings, held: Holding | None = None) -> list[ZoneSetting
         return []
     from twisted_ext.server.config.zonesettings import zonesOf
 
-    return zonesOf(settings, held)
+    return zonesOf(settings, held, view)
+
+
+def variantsIn(settings: Settings) -> dict[str, list[ZoneSettings]]:
+    """
+    Return all zones of settings, checked, by the names of views, with those for all clients under C{""}.
+
+    @raise BadDescription: see L{zonesIn} and L{checkZones}.
+    """
+    found = {view: zonesIn(settings, view=view) for view in ("", *viewsWithZones(settings))}
+    for zones in found.values():
+        checkZones(settings, zones)
+    return found
+
+
+def viewsWithZones(settings: Settings) -> dict[str, frozenset[bytes]]:
+    """
+    Return the views that have zones of their own, each with the folded names of those with a fallback.
+
+    @raise BadDescription: there is no such view.
+    """
+    if not settings.zone:
+        return {}
+    from twisted_ext.server.config.zonesettings import zonesByView
+
+    found = zonesByView(settings)
+    if not found:
+        return {}
+    names = {view.name for view in viewsOf(settings)}
+    for view, zones in found.items():
+        if view not in names:
+            raise BadDescription(f"zone {zones[0].text}: there is no view {view}; add [[view]] with this name and its clients")
+    return {view: frozenset([zone.name for zone in zones if zone.fallback]) for view, zones in found.items()}
+
+
+def variantsFor(settings: Settings) -> list[str]:
+    """
+    Return what workers have to know of the settings of zones, as these are written: which views have zones of their own, and which of these
+    have a fallback.
+    """
+    if not settings.zone:
+        return []
+    from twisted_ext.server.config.zonesettings import ZoneSettings, zonesByView
+
+    found = [zone for zones in zonesByView(settings).values() for zone in zones]
+    kept = ("name", "view", "fallback")
+    return [ZoneSettings({name: zone.values[name] for name in kept if name in zone.values}).toText() for zone in found]
 
 
 def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:
@@ -64,6 +112,8 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         if zone.isSigned:
             _checkSigned(zone, settings)
+        if zone.fallback and not zone.view:
+            raise BadDescription(f"zone {zone.text}: fallback is for zones of a view; say with view which one")
         terms = termsOf(zone, keys)
         shown = (terms.transfer, terms.notices, terms.updaters)
         if not settings.clientCa and any(grants.needsCertificates for grants in shown):
@@ -83,5 +133,8 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
     """
     if zone.catalog:
         raise BadDescription(f"zone {zone.text}: sign and catalog: zones that list others are not signed; leave one of them out")
+    if zone.fallback:
+        said = "sign and fallback: a signed zone denies the names that it does not have; leave one of them out"
+        raise BadDescription(f"zone {zone.text}: {said}")
     if not settings.stateFolder():
         raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

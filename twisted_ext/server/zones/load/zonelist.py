@@ -124,16 +124,19 @@ class ZoneList:
         settings: Settings,
         serve: Callable[[Settings, list[ZoneSettings]], Deferred[list[str]]],
         held: Holding,
+        view: str = "",
     ) -> None:
         """
         @param serve: serves other zones, when files were added to a folder or removed; returns lines that report the result.
         @param held: see L{gather<twisted_ext.server.config.zonesettings.gather>}.
+        @param view: the view whose zones these are; C{""} for those for all clients.
         """
+        self._view = view
         self.settings = settings
         self._serve = serve
         self._held = held
         self._reactor = reactor
-        self._folders = Folders(settings.zones)
+        self._folders = Folders(self._pathsIn(settings))
         self._polling = LoopingCall(self._poll)
         self._polling.clock = reactor
         self._looking: Deferred[None] | None = None
@@ -141,6 +144,9 @@ class ZoneList:
         # The zones validated last, and their keys.
         self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
         self._closed = False
+
+    def _pathsIn(self, settings: Settings) -> tuple[str, ...]:
+        return () if self._view else settings.zones
 
     def read(self, settings: Settings, accept: bool = False) -> Deferred[list[ZoneSettings]]:
         """
@@ -160,7 +166,7 @@ class ZoneList:
 
         def steps() -> Iterator[None]:
             found: dict[bytes, ZoneSettings] = {}
-            yield from gather(settings, found, None if accept else self._held)
+            yield from gather(settings, found, None if accept else self._held, self._view)
             zones.extend(found.values())
             yield
             keys = yield from checking(settings, zones)
@@ -179,7 +185,7 @@ class ZoneList:
         """
         checked, keys = self._checked
         if zones is None or zones is not checked:
-            zones = zonesIn(settings) if zones is None else zones
+            zones = zonesIn(settings, view=self._view) if zones is None else zones
             keys = checkZones(settings, zones)
             self._checked = zones, keys
         return keys
@@ -194,8 +200,9 @@ class ZoneList:
         """
         Watch the folders of these settings from now on.
         """
-        if settings.zones != self._folders.paths:
-            self._folders = Folders(settings.zones, read=True)
+        paths = self._pathsIn(settings)
+        if paths != self._folders.paths:
+            self._folders = Folders(paths, read=True)
         self.settings = settings
         if self._folders.paths and not self._polling.running:
             self._polling.start(WATCH_SECONDS.default, now=False).addErrback(

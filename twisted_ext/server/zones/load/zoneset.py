@@ -1,5 +1,6 @@
 """
-All zones of a server: the table, the loader, and the services for transfers, updates and databases.
+The zones of a server for all clients, or those that one view has: the table, the loader, and the services for transfers, updates and
+databases.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import TemporaryFolder
-from twisted_ext.metrics.figures import ZoneFigures
 from twisted_ext.server.config.secretfiles import refuseForeign
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.process.jobs.tuning import uncollected
@@ -30,11 +30,10 @@ from twisted_ext.server.zones.load.standing import StandingZones
 from twisted_ext.server.zones.load.validate import checkZones, zonesIn
 from twisted_ext.server.zones.load.zonelist import ZoneList
 from twisted_ext.server.zones.table.guards import Guards
-from twisted_ext.server.zones.table.zonetable import Place, Zones, zoneFigures
+from twisted_ext.server.zones.table.zonetable import Place, Zones
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.reply.opcodes import OpcodeHandler
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.load.loader import ZoneLoader
     from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
     from twisted_ext.server.zones.transfer.replication import Replication
+    from twisted_ext.server.zones.transfer.transferlimits import TransferLimits
     from twisted_ext.server.zones.update.edits import ZoneEdits
     from twisted_ext.server.zones.update.journalreplay import Steps
     from twisted_ext.server.zones.update.updates import UpdateHandler
@@ -52,12 +52,15 @@ if TYPE_CHECKING:
     from twisted_ext.zone.transfer.sender import Differences
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["ZoneSet"]
+__all__ = ["VIEWS", "ZoneSet"]
 
 _log: Final = Logger(__name__)
 
 #: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"
+
+#: The folder with the states of views, each by its name, in the folder of the state.
+VIEWS: Final = "views"
 
 #: The database of zones that were added, in the folder of the state: without it, nothing of them is loaded.
 _ADDED: Final = "added.sqlite"
@@ -76,6 +79,9 @@ class ZoneSet:
     @ivar list: which zones these are.
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
     @ivar handlers: the handlers for requests other than QUERY; empty as long as there are no zones.
+    @ivar replication: the service for transfers; L{None} as long as there are only zones with files that are served and nothing else.
+    @ivar updating: the service for updates; see C{replication}.
+    @ivar databases: the databases with zones; L{None} if there are none.
     @ivar guards: decide which versions wait until an operator accepts them.
     @ivar zoneSync: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
@@ -91,8 +97,14 @@ class ZoneSet:
         fromPython: Callable[[str], Zone] | None = None,
         *,
         worker: bool = False,
+        view: str = "",
+        limits: Callable[[], TransferLimits] | None = None,
+        isNew: bool = False,
     ) -> None:
         """
+        @param limits: returns the limits on transfers that other sets of zones share; by default it has its own.
+        @param view: the view whose zones these are; C{""} for those for all clients.
+        @param isNew: whether L{reload} brings the first zones, as the server runs already; otherwise L{begin} does.
         @param changed: called when zones have been added or removed.
         @param worker: whether this is a worker process, whose zones the parent manages.
         @param fromPython: makes the zone of a file of Python code.
@@ -102,21 +114,24 @@ class ZoneSet:
         self._reactor = reactor
         self._settings = settings
         self._worker = worker
-        self.guards = Guards(settings)
+        self._view = view
+        self._limits = limits
+        self.guards = Guards(settings, view)
         self.loading: ZoneLoader | None = None
-        self._standing = StandingZones("" if worker else settings.stateFolder(), self.guards, partial(inThread, reactor))
-        self.list = ZoneList(reactor, settings, self._serve, self._standing.held)
+        # Folders and lists are for all clients.
+        self._standing = StandingZones("" if worker or view else settings.stateFolder(), self.guards, partial(inThread, reactor))
+        self.list = ZoneList(reactor, settings, self._serve, self._standing.held, view)
         with uncollected():
-            self._beginning = zonesIn(settings, self._standing.held)
-            self.keys = None if worker else checkZones(settings, self._beginning)
+            self._beginning = [] if isNew else zonesIn(settings, self._standing.held, view)
+            self.keys = None if worker or isNew else checkZones(settings, self._beginning)
             self._warnOfKeys()
         self._fromPython = fromPython
-        if settings.pyzone and fromPython is None and not worker:
+        if self._codeIn(settings) and fromPython is None and not worker:
             raise BadDescription("pyzone: this server does not run Python code")
-        for path in settings.pyzone:
+        for path in self._codeIn(settings):
             refuseForeign("pyzone", path, owners=False)
         self._made: dict[str, Zone] = {}
-        self.zones = Zones(changed)
+        self.zones = Zones(changed, view)
         self.zones.damaged = self._damaged
         self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
         self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
@@ -125,9 +140,9 @@ class ZoneSet:
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
         self.connected: Callable[[], object] = lambda: None
-        self._replication: Replication | None = None
-        self._updating: UpdateHandler | None = None
-        self._databases: ZoneDatabases | None = None
+        self.replication: Replication | None = None
+        self.updating: UpdateHandler | None = None
+        self.databases: ZoneDatabases | None = None
         self._added: AddedZones | None = None
         self._arrivals: Arrivals | None = None
         # The folder for persistent state, once there are zones; the temporary one if the settings give none.
@@ -144,14 +159,25 @@ class ZoneSet:
 
     @property
     def any(self) -> bool:
-        return bool(self._beginning or self._settings.pyzone or self.zones)
+        return bool(self._beginning or self._codeIn(self._settings) or self.zones)
+
+    def _codeIn(self, settings: Settings) -> tuple[str, ...]:
+        return () if self._view else settings.pyzone
+
+    def _stateIn(self, settings: Settings) -> str:
+        """
+        Return the folder where these zones are kept; C{""} for none. Each view has one of its own, so that zones with the same name have no
+        journal, image or key in common.
+        """
+        folder = settings.stateFolder()
+        return f"{folder}/{VIEWS}/{self._view}" if folder and self._view else folder
 
     def _fromCode(self, settings: Settings) -> dict[str, Zone]:
         """
         Run the code that makes zones. At start-up this is done after privileges are dropped, as with everything that is read later.
         """
         made: dict[str, Zone] = {}
-        for path in settings.pyzone:
+        for path in self._codeIn(settings):
             if self._fromPython is None:
                 raise BadDescription("pyzone: this server does not run Python code")
             refuseForeign("pyzone", path)
@@ -167,20 +193,20 @@ class ZoneSet:
         self._made = made
 
     def _revised(self, version: Version) -> Steps:
-        return version if self._updating is None else (yield from self._updating.opening(version))
+        return version if self.updating is None else (yield from self.updating.opening(version))
 
     def _takesLong(self, apex: bytes) -> bool:
-        return self._updating is not None and self._updating.takesLong(apex)
+        return self.updating is not None and self.updating.takesLong(apex)
 
     def _put(self, place: Place, version: Version | None) -> None:
         self._signatures.changed()
-        if self._replication is None:
+        if self.replication is None:
             return
         if version is None and place.apex in self._notifying:
             zone = place.served()
             version = None if zone is None else zone.current
         if version is not None:
-            self._replication.changed(version)
+            self.replication.changed(version)
 
     def _damaged(self, apex: bytes) -> None:
         if self.loading is not None:
@@ -200,7 +226,7 @@ class ZoneSet:
         Replace the image of a zone in force, whose file was truncated: reading the mapped part beyond the end would kill this process. If
         there is no master file to rebuild it from, the process has to be restarted.
         """
-        updating, loading = self._updating, self.loading
+        updating, loading = self.updating, self.loading
         if self._closed or loading is None:
             return
         if updating is not None:
@@ -227,9 +253,9 @@ class ZoneSet:
             return
         self.list.follow(self._settings)
         self._replaceMade(self._fromCode(self._settings))
-        if self._settings.pyzone:
+        if self._codeIn(self._settings):
             self._signatures.start()
-        folder = self._settings.stateFolder()
+        folder = self._stateIn(self._settings)
         if folder and os.path.exists(f"{folder}/{_ADDED}"):
             self.added.begin()
         if self._beginning or self._added is not None:
@@ -245,7 +271,7 @@ class ZoneSet:
     def _open(self, zones: list[ZoneSettings]) -> ZoneLoader:
         from twisted_ext.server.zones.load.loader import ZoneLoader
 
-        folder = self._settings.stateFolder()
+        folder = self._stateIn(self._settings)
         if not folder:
             self._ownFolder = self._ownFolder or TemporaryFolder()
             folder = self._ownFolder.path
@@ -268,12 +294,12 @@ class ZoneSet:
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
-        if self._arrivals is not None and self._updating is not None:
-            self._arrivals.sweep(self._updating.derivedPaths())
+        if self._arrivals is not None and self.updating is not None:
+            self._arrivals.sweep(self.updating.derivedPaths())
         loading.begin(zones)
         self._signatures.start()
-        if self._replication is not None:
-            self._replication.start()
+        if self.replication is not None:
+            self.replication.start()
         loading.settled.addCallback(self._settled)
         return loading
 
@@ -308,17 +334,28 @@ class ZoneSet:
                 arrivals,
                 f"{folder}/secondary",
                 journal=self._journal,
-                settings=self._settings,
+                limits=None if self._limits is None else self._limits(),
                 guards=self.guards,
             )
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=self._changed)
         updating.origins = arrivals
-        self._replication, self._updating = replication, updating
+        self.replication, self.updating = replication, updating
         self.loading.connect(updating)
         self.handlers = {**replication.handlers, **updating.handlers}
         return replication
+
+    def connect(self) -> bool:
+        """
+        Set up transfers and updates, if that has not been done; return whether it has been done now.
+        """
+        if self.loading is None:
+            self._open([])
+        if self.replication is not None:
+            return False
+        self._connect(self._folder).start()
+        return True
 
     def _applying(self, zones: list[ZoneSettings], *, starts: bool = False) -> Iterator[None]:
         """
@@ -328,14 +365,14 @@ class ZoneSet:
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
-        replication, keys = self._replication, self.keys
-        assert replication is not None and self._updating is not None and keys is not None
+        replication, keys = self.replication, self.keys
+        assert replication is not None and self.updating is not None and keys is not None
         if self._added is not None:
             # Those of now, not those of when this reload was asked for.
             zones = [*zones, *self._added.besides(zones)]
         special = [zone for zone in zones if not zone.plain]
         if any(zone.update or zone.edit for zone in special):
-            self._updating.ready()
+            self.updating.ready()
         stored, loading = self._storedFor(special), self.loading
         if stored is not None:
             if loading is not None:
@@ -350,7 +387,7 @@ class ZoneSet:
                 moved[apex]()
             self._arrange(apex, zone)
 
-        yield from replication.applying(zones, keys, go, self._updating.wards)
+        yield from replication.applying(zones, keys, go, self.updating.wards)
         if stored is not None:
             stored.start()
 
@@ -358,18 +395,18 @@ class ZoneSet:
         """
         Return the databases, if there are any or some of these zones are in one.
         """
-        if self._databases is None and any(zone.store for zone in zones):
+        if self.databases is None and any(zone.store for zone in zones):
             from twisted_ext.server.zones.load.databases.dbzones import ZoneDatabases
 
             assert self._arrivals is not None
-            self._databases = ZoneDatabases(self._reactor, self._arrivals, partial(inThread, self._reactor), self.guards)
-        return self._databases
+            self.databases = ZoneDatabases(self._reactor, self._arrivals, partial(inThread, self._reactor), self.guards)
+        return self.databases
 
     def _arrange(self, apex: bytes, zone: ZoneSettings | None) -> None:
         """
         Apply the settings of a zone to all but its source.
         """
-        updating, arrivals, stored, keys = self._updating, self._arrivals, self._databases, self.keys
+        updating, arrivals, stored, keys = self.updating, self._arrivals, self.databases, self.keys
         assert updating is not None and arrivals is not None and keys is not None
         if zone is not None and not zone.plain and (zone.notify or zone.allowTransfer or zone.catalog == "follow"):
             self._notifying.add(apex)
@@ -391,7 +428,7 @@ class ZoneSet:
         if self._added is None:
             from twisted_ext.server.zones.load.databases.addedzones import AddedZones
 
-            folder = self._settings.stateFolder()
+            folder = self._stateIn(self._settings)
             if not folder:
                 raise CallerFault("zones are added to a server with state, the folder where they are kept")
             self._added = AddedZones(
@@ -418,7 +455,7 @@ class ZoneSet:
         """
         @raise BadDescription: they cannot be used with the other zones.
         """
-        said = self._beginning if self._replication is None else self._replication.cataloging.said.values()
+        said = self._beginning if self.replication is None else self.replication.cataloging.said.values()
         checkZones(self.list.settings, [*zones, *[zone for zone in said if not zone.plain and zone.catalog == "produce"]])
 
     def _revise(self, apex: bytes, zone: ZoneSettings | None) -> Deferred[None]:
@@ -428,10 +465,9 @@ class ZoneSet:
         @return: fires when that is done; of a secondary zone, when its transfer begins. Fails with L{BadDescription} if it cannot be.
         """
         loading = self.loading or self._open([])
-        if self._replication is None:
-            self._connect(self._folder).start()
+        if self.connect():
             self.connected()
-        replication, keys, arrivals = self._replication, self.keys, self._arrivals
+        replication, keys, arrivals = self.replication, self.keys, self._arrivals
         assert replication is not None and keys is not None and arrivals is not None
         serving: list[Deferred[None]] = []
 
@@ -447,16 +483,16 @@ class ZoneSet:
         """
         Have a version that an update has made kept, and others told of it.
         """
-        assert self._replication is not None and self._arrivals is not None
+        assert self.replication is not None and self._arrivals is not None
         self._arrivals.changed(version)
-        self._replication.changed(version)
+        self.replication.changed(version)
 
     def _journal(self, apex: bytes) -> Differences | None:
-        journal = None if self._updating is None else self._updating.journal(apex)
+        journal = None if self.updating is None else self.updating.journal(apex)
         if self._arrivals is not None and apex in self._arrivals:
             # What is served has other changes than its origin, as it is signed.
             return journal
-        return self._databases.historyOf(apex) if journal is None and self._databases is not None else journal
+        return self.databases.historyOf(apex) if journal is None and self.databases is not None else journal
 
     def _settled(self, counts: tuple[int, int]) -> None:
         wanted, served = counts
@@ -501,11 +537,11 @@ class ZoneSet:
             if not zones:
                 return succeed([])
             loading = self._open([])
-        if self._replication is None and not all(zone.plain for zone in zones):
-            self._connect(self._folder).start()
+        if not all(zone.plain for zone in zones):
+            self.connect()
         loading.follow(settings.watch, settings.serveUnsigned)
         self._standing.serves(zones)
-        applying = () if self._replication is None else self._applying(zones)
+        applying = () if self.replication is None else self._applying(zones)
         return loading.reload(zones, applying).addCallback(self._standing.keepAside)
 
     def rekey(self) -> Deferred[list[str]]:
@@ -523,9 +559,9 @@ class ZoneSet:
         """
         @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
         """
-        if self._replication is not None and self._replication.refresh(apex):
+        if self.replication is not None and self.replication.refresh(apex):
             return succeed(["its primaries are asked whether it has changed"])
-        reading = None if self._databases is None else self._databases.reloadZone(apex)
+        reading = None if self.databases is None else self.databases.reloadZone(apex)
         if reading is not None:
             return reading
         if self.loading is None:
@@ -547,83 +583,41 @@ class ZoneSet:
         """
         Returns the seconds for which a zone may be served (RFC 7314).
         """
-        if self.zoneSync is not None and self.handlers:
+        if self.zoneSync is not None:
             return self.zoneSync.expires
-        return self._expires if self._replication is None else self._replication.expires
+        return self._expires if self.replication is None else self.replication.expires
 
     def _expires(self, apex: bytes) -> float | None:
         place = self.zones.at(apex)
         zone = None if place is None else place.served()
         return None if zone is None else int.from_bytes(zone.current.soa.rdatas[0][-8:-4], "big")
 
-    def figures(self) -> dict[str, float]:
-        """
-        Return numbers for L{Figures<twisted_ext.metrics.figures.Figures>}; none without zones.
-        """
-        if not self.zones:
-            return {}
-        return {**zoneFigures(self.zones), **({} if self._replication is None else self._replication.figures())}
-
-    def metrics(self) -> list[ZoneFigures]:
-        """
-        Return the metrics of each zone; none if there are more zones than may have them.
-        """
-        if len(self.zones) > self.list.settings.zoneMetrics:
-            return []
-        replication = self._replication
-        found = []
-        for place in self.zones:
-            sent, received = (0, 0) if replication is None else replication.transfersOf(place.apex)
-            until = self.until(place.apex)
-            ends = None if place.signatures is None else place.signatures.time
-            found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
-        return found
-
     def originOf(self, apex: bytes) -> tuple[str, bool]:
         """
         Return where a zone comes from, C{file}, C{secondary}, C{database}, C{code} or C{catalog}, and whether it is signed here.
         """
-        replication = self._replication
+        replication = self.replication
         zone = None if replication is None else replication.cataloging.zoneAt(apex)
         kind = "code" if any(each.apex == apex for each in self._made.values()) else "file"
         if replication is not None and replication.isSecondary(apex):
             kind = "secondary"
-        elif self._databases is not None and self._databases.keeperOf(apex) is not None:
+        elif self.databases is not None and self.databases.keeperOf(apex) is not None:
             kind = "database"
         elif zone is not None and zone.catalog == "produce":
             kind = "catalog"
         return kind, self.loading is not None and self.loading.overdue(apex) is not None
-
-    def facts(self, apex: bytes) -> dict[str, JSON]:
-        """
-        Describe one zone: C{kind}, see L{originOf}; C{signed}, if it is here; C{frozen}, if changes are refused; C{image}, its file;
-        C{journal}: C{octets}, and C{oldest} and C{newest}, serials; and what L{factsOf<twisted_ext.server.zones.transfer.replication>} has.
-        """
-        from twisted_ext.zone.store.journal import Journal
-
-        place, replication, (kind, isSigned) = self.zones.at(apex), self._replication, self.originOf(apex)
-        exchanged = {} if replication is None else replication.factsOf(apex)
-        facts: dict[str, JSON] = {"kind": kind, **exchanged} | ({"signed": True} if isSigned else {})
-        if self._updating is not None and (ward := self._updating.wardOf(apex)) is not None and ward.isFrozen:
-            facts["frozen"] = True
-        if place is not None and place.source is not None:
-            facts["image"] = place.source[0]
-        journal = self.changesOf(apex)
-        if isinstance(journal, Journal) and journal.newest is not None:
-            facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
-        return facts
 
     def changesOf(self, apex: bytes) -> Differences | None:
         """
         Return the recent changes of a zone; L{None} if none are kept.
         """
         journal = self._journal(apex)
-        return journal if journal is not None or self._replication is None else self._replication.changesOf(apex)
+        return journal if journal is not None or self.replication is None else self.replication.changesOf(apex)
 
     def edits(self) -> ZoneEdits:
         from twisted_ext.server.zones.update.edits import ZoneEdits
 
-        return ZoneEdits(self._updating, self.zones, self.originOf)
+        return ZoneEdits(self.updating, self.zones, self.originOf)
 
     def notify(self, apex: bytes) -> bool:
         """
@@ -631,21 +625,21 @@ class ZoneSet:
         """
         place = self.zones.at(apex)
         zone = None if place is None else place.served()
-        if zone is None or self._replication is None:
+        if zone is None or self.replication is None:
             return False
-        self._replication.notifying.changed(apex, zone.current.soa)
+        self.replication.notifying.changed(apex, zone.current.soa)
         return True
 
     # -- for the parent of workers
 
     def until(self, apex: bytes) -> float | None:
-        return None if self._replication is None else self._replication.until(apex)
+        return None if self.replication is None else self.replication.until(apex)
 
     def isRevised(self, apex: bytes) -> bool:
         """
         Return whether a zone may differ from its image, because it has been updated.
         """
-        return self._updating is not None and self._updating.isRevised(apex)
+        return self.updating is not None and self.updating.isRevised(apex)
 
     def sharedFolder(self) -> str:
         """
@@ -685,16 +679,17 @@ class ZoneSet:
         stopping: list[Deferred[None]] = []
         if self._added is not None:
             stopping.append(self._added.close())
-        if self._replication is not None:
-            stopping.append(self._replication.stop())
-        changing = succeed(None) if self._updating is None else self._updating.close()
+        if self.replication is not None:
+            stopping.append(self.replication.stop())
+        changing = succeed(None) if self.updating is None else self.updating.close()
         if self._arrivals is not None:
             changing = self._arrivals.close(changing)
         # Close the storage after the services that write to it.
-        stopping.append(changing.addCallback(lambda _: None if self._databases is None else self._databases.close()))
+        stopping.append(changing.addCallback(lambda _: None if self.databases is None else self.databases.close()))
 
         def over(_: object) -> None:
             if self._ownFolder is not None:
                 self._ownFolder.close()
 
         return gatherResults(stopping, consumeErrors=True).addCallback(over)
+

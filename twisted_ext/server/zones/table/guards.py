@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.limits import RECORDS_LOST, ZONES_LOST
-from twisted_ext.wire.names import nameToText
+from twisted_ext.server.zones.table.zonetable import variantText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
@@ -27,12 +27,14 @@ class Guards:
 
     @ivar waiting: why the next version of a zone waits, by folded name.
     @ivar unlisted: the zones that are served although no folder or list names them any more.
+    @ivar view: the view whose zones these are; C{""} for those for all clients.
     @ivar catalogs: the folded names of zones that list others.
     """
 
-    __slots__ = ("waiting", "unlisted", "catalogs", "_accepted", "_records", "_zones")
+    __slots__ = ("waiting", "unlisted", "catalogs", "_accepted", "_records", "_zones", "view")
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, view: str = "") -> None:
+        self.view = view
         self.waiting: dict[bytes, str] = {}
         self.unlisted: Collection[bytes] = ()
         self.catalogs: Collection[bytes] = ()
@@ -63,7 +65,7 @@ class Guards:
         if apex not in self._accepted and _isMuch(standing - arrived, standing, most, few):
             what = "zones" if apex in self.catalogs else "records"
             gone = f"{standing - arrived:,} of {standing:,} {what} are gone" if arrived else f"all of its {standing:,} {what} are gone"
-            said = self.waiting[apex] = f"{gone}; to take that: txdns control zone accept {nameToText(apex)}"
+            said = self.waiting[apex] = f"{gone}; to take that: txdns control zone accept {variantText(apex, self.view)}"
         else:
             self.forget(apex)
         return said
@@ -128,7 +130,7 @@ class Guards:
         Return why nothing can be accepted of a zone of which no version waits.
         """
         more = " alone; to take what folders and lists have lost: txdns control reload" if apex in self.unlisted else ""
-        return f"no version of {nameToText(apex)} waits{more}"
+        return f"no version of {variantText(apex, self.view)} waits{more}"
 
     @property
     def bounds(self) -> tuple[float, float]:

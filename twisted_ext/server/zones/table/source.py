@@ -14,6 +14,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.resolver.ask import then
+from twisted_ext.server.zones.table.viewzones import ViewZones
 from twisted_ext.wire.codes import AA, Ede
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
@@ -39,10 +40,10 @@ _SEVERAL: Final = Origin("zone")
 
 class AuthoritySource:
     """
-    Answers from the zones of a server, at once. Returns nothing for other names.
+    Answers from the zones of a server, or from those for a view, at once. Returns nothing for other names.
     """
 
-    def __init__(self, zones: Zones, *, minimalAny: bool = True, expandAlias: bool = False) -> None:
+    def __init__(self, zones: Zones | ViewZones, *, minimalAny: bool = True, expandAlias: bool = False) -> None:
         """
         @param minimalAny: answer ANY queries with one RRset (RFC 8482, section 4.1).
         @param expandAlias: treat records of type 65401 as ALIAS in all zones, not only if a master file names them so.
@@ -52,11 +53,14 @@ class AuthoritySource:
         self._served = zones.served
         self._minimalAny = minimalAny
         self.expandAlias = expandAlias
+        self._isMixed = zones.isMixed if isinstance(zones, ViewZones) else None
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk)
         if answer is None:
             return None
+        if self._isMixed is not None and self._isMixed(question.key[:-4]):
+            answer.origin = _SEVERAL
         sets = answer.answer
         if not sets:
             if question.rrType in _ADDRESSES and answer.outcome is Outcome.NODATA and answer.flags & AA:

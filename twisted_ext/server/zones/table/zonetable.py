@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.wire.codes import Ede
-from twisted_ext.wire.names import labelCount, nameToText, parentOf
+from twisted_ext.wire.names import labelCount, nameFromText, nameToText, parentOf
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["EXPIRED", "FAILED", "LOADING", "SERVING", "Place", "Zones", "countsOf", "zoneFigures"]
+__all__ = ["EXPIRED", "FAILED", "LOADING", "SERVING", "Place", "Zones", "countsOf", "variantIn", "variantText", "zoneFigures"]
 
 #: States of a zone: being loaded for the first time; served; failed to load; was loaded, and has expired.
 LOADING: Final = "loading"
@@ -40,12 +40,33 @@ _WHY: Final = {
 _MANY: Final = 1000
 
 
+def variantText(apex: bytes, view: str) -> str:
+    """
+    Return the name of a zone as people see it: that of a zone of a view is followed by two dots and the view, C{corp.example..partners}.
+    """
+    return f"{nameToText(apex)}.{view}" if view else nameToText(apex)
+
+
+def variantIn(text: str) -> tuple[bytes, str]:
+    """
+    Return the folded name of a zone, and its view, from what L{variantText} returns; the last dot of the name may be missing.
+
+    @raise twisted_ext.errors.BadName: this is no name.
+    """
+    # No name has two dots in a row, but an escaped one may stand before the last.
+    name, _, view = text.rpartition("..")
+    if not view or view == text or "." in view:
+        return nameFromText(text).lower(), ""
+    return nameFromText(name or ".").lower(), view
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Place:
     """
     A zone that this server is configured to serve, whether it is loaded or not.
 
     @ivar apex: its name, folded.
+    @ivar view: the view whose clients are answered from it; C{""} for all.
     @ivar zone: the zone object; L{None} if there is no version, or none has been opened yet.
     @ivar state: L{LOADING}, L{SERVING}, L{FAILED} or L{EXPIRED}.
     @ivar file: its master file or other origin, for display.
@@ -59,6 +80,7 @@ class Place:
 
     apex: bytes
     file: str = ""
+    view: str = ""
     zone: Zone | None = None
     state: str = LOADING
     serial: int = 0
@@ -72,7 +94,7 @@ class Place:
 
     @property
     def text(self) -> str:
-        return nameToText(self.apex)
+        return variantText(self.apex, self.view)
 
     @property
     def unopened(self) -> bool:
@@ -111,6 +133,8 @@ class Place:
     def toJSON(self) -> dict[str, JSON]:
         zone = self.zone
         known: dict[str, JSON] = {"zone": self.text, "state": self.state}
+        if self.view:
+            known["view"] = self.view
         serial = self.currentSerial
         if serial is not None:
             known["serial"] = serial
@@ -130,15 +154,18 @@ class Place:
 
 class Zones:
     """
-    All zones of a server, found by names in them.
+    All zones of a server for all clients, or those that one view has of its own, found by names in them.
+
+    @ivar view: the name of that view; C{""} for those for all.
     """
 
-    __slots__ = ("_versions", "_places", "changed", "copied", "damaged", "depths", "held", "told", "unsigned")
+    __slots__ = ("_versions", "_places", "view", "changed", "copied", "damaged", "depths", "held", "told", "unsigned")
 
-    def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, changed: Callable[[], object] = lambda: None, view: str = "") -> None:
         """
         @param changed: called when a zone is added or removed, so that answers from the zones around it may be out of date.
         """
+        self.view = view
         self._places: dict[bytes, Place] = {}
         self._versions = 0
         #: Bit n is set if the name of a zone has, or had, n labels, bit 63 if it has more.
@@ -230,7 +257,7 @@ class Zones:
     def _placeOf(self, apex: bytes, file: str = "") -> Place:
         place = self._places.get(apex)
         if place is None:
-            place = self._places[apex] = Place(apex, file)
+            place = self._places[apex] = Place(apex, file, self.view)
             self.depths |= 1 << min(labelCount(apex), 63)
             self._disturb(apex)
             self.told(apex)

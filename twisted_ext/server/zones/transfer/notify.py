@@ -18,11 +18,11 @@ from twisted_ext.errors import DNSFault
 from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.server.limits import NOTIFIES, NOTIFY_CHECK, NOTIFY_DELAY, NOTIFY_WATCHED, PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.zones.table.zonetable import variantText
 from twisted_ext.server.zones.transfer.peerfacts import PeerFact, PeerFacts
 from twisted_ext.server.zones.transfer.udpexchange import MessageSender, exchange
 from twisted_ext.wire.codes import AA, Ede, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.serials import isNewer, serialIn
@@ -211,9 +211,16 @@ class NotifySender:
     """
 
     def __init__(
-        self, reactor: IReactorTime, *, today: Callable[[], float], most: int | None = None, watched: int | None = None
+        self,
+        reactor: IReactorTime,
+        *,
+        today: Callable[[], float],
+        most: int | None = None,
+        watched: int | None = None,
+        view: str = "",
     ) -> None:
         """
+        @param view: the view whose zones these are; C{""} for those for all clients.
         @param today: returns seconds since 1970.
         @param most: maximum number of messages awaiting a reply.
         @param watched: maximum number of acknowledged versions that are checked.
@@ -222,6 +229,7 @@ class NotifySender:
         self.givenUp = 0
         self.repeated = 0
         self.unseen = 0
+        self._view = view
         self._reactor = reactor
         self._sender = MessageSender(reactor)
         self._today = today
@@ -336,7 +344,7 @@ class NotifySender:
         if not isinstance(failure.value, DNSFault):
             _log.failure("a NOTIFY could not be sent", failure=failure)
             return
-        _log.warn("zone {zone}: {server} was not notified of the change: {fault}", zone=nameToText(awaited.zone),
+        _log.warn("zone {zone}: {server} was not notified of the change: {fault}", zone=variantText(awaited.zone, self._view),
                   server=awaited.remote.server.label, fault=str(failure.value))  # fmt: skip
 
     def _over(self, _: object, notice: _Notice) -> None:
@@ -423,7 +431,7 @@ class NotifySender:
         zone, why = missing[0]
         _log.warn(
             "zone {zone}{more}: {server} has acknowledged the change, and was not seen with it since: {why}",
-            zone=nameToText(zone),
+            zone=variantText(zone, self._view),
             more=f" and {len(missing) - 1} more" if len(missing) > 1 else "",
             server=label,
             why=why,

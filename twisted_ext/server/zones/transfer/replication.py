@@ -19,7 +19,6 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadZone
 from twisted_ext.server.config.keys import Keys
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
 from twisted_ext.server.limits import STARTS
 from twisted_ext.server.process.jobs.subprocess import inThread
@@ -32,6 +31,7 @@ from twisted_ext.server.zones.transfer.catalogs import CatalogSettings
 from twisted_ext.server.zones.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.zones.transfer.peerfacts import PeerFact, PeerFacts
 from twisted_ext.server.zones.transfer.secondaries import Secondaries
+from twisted_ext.server.zones.transfer.transferlimits import TransferLimits
 from twisted_ext.server.zones.transfer.xfrin import Secondary
 from twisted_ext.server.zones.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.codes import Opcode
@@ -74,18 +74,19 @@ class Replication:
         *,
         journal: Callable[[bytes], Differences | None] = lambda apex: None,
         today: Callable[[], float] = time,
-        settings: Settings | None = None,
+        limits: TransferLimits | None = None,
         guards: Guards | None = None,
     ) -> None:
         """
         @param folder: where secondary zones are stored, or C{""}.
-        @param settings: the limits on concurrent transfers.
+        @param limits: on concurrent transfers.
         @param journal: returns the recent changes of a primary zone.
         @param today: returns seconds since 1970.
         @param guards: decide which versions wait.
 
         @raise OSError: the folder cannot be created.
         """
+        limits = limits or TransferLimits()
         self._sink = sink
         self._guards = guards or Guards()
         self._zones = sink.zones
@@ -112,13 +113,13 @@ class Replication:
         self._sent: Counter[bytes] = Counter()
         # What was sent to whom last.
         self._facts = PeerFacts()
-        self.notifying = NotifySender(reactor, today=today)
+        self.notifying = NotifySender(reactor, today=today, view=self._zones.view)
         self.secondaries = (
-            Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings, guards=self._guards)
+            Secondaries(reactor, folder, self._install, told=self._told, today=today, limits=limits, guards=self._guards)
             if folder
             else None
         )
-        self.transfers = OutgoingTransfers(self._offer, settings=settings, today=today, sent=self._wasSent)
+        self.transfers = OutgoingTransfers(self._offer, limits=limits, today=today, sent=self._wasSent, view=self._zones.view)
         self.handlers: dict[int, OpcodeHandler] = {
             handlerKey(Opcode.QUERY, AXFR): self.transfers,
             handlerKey(Opcode.QUERY, IXFR): self.transfers,

@@ -15,12 +15,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorT
 from twisted_ext.errors import BadMessage
 from twisted_ext.files import makeStateFolder
 from twisted_ext.server.config.keys import Grants, RemoteServer
-from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.limits import JOURNALS_OPEN, PROBES, STARTS
+from twisted_ext.server.limits import JOURNALS_OPEN, STARTS
 from twisted_ext.server.process.jobs.subprocess import runModule
 from twisted_ext.server.zones.table.guards import Guards
-from twisted_ext.server.zones.transfer.fairqueue import Slots
-from twisted_ext.server.zones.transfer.secondarystore import SecondaryStore, SpoolRoom, removeUnfinished
+from twisted_ext.server.zones.transfer.secondarystore import SecondaryStore, removeUnfinished
+from twisted_ext.server.zones.transfer.transferlimits import TransferLimits
 from twisted_ext.server.zones.transfer.xfrin import Secondary
 from twisted_ext.transport.tls.links import TLSLinks
 
@@ -61,12 +60,12 @@ class Secondaries:
         *,
         told: Callable[[bytes, str], object] = lambda apex, said: None,
         today: Callable[[], float] = time,
-        settings: Settings | None = None,
+        limits: TransferLimits | None = None,
         guards: Guards | None = None,
     ) -> None:
         """
         @param folder: created if it does not exist.
-        @param settings: the limits on concurrent transfers.
+        @param limits: on concurrent transfers.
 
         @raise OSError: the folder cannot be created.
         """
@@ -76,13 +75,14 @@ class Secondaries:
         self.install = install
         self.told = told
         self.guards = guards or Guards()
+        self.view = self.guards.view
         self.today = today
-        settings = settings or Settings()
         removeUnfinished(folder)
-        self.room = SpoolRoom(settings.transfersMaxSize)
-        self.most = settings.transferMaxSize
-        self.slots = Slots(settings.transfersIn)
-        self.probes = Slots(int(PROBES.default))
+        limits = limits or TransferLimits()
+        self.room = limits.room
+        self.most = limits.mostOctets
+        self.slots = limits.into
+        self.probes = limits.probes
         self.links = TLSLinks(reactor)
         self.received = 0
         self.noticeWait = _NOTICES_PER_ZONE

@@ -20,6 +20,7 @@ from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, Serv
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.server.zones.table.zonetable import variantText
 from twisted_ext.server.zones.transfer.peerfacts import PeerFact
 from twisted_ext.server.zones.transfer.secondarystore import SecondaryStore, Spool
 from twisted_ext.server.zones.transfer.udpexchange import MessageSender, exchange
@@ -27,7 +28,6 @@ from twisted_ext.transport.tls.links import connectorTo
 from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.codes import TC, Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.changeset import applied
 from twisted_ext.zone.store.serials import isNewer, serialIn
@@ -77,7 +77,7 @@ class Secondary:
         self.said = ""
         self.received = 0
         self.heard: dict[str, PeerFact] = {}
-        self.text = nameToText(apexName)
+        self.text = variantText(apexName, all_.view)
         self.primaries = list(primaries)
         self.grants = grants
         self._secondaries = all_

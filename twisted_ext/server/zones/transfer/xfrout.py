@@ -14,13 +14,12 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.config.keys import Grants
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.opcodes import MessageStream, Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.zones.transfer.fairqueue import Slots
+from twisted_ext.server.zones.table.zonetable import variantText
+from twisted_ext.server.zones.transfer.transferlimits import TransferLimits
 from twisted_ext.wire.codes import DO, Ede, Rcode
 from twisted_ext.wire.message import EDNS, HEADER_OCTETS, Message
-from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, SOA
 from twisted_ext.wire.tsig import StreamSigning
 from twisted_ext.zone.store.serials import serialIn
@@ -88,21 +87,24 @@ class OutgoingTransfers:
         self,
         find: Callable[[bytes], Offer | None],
         *,
-        settings: Settings | None = None,
+        limits: TransferLimits | None = None,
         today: Callable[[], float] = time,
         sent: Callable[[bytes, int, str, bytes], object] = lambda zone, serial, client, keyName: None,
+        view: str = "",
     ) -> None:
         """
+        @param view: the view whose zones are sent; C{""} for those for all clients.
         @param find: returns the offer for the zone with exactly this folded name.
         @param sent: called when a client has been sent a version: with the zone's folded name, the serial number, the client's address and
             the name of its key.
-        @param settings: the limits on concurrent transfers.
+        @param limits: on concurrent transfers.
         @param today: returns seconds since 1970.
         """
         self._find = find
-        settings = settings or Settings()
-        self.slots = Slots(settings.transfersOut, settings.transfersOutPerClient)
-        self._most = settings.transfersWaiting
+        limits = limits or TransferLimits()
+        self.slots = limits.out
+        self._view = view
+        self._most = limits.mostWaiting
         self._today = today
         self._sent = sent
 
@@ -210,7 +212,7 @@ class OutgoingTransfers:
                 return
             _log.info(
                 "zone {zone} {serial} for {client}: {octets} octets sent",
-                zone=nameToText(version.apex),
+                zone=variantText(version.apex, self._view),
                 serial=version.serial,
                 client=request.client,
                 octets=count,
@@ -218,7 +220,7 @@ class OutgoingTransfers:
 
         single = offer.singly is not None and offer.singly.allows(request.client, request.keyName, request.peer)
         made = self._envelope(request, offer).messages(pieces, single=single)
-        return _Counted(made, over, single)
+        return _Counted(made, over, single, self._view)
 
 
 class _Counted:
@@ -227,7 +229,8 @@ class _Counted:
     messages, and whether the client gets all of them.
     """
 
-    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool, bool], None], single: bool) -> None:
+    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool, bool], None], single: bool, view: str) -> None:
+        self.view = view
         self._made = made
         self._over: Callable[[int, bool, bool], None] | None = over
         self._single = single

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault, StorageFault
-from twisted_ext.server.zones.table.zonetable import SERVING, Place, Zones
+from twisted_ext.server.zones.table.zonetable import SERVING, Place, Zones, variantText
 from twisted_ext.server.zones.update.updates import UpdateHandler, changesText
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.store.journal import originOf
@@ -92,6 +92,9 @@ class ZoneEdits:
         self._zones = zones
         self._origin = origin
 
+    def _textOf(self, apex: bytes) -> str:
+        return variantText(apex, self._zones.view)
+
     def expectEditable(self, apex: bytes, door: str) -> EditableZone:
         """
         @param door: what changes it: C{api} or C{console}.
@@ -103,7 +106,7 @@ class ZoneEdits:
         """
         place = self._zones.at(apex)
         if place is None:
-            raise NoSuchZone(f"{nameToText(apex)} is not served here")
+            raise NoSuchZone(f"{self._textOf(apex)} is not served here")
         ward = None if self._updating is None else self._updating.wardOf(apex)
         if ward is None or door not in ward.doors:
             raise NotEditable(f"{place.text} {self._whyNot(place, door)}")
@@ -131,7 +134,7 @@ class ZoneEdits:
         place = self._zones.at(apex)
         zone = None if place is None else place.served()
         if zone is None:
-            raise StorageFault(f"{nameToText(apex)} is not loaded")
+            raise StorageFault(f"{self._textOf(apex)} is not loaded")
         return zone.current
 
     def freeze(self, apex: bytes, isFrozen: bool) -> None:
@@ -142,9 +145,9 @@ class ZoneEdits:
         """
         ward = None if self._updating is None else self._updating.wardOf(apex)
         if ward is None or (ward.isDerived and not ward.doors):
-            raise NotEditable(f"{nameToText(apex)} is not changed by updates, the API or the console")
+            raise NotEditable(f"{self._textOf(apex)} is not changed by updates, the API or the console")
         ward.isFrozen = isFrozen
-        _log.info("{zone} {what}", zone=nameToText(apex), what="is frozen" if isFrozen else "is thawed")
+        _log.info("{zone} {what}", zone=self._textOf(apex), what="is frozen" if isFrozen else "is thawed")
 
     def change(
         self,
@@ -193,7 +196,7 @@ class ZoneEdits:
                 edited = edited._replace(version=self._served(apex))
             if edited.difference is not None and not dry:
                 text = changesText(edited.difference)
-                _log.info("{zone} {serial}: {who}: {changes}", zone=nameToText(apex), serial=edited.version.serial, who=who, changes=text)
+                _log.info("{zone} {serial}: {who}: {changes}", zone=self._textOf(apex), serial=edited.version.serial, who=who, changes=text)
             return edited
 
         return queue.change(make, isFirst=True, isDry=dry, beside=beside).addCallback(done)

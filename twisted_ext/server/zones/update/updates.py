@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BadZone, BudgetSpent, DNSFault, KeyFault, StorageFault
 from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.zones.table.zonetable import variantText
 from twisted_ext.server.zones.update.commit import Edited
 from twisted_ext.server.zones.update.editablezones import EditableZones
 from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
@@ -103,7 +104,7 @@ class UpdateHandler(EditableZones):
         difference = edited.difference
         _log.info(
             "{zone} {serial}: update by {client} {key}: {changes}",
-            zone=nameToText(edited.version.apex),
+            zone=variantText(edited.version.apex, self._zones.view),
             serial=edited.version.serial,
             client=request.client,
             key=nameToText(request.keyName) if request.keyName else "without a key",
@@ -114,7 +115,8 @@ class UpdateHandler(EditableZones):
     def _ebChanged(self, failure: Failure, request: Request) -> Refusal:
         fault = failure.value
         if isinstance(fault, KeyFault):
-            _log.error("a change of {zone} cannot be signed: {fault}", zone=nameToText(request.question.name), fault=fault)
+            text = variantText(request.question.name, self._zones.view)
+            _log.error("a change of {zone} cannot be signed: {fault}", zone=text, fault=fault)
             return self._UNSIGNED
         if isinstance(fault, StorageFault | BudgetSpent):
             return self._UNKEPT

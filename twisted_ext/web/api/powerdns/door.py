@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_ext.errors import BadName
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.load.databases.added import Aside, AsideChange
+from twisted_ext.server.zones.load.zonefacts import factsOf
 from twisted_ext.server.zones.update.edits import etagOf
 from twisted_ext.web.api.powerdns.cryptokeys import Cryptokeys
 from twisted_ext.web.api.powerdns.metadata import PowerDNSMetadata
@@ -262,7 +263,7 @@ class PowerDNSDoor:
         """
         @param whole: whether to tell what is not in lists of zones.
         """
-        facts, added = self._zoneSet.facts(place.apex), self._zoneSet.addedAt(place.apex)
+        facts, added = factsOf(self._zoneSet, place.apex), self._zoneSet.addedAt(place.apex)
         primaries, told = facts.get("primaries"), facts.get("notified")
         serial = place.currentSerial or 0
         notes: dict[str, JSON] = dict(added.notes) if added is not None else {}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON, Figures
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.zones.load.databases.added import Aside
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
     from twisted_ext.web.api.site.site import ApiAsked
 
 __all__ = ["PowerDNSLookups"]
@@ -65,6 +66,13 @@ class PowerDNSLookups:
         self._operations = operations
         self._today = today
 
+    @property
+    def _zoneSet(self) -> ZoneSet | None:
+        """
+        The zones for all clients: those of views have no name in this API.
+        """
+        return None if self._operations.zoneSets is None else self._operations.zoneSets.common
+
     # -- search
 
     def search(self, asked: ApiAsked) -> Deferred[ApiReply]:
@@ -84,7 +92,7 @@ class PowerDNSLookups:
         if len(wanted) > _LONGEST:
             raise ApiRefusal(422, f"q has at most {_LONGEST} characters")
         glob, limit = _Glob(wanted), min(int(most[:9]), _MOST_RESULTS)
-        zoneSet = self._operations.zoneSet
+        zoneSet = self._zoneSet
         if zoneSet is None or kind == "zone":
             return succeed(self._found(glob, kind, limit, []))
         beside = zoneSet.added.found(lambda asides: list(islice(_foundBeside(asides, glob, kind), limit)))
@@ -115,7 +123,8 @@ class PowerDNSLookups:
         """
         Iterate over what fits; over L{None} between short steps.
         """
-        places = list(self._operations.zones or ())
+        zoneSet = self._zoneSet
+        places = [] if zoneSet is None else list(zoneSet.zones)
         if kind in ("all", "zone"):
             for count, place in enumerate(places):
                 if glob.fits(place.text):
@@ -126,7 +135,7 @@ class PowerDNSLookups:
             return
         looked = 0
         for place in places:
-            zone, zoneSet = place.served(), self._operations.zoneSet
+            zone = place.served()
             isSigned = zoneSet is not None and zoneSet.originOf(place.apex)[1]
             for node in () if zone is None else zone.current.nodes():
                 for rrset in besideMade(node, isSigned):

@@ -23,6 +23,8 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.tables import tableToTOML
 from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 from twisted_ext.server.features.blocking.listsettings import ListSettings
+from twisted_ext.server.zones.load.validate import viewsWithZones
+from twisted_ext.server.zones.load.zoneset import VIEWS
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.zone.sign.sets import besideMade
 from twisted_ext.zone.zonefile.writer import readableFile
@@ -73,8 +75,9 @@ class BackupPage:
     def __call__(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         hasKeys = bool(asked.form.get("keys"))
         asked.told = {"keys": hasKeys}
-        zones = self._operations.zones
-        served = {place.apex: zone.current for place in zones or () if (zone := place.served()) is not None}
+        zoneSets = self._operations.zoneSets
+        places = () if zoneSets is None else zoneSets.places()
+        served = {(place.view, place.apex): zone.current for place in places if (zone := place.served()) is not None}
         settings, at = self._operations.inForce.own, self._today()
 
         def page(octets: object) -> ConsoleReply:
@@ -85,7 +88,7 @@ class BackupPage:
         return self._elsewhere(lambda: backupOf(settings, served, at, hasKeys=hasKeys)).addCallback(page)
 
 
-def backupOf(settings: Settings, served: dict[bytes, Version], at: float, *, hasKeys: bool = False) -> bytes:
+def backupOf(settings: Settings, served: dict[tuple[str, bytes], Version], at: float, *, hasKeys: bool = False) -> bytes:
     """
     Return a backup as a compressed tar archive.
 
@@ -106,7 +109,7 @@ def backupOf(settings: Settings, served: dict[bytes, Version], at: float, *, has
 
 
 class _Backup:
-    def __init__(self, settings: Settings, served: dict[bytes, Version], at: float, hasKeys: bool) -> None:
+    def __init__(self, settings: Settings, served: dict[tuple[str, bytes], Version], at: float, hasKeys: bool) -> None:
         self._settings = settings
         self._served = served
         self._at = at
@@ -198,7 +201,7 @@ class _Backup:
         for text in self._settings.zone:
             zone = ZoneSettings.fromText(text)
             # With what is set for all zones, such as sign, which is in the settings beside it.
-            whole = found.pop(zone.name, zone)
+            whole = zone if zone.view else found.pop(zone.name, zone)
             tables.append(tableToTOML({**zone.values, "file": self._zone("zones", whole)} if zone.file else zone.values))
         self._tables["zone"] = tables
         if given.pop("zones", None):
@@ -212,7 +215,9 @@ class _Backup:
         it, those without what the signer makes.
         """
         name = zone.text.rstrip(".").replace("/", "_") or "root"
-        version = self._served.get(zone.name)
+        if zone.view:
+            folder = f"{folder}-{zone.view}"
+        version = self._served.get((zone.view, zone.name))
         if version is None or (zone.isSigned and not zone.update and not zone.doors):
             return self._file(folder, f"{os.path.dirname(zone.file)}/{name}", _contentOf(zone.file))
         sets = [rrset for node in version.nodes() for rrset in besideMade(node, zone.isSigned)]
@@ -225,7 +230,9 @@ class _Backup:
         return tableToTOML({**list.values, "file": self._file("files", list.file)})
 
     def _takeState(self, state: str) -> None:
-        for name in (*_STATE, *(_STATE_KEYS if self._hasKeys else ())):
+        own = (*_STATE, *(_STATE_KEYS if self._hasKeys else ()))
+        folders = [f"{VIEWS}/{view}/" for view in viewsWithZones(self._settings)]
+        for name in [f"{folder}{name}" for folder in ("", *folders) for name in own]:
             path = os.path.join(state, name)
             if os.path.isdir(path):
                 for each in _filesBelow(path):

@@ -202,7 +202,7 @@ class HomePage:
     async def _page(self, asked: ConsoleAsked) -> ConsoleReply:
         operations = self._operations
         status, figures, ready = await operations.status(), await operations.figures(), await operations.ready()
-        zones = [] if operations.zones is None else list(operations.zones)
+        zones = [] if operations.zoneSets is None else list(operations.zoneSets.places())
         entries: object = []
         if self._audit is not None and asked.user is not None and asked.user.reaches("admin"):
             audit = self._audit

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange
 from twisted_ext.server.zones.update.edits import StaleEdit, etagOf
-from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, whyNot
+from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, setOf, whyNot
 from twisted_ext.web.console.pages.zones.text import take
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.zone.sign.sets import changedBesideMade
@@ -18,6 +18,7 @@ from twisted_ext.zone.store.changeset import Difference, applied, condensed
 
 if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.update.transactions import Transaction
 
@@ -43,14 +44,14 @@ class ZoneChangesPage:
 
     def show(self, asked: ConsoleAsked, text: str) -> ConsoleReply:
         place, version = expectZone(self._operations, text)
-        kept = self._kept(place.apex)
+        kept = self._kept(place)
         values: dict[str, object] = {
             "title": f"Changes of {place.text}",
             "place": place,
             "path": pathOf(place.text),
             "serial": version.serial,
             "etag": etagOf(version),
-            "why": whyNot(self._operations, place.apex),
+            "why": whyNot(self._operations, place),
             "changes": [
                 {"before": each.oldSerial, "after": each.newSerial, "lines": linesOf(each), "records": each.records - 2}
                 for each in reversed(kept[-_CHANGES:])
@@ -62,14 +63,14 @@ class ZoneChangesPage:
             values |= {"back": back, "difference": linesOf(condensed(undoing))}
         return ConsoleReply(values)
 
-    def _kept(self, apex: bytes) -> list[Difference]:
+    def _kept(self, place: Place) -> list[Difference]:
         """
         Return the latest changes, oldest first, as far as they are not too large; of a zone that is signed here what clients changed, which
         is signed anew if it is taken back.
         """
-        zoneSet = self._operations.zoneSet
-        kept = None if zoneSet is None else zoneSet.changesOf(apex)
-        if kept is None or zoneSet is None:
+        zoneSet, apex = setOf(self._operations, place), place.apex
+        kept = zoneSet.changesOf(apex)
+        if kept is None:
             return []
         for serial in kept.serials()[-_CHANGES:]:
             octets = kept.octetsSince(serial)
@@ -85,17 +86,15 @@ class ZoneChangesPage:
         assert asked.user is not None
         place, version = expectZone(self._operations, text)
         form = asked.form
-        undoing = _undoing(version, self._kept(place.apex), form.get("back", ""))
+        undoing = _undoing(version, self._kept(place), form.get("back", ""))
         wanted, between = applied(version, undoing), condensed(undoing)
         asked.told = {"zone": place.text, "back": wanted.serial}
 
         def apply(transaction: Transaction) -> None:
             take(transaction, wanted, (*between.removed, *between.added))
 
-        zoneSet = self._operations.zoneSet
-        assert zoneSet is not None
         who = f"console by {asked.user.name}, back to {wanted.serial}"
-        changing = zoneSet.edits().change(place.apex, apply, door="console", who=who, match=form.get("etag") or "-")
+        changing = setOf(self._operations, place).edits().change(place.apex, apply, door="console", who=who, match=form.get("etag") or "-")
 
         def failed(failure: object) -> ConsoleReply:
             fault = getattr(failure, "value", failure)

@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange, BadName, BadRecord, CallerFault, StorageFault
 from twisted_ext.server.process.jobs.turns import paced
+from twisted_ext.server.zones.load.zonefacts import factsOf
+from twisted_ext.server.zones.table.zonetable import variantIn, variantText
 from twisted_ext.server.zones.update.commit import Edited
 from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit, etagOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
     from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.zone.store.changeset import Difference
@@ -65,28 +68,21 @@ class ZonePages:
         self._clock = clock
         self._elsewhere = elsewhere
 
-    @property
-    def _zoneSet(self) -> ZoneSet:
-        """
-        @raise ConsoleRefusal: there are none.
-        """
-        return _zonedOf(self._operations)
-
     # -- lists
 
     def list(self, asked: ConsoleAsked) -> ConsoleReply:
         wanted, begin = asked.fields.get("q", "").lower(), _numberIn(asked.fields, "from")
-        places = sorted([place for place in self._zoneSet.zones if wanted in place.text], key=lambda place: place.text)
+        places = sorted([place for place in zoned(self._operations).places() if wanted in place.text], key=lambda place: place.text)
         shown = places[begin : begin + _ROWS]
         values = {"zones": shown, "count": len(places), "q": wanted, **_around(begin, len(places), {"q": wanted})}
         return ConsoleReply(values)
 
     def zone(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
         place = placeOf(self._operations, text)
-        zone = place.served()
+        zone, zoneSet = place.served(), setOf(self._operations, place)
         wanted, begin = asked.fields.get("q", "").lower(), _numberIn(asked.fields, "from")
         rows: list[dict[str, object]] = []
-        count, isSigned = 0, self._zoneSet.originOf(place.apex)[1]
+        count, isSigned = 0, zoneSet.originOf(place.apex)[1]
 
         def steps(version: Version) -> Iterator[None]:
             nonlocal count
@@ -106,9 +102,9 @@ class ZonePages:
                 {
                     "title": place.text,
                     "place": place,
-                    "facts": self._zoneSet.facts(place.apex),
-                    "added": self._zoneSet.addedAt(place.apex) is not None,
-                    "why": whyNot(self._operations, place.apex),
+                    "facts": factsOf(zoneSet, place.apex),
+                    "added": zoneSet.addedAt(place.apex) is not None,
+                    "why": whyNot(self._operations, place),
                     "hasKeys": zone is not None and any(rrset.rrType == DNSKEY for rrset in zone.current.top.sets),
                     "rows": rows,
                     "count": count,
@@ -135,10 +131,10 @@ class ZonePages:
             doing = self._operations.do(f"zone/{action}", {"name": place.text})
             return doing.addCallback(lambda said: leadingTo(path, "; ".join(_linesIn(said))))
         if action == "notify":
-            self._zoneSet.notify(place.apex)
+            setOf(self._operations, place).notify(place.apex)
             return _done(path, "Its secondaries are notified.")
         if action == "remove" and asked.form.get("sure", "") == place.text:
-            removing = self._zoneSet.added.remove(place.apex)
+            removing = setOf(self._operations, place).added.remove(place.apex)
             return removing.addCallback(lambda _: ConsoleReply(location="/zones"))
         if action == "remove":
             raise ConsoleRefusal(422, f"Write {place.text} into the field beside the button to remove the zone.")
@@ -150,7 +146,7 @@ class ZonePages:
         if not name:
             raise ConsoleRefusal(422, "The name of the zone is missing.")
         adding = self._operations.addZone(name, primary)
-        return adding.addCallback(lambda _: ConsoleReply(location=pathOf(nameToText(nameFromText(name)))))
+        return adding.addCallback(lambda _: ConsoleReply(location=pathOf(variantText(*variantIn(name)))))
 
     # -- changes of records
 
@@ -179,7 +175,7 @@ class ZonePages:
             "etag": etag,
             "new": new,
             "types": _TYPES,
-            "why": whyNot(self._operations, place.apex),
+            "why": whyNot(self._operations, place),
             "difference": None,
             "findings": [],
             "fault": "",
@@ -212,7 +208,7 @@ class ZonePages:
         assert asked.user is not None
         asked.told = {"zone": place.text, "name": nameToText(name), "type": kind, "dry": isDry}
         who = f"console by {asked.user.name}"
-        changing = self._zoneSet.edits().change(place.apex, apply, door="console", who=who, match=etag or "*", dry=isDry)
+        changing = setOf(self._operations, place).edits().change(place.apex, apply, door="console", who=who, match=etag or "*", dry=isDry)
 
         def done(edited: Edited) -> ConsoleReply | Deferred[ConsoleReply]:
             if not isDry:
@@ -238,13 +234,20 @@ class ZonePages:
         return changing.addCallbacks(done, failed)
 
 
-def _zonedOf(operations: Operations) -> ZoneSet:
+def zoned(operations: Operations) -> ZoneSets:
     """
     @raise ConsoleRefusal: there are none.
     """
-    if operations.zoneSet is None:
+    if operations.zoneSets is None:
         raise ConsoleRefusal(404, "This server has no zones.")
-    return operations.zoneSet
+    return operations.zoneSets
+
+
+def setOf(operations: Operations, place: Place) -> ZoneSet:
+    """
+    Return the set of zones that a zone is in.
+    """
+    return zoned(operations).setOf(place)
 
 
 def placeOf(operations: Operations, text: str) -> Place:
@@ -252,7 +255,7 @@ def placeOf(operations: Operations, text: str) -> Place:
     @raise ConsoleRefusal: there is no such zone.
     """
     try:
-        place = _zonedOf(operations).zones.at(nameFromText(text).lower())
+        place = zoned(operations).at(text)
     except BadName:
         place = None
     if place is None:
@@ -273,12 +276,12 @@ def expectZone(operations: Operations, text: str) -> tuple[Place, Version]:
     return place, zone.current
 
 
-def whyNot(operations: Operations, apex: bytes) -> str:
+def whyNot(operations: Operations, place: Place) -> str:
     """
     Return why a zone cannot be changed here; C{""} if it can.
     """
     try:
-        _zonedOf(operations).edits().expectEditable(apex, "console")
+        setOf(operations, place).edits().expectEditable(place.apex, "console")
     except (CallerFault, StorageFault) as fault:
         return str(fault)
     return ""

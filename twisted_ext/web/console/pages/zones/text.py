@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange
 from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit, etagOf
-from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, whyNot
+from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, setOf, whyNot
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.sign.sets import besideMade, changedBesideMade
@@ -88,8 +88,7 @@ class ZoneTextPage:
         """
         Return whether a zone is signed here, so that its text is that of the unsigned zone.
         """
-        zoneSet = self._operations.zoneSet
-        return zoneSet is not None and zoneSet.originOf(place.apex)[1]
+        return setOf(self._operations, place).originOf(place.apex)[1]
 
     async def _written(self, place: Place, version: Version) -> str:
         isSigned = self._isSigned(place)
@@ -107,7 +106,7 @@ class ZoneTextPage:
             "path": pathOf(place.text),
             "text": text,
             "etag": etag,
-            "why": whyNot(self._operations, place.apex),
+            "why": whyNot(self._operations, place),
             "difference": None,
             "findings": [],
             "fault": "",
@@ -148,11 +147,10 @@ class ZoneTextPage:
 
         assert asked.user is not None
         asked.told = {"zone": place.text, "dry": isDry}
-        zoneSet = self._operations.zoneSet
-        assert zoneSet is not None
         who = f"console by {asked.user.name}"
         try:
-            edited = await zoneSet.edits().change(place.apex, apply, door="console", who=who, match=etag or "-", dry=isDry)
+            edits = setOf(self._operations, place).edits()
+            edited = await edits.change(place.apex, apply, door="console", who=who, match=etag or "-", dry=isDry)
         except StaleEdit as fault:
             return self._stale(place, fault.version, text, etag, found)
         except (BadChange, NotEditable) as fault:
@@ -167,8 +165,8 @@ class ZoneTextPage:
         """
         Show what others have changed meanwhile, as far as that is kept, and what the text would change now.
         """
-        zoneSet, serial = self._operations.zoneSet, etag.strip('"').partition("-")[0]
-        kept = None if zoneSet is None or not serial.isdigit() else zoneSet.changesOf(place.apex)
+        serial = etag.strip('"').partition("-")[0]
+        kept = setOf(self._operations, place).changesOf(place.apex) if serial.isdigit() else None
         between = None if kept is None else kept.since(int(serial))
         if between is not None and self._isSigned(place):
             between = [changedBesideMade(each, place.apex) for each in between]
