@@ -192,6 +192,8 @@ class ZoneSettings:
         values["name"] = _apex(str(values["name"]))
         if values.get("file"):
             values["file"] = _absolute(str(values["file"]))
+        if values.get("fallback") and not values.get("view"):
+            raise BadDescription(f"zone {values['name']}: fallback is for zones of a view; say with view which one")
         return cls(values)
 
     @property

@@ -22,6 +22,7 @@ from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.table import verbAt
 from twisted_ext.server.zones.load.zonefacts import factsOf
 from twisted_ext.server.zones.table.zonetable import LOADING, SERVING, variantText
+from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,12 +335,14 @@ class Operations(Service):
         @return: C{said}, lines that describe the result. Fails with a L{CallerFault} if it cannot be added.
         """
         zoneSet, apex = self._zoneAt(name)
+        if zoneSet.zones.view:
+            raise CallerFault("zones of a view are written into the settings file, as [[zone]] with view")
         from twisted_ext.server.zones.load.databases.added import AddedZone
 
         zone = AddedZone(apex, {"primaries": [primary]} if primary else {}, {})
         added = zoneSet.added
         adding = added.add(zone, () if primary else [added.soaOf(zone.name, 1)])
-        return adding.addCallback(lambda _: {"said": [f"{variantText(apex, zoneSet.zones.view)} is added"]})
+        return adding.addCallback(lambda _: {"said": [f"{nameToText(apex)} is added"]})
 
     def removeZone(self, name: str) -> Deferred[dict[str, JSON]]:
         """
@@ -348,8 +351,9 @@ class Operations(Service):
         @return: see L{addZone}.
         """
         zoneSet, apex = self._zoneAt(name)
-        said: list[JSON] = [f"{variantText(apex, zoneSet.zones.view)} is removed"]
-        return zoneSet.added.remove(apex).addCallback(lambda _: {"said": said})
+        if zoneSet.zones.view:
+            raise CallerFault(f"{variantText(apex, zoneSet.zones.view)} was not added: zones of a view are written into the settings file")
+        return zoneSet.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
 
     def freezeZone(self, name: str, isFrozen: bool) -> Deferred[dict[str, JSON]]:
         """

@@ -112,8 +112,6 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         if zone.isSigned:
             _checkSigned(zone, settings)
-        if zone.fallback and not zone.view:
-            raise BadDescription(f"zone {zone.text}: fallback is for zones of a view; say with view which one")
         terms = termsOf(zone, keys)
         shown = (terms.transfer, terms.notices, terms.updaters)
         if not settings.clientCa and any(grants.needsCertificates for grants in shown):

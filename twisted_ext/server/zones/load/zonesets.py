@@ -322,8 +322,10 @@ class ZoneSets:
         See L{EarlyRefusal}. Which view a client is in may depend on its key, which has not been checked yet.
         """
         apex = request.question.name.lower()
-        possible = [each for each in self.views.values() if each.zones.at(apex) is not None] if signed else []
-        return all(_isHopeless(each.handlers[key], request, signed) for each in {self.answering(request), self.common, *possible})
+        possible = {self.answering(request)}
+        if signed:
+            possible |= {self.common, *[each for each in self.views.values() if each.zones.at(apex) is not None]}
+        return all(_isHopeless(each.handlers[key], request, signed) for each in possible)
 
     def expiring(self, request: Request) -> float | None:
         """

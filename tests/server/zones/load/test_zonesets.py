@@ -1,0 +1,361 @@
+"""
+Tests for the sets of zones of a server: those for all clients, and those of views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+
+from tests.server.zones.load.zonesets import ZoneSetCase
+from tests.zone.changing import APEX, ZONE, record
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.packetcache.clients import UNMETERED, Client, Group, View
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.features import order
+from twisted_ext.server.reply.opcodes import Delegable, handlerKey, hopelessOf
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.zones.load.validate import variantsFor, variantsIn
+from twisted_ext.server.zones.load.zonefacts import factsOf
+from twisted_ext.server.zones.load.zonesets import ZoneSets
+from twisted_ext.wire.builder import buildMessage, buildQuery
+from twisted_ext.wire.codes import Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.rrtypes import AXFR, SOA
+from twisted_ext.zone.check.signatureends import FirstEnd
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+
+__all__: list[str] = []
+
+_VIEWS = [{"name": "partners", "clients": ["10.0.0.0/8"]}, {"name": "lab", "clients": ["10.9.0.0/16"]}, {"name": "none", "clients": []}]
+
+
+class ZoneSetsTests(ZoneSetCase):
+    """
+    Tests for L{ZoneSets}, with a zone for all and zones of the same name in views.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        # The settings of features are known once these are.
+        self.assertIn("views", [feature.name for feature in order.ORDER])
+        self.over: list[ZoneSets] = []
+
+    def settingsOf(self, options: Mapping[str, Mapping[str, object]], **more: object) -> Settings:
+        """
+        Return settings with a zone in each of these views, C{""} for all; and these further settings of the zones.
+        """
+        tables = []
+        for view, table in options.items():
+            path = self.folder / f"{view or 'all'}.zone"
+            if not path.exists():
+                path.write_text(f"$ORIGIN example.org.\n{ZONE}who TXT {view or 'all'}\n")
+            tables.append({"name": "example.org", "file": str(path), **({"view": view} if view else {}), **table})
+        return Settings.of(**{"zone": tables, "view": _VIEWS, "state": str(self.folder / "state"), **more})
+
+    def begin(self, settings: Settings) -> ZoneSets:
+        """
+        Start with these settings.
+        """
+        zoneSets = ZoneSets(self.clock, settings)
+        zoneSets.begin()
+        self.addCleanup(self.endAll, zoneSets)
+        self.settle()
+        return zoneSets
+
+    def endAll(self, zoneSets: ZoneSets) -> None:
+        if zoneSets in self.over:
+            return
+        self.over.append(zoneSets)
+        closed = zoneSets.close()
+        self.settle()
+        self.successResultOf(closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def goOver(self, zoneSets: ZoneSets, settings: Settings) -> list[str]:
+        """
+        Reload with these settings.
+        """
+        reading = zoneSets.read(settings)
+        self.settle()
+        zones = self.successResultOf(reading)
+        zoneSets.check(settings, zones)
+        waiting = zoneSets.reload(settings, zones)
+        self.settle()
+        return self.successResultOf(waiting)
+
+    def texts(self, zoneSets: ZoneSets) -> dict[str, str]:
+        """
+        Return the text in each zone, by the name of the zone as people see it.
+        """
+        found: dict[str, str] = {}
+        for place in zoneSets.places():
+            zone = place.served()
+            if zone is not None:
+                node = zone.current.find(b"\x03who")
+                assert node is not None
+                found[place.text] = node.sets[0].rdatas[0][1:].decode()
+        return found
+
+    def request(self, opcode: int, view: str, client: str = "10.0.0.1", rrType: int = AXFR) -> Request:
+        """
+        Return a request about the zone, of a client in a view.
+        """
+        if opcode:
+            wire = buildMessage(Message(7, opcode << 11, (Question(APEX, SOA),)))
+        else:
+            wire = b"\0\7" + buildQuery(0, Question(APEX, rrType).toWire(), b"")
+        request = Request.fromWire(wire, (client, 5353), "tcp")
+        assert request is not None
+        request.readZone()
+        group = Group(view or "allowed", view=View(view, None) if view else None)
+        request.record = Client(client, group, UNMETERED, client)
+        return request
+
+    def change(self, zoneSets: ZoneSets, view: str, text: str) -> Version:
+        """
+        Add a text to the zone of a view through the door of the API.
+        """
+        zoneSet = zoneSets.of(view)
+        assert zoneSet is not None
+
+        def apply(transaction: Transaction) -> None:
+            transaction.add(record(f"more 300 TXT {text}"))
+
+        changing = zoneSet.edits().change(APEX, apply, door="api", who="test", match="*")
+        self.settle()
+        return self.successResultOf(changing).version
+
+    def test_apart(self) -> None:
+        """
+        Zones with the same name are loaded, changed, and described each by itself, and have no file in common.
+        """
+        zoneSets = self.begin(self.settingsOf({view: {"edit": ["api"]} for view in ("", "partners", "lab")}))
+        names = {"": "example.org.", "partners": "example.org..partners", "lab": "example.org..lab"}
+        self.assertEqual(self.texts(zoneSets), {name: view or "all" for view, name in names.items()})
+        for number, view in enumerate(names):
+            for _ in range(number + 1):
+                self.change(zoneSets, view, f"{view or 'all'}{_}")
+        serials, files = {}, []
+        for view, name in names.items():
+            place = zoneSets.at(name)
+            assert place is not None
+            self.assertEqual((place.view, zoneSets.setOf(place)), (view, zoneSets.of(view)))
+            serials[view] = place.currentSerial
+            facts = factsOf(zoneSets.setOf(place), APEX)
+            files.append(str(facts["image"]))
+            kept = zoneSets.setOf(place).changesOf(APEX)
+            assert kept is not None
+            self.assertEqual(len(kept.since(10) or ()), [*names].index(view) + 1)
+        self.assertEqual(serials, {"": 11, "partners": 12, "lab": 13})
+        state = self.folder / "state"
+        folders = [state, state / "views" / "partners", state / "views" / "lab"]
+        self.assertEqual([Path(path).parent.parent for path in files], folders)
+        self.assertTrue(all((folder / "journals" / "example.org.journal").is_file() for folder in folders))
+        # After a restart each has its own changes.
+        self.endAll(zoneSets)
+        again = self.begin(self.settingsOf({view: {"edit": ["api"]} for view in names}))
+        self.assertEqual(len(self.texts(again)), 3)
+        self.assertEqual({place.view: place.currentSerial for place in again.places()}, serials)
+
+    def test_reloads(self) -> None:
+        """
+        Views get zones and lose them; a set is made and closed with that, and names what it serves.
+        """
+        zoneSets = self.begin(self.settingsOf({"": {}}))
+        made: list[str] = []
+        gone: list[str] = []
+        zoneSets.added = lambda view, zoneSet: made.append(view)
+        zoneSets.dropped = gone.append
+        for views, expected in (
+            (("", "partners"), (["partners"], [])),
+            (("partners", "lab"), (["partners", "lab"], [])),
+            (("lab",), (["partners", "lab"], ["partners"])),
+            (("", "partners", "lab"), (["partners", "lab", "partners"], ["partners"])),
+            ((), (["partners", "lab", "partners"], ["partners", "lab", "partners"])),
+        ):
+            settings = self.settingsOf({view: {} for view in views})
+            self.goOver(zoneSets, settings)
+            self.assertEqual(sorted(self.texts(zoneSets).values()), sorted([view or "all" for view in views]))
+            self.assertEqual((made, gone), expected)
+            self.assertEqual(set(zoneSets.variantsFor(settings)), {view for view in views if view})
+            self.assertEqual(zoneSets.counts()["all"], len(views))
+
+    def test_variantsFor(self) -> None:
+        """
+        What clients of views are answered from has the fallbacks of the settings, and an empty set of a view that has none yet.
+        """
+        settings = self.settingsOf({"": {}, "partners": {"fallback": True}, "lab": {}})
+        zoneSets = self.begin(self.settingsOf({"": {}, "partners": {}}))
+        variants = zoneSets.variantsFor(settings)
+        self.assertEqual({view: list(each.fallbacks) for view, each in variants.items()}, {"partners": [APEX], "lab": []})
+        self.assertEqual([len(each.own) for each in variants.values()], [1, 0])
+        # Until the reload, and if it fails, nothing else has changed.
+        self.assertEqual(sorted(self.texts(zoneSets)), ["example.org.", "example.org..partners"])
+        zoneSets.settle(self.settingsOf({"": {}, "partners": {}}))
+        self.assertEqual([*zoneSets.views], ["partners"])
+
+    def test_wrongSettings(self) -> None:
+        """
+        Zones that a view cannot have are an error at the start and at a reload, which changes nothing.
+        """
+        zoneSets = self.begin(self.settingsOf({"": {}, "partners": {}}))
+        for options, said in (
+            ({"elsewhere": {}}, "zone example.org.: there is no view elsewhere; add [[view]] with this name and its clients"),
+            ({"lab": {"fallback": True, "sign": "default"}}, "sign and fallback: a signed zone denies the names that it does not have"),
+            ({"lab": {"update": ["key none zone ANY"]}}, "there is no TSIG key 'none.'"),
+        ):
+            settings = self.settingsOf(options)
+            reading = zoneSets.read(settings).addCallback(partial(zoneSets.check, settings))
+            self.settle()
+            self.assertIn(said, str(self.failureResultOf(reading, BadDescription).value))
+            with self.assertRaises(BadDescription):
+                variantsIn(settings)
+                ZoneSets(self.clock, settings)
+            self.assertEqual(len(zoneSets), 2)
+        with self.assertRaisesRegex(BadDescription, "zone example.org.: fallback is for zones of a view; say with view which one"):
+            self.settingsOf({"": {"fallback": True}})
+        twice = self.settingsOf({"lab": {}})
+        twice = Settings({**twice.given, "zone": (*twice.zone, twice.zone[0].replace("lab.zone", "all.zone"))})
+        with self.assertRaisesRegex(BadDescription, "zone example.org. is given twice"):
+            variantsIn(twice)
+
+    def test_workersKnowTheViews(self) -> None:
+        """
+        A worker is told which views have zones and which have a fallback, and nothing else of the zones.
+        """
+        settings = self.settingsOf({"": {}, "partners": {"fallback": True, "update": ["address 10.0.0.1 zone ANY"]}, "lab": {}})
+        told = variantsFor(settings)
+        self.assertFalse([text for text in told if "update" in text or str(self.folder) in text])
+        worker = ZoneSets(self.clock, Settings.of(zone=told, view=_VIEWS), worker=True)
+        self.assertEqual([*worker.views], ["partners", "lab"])
+        variants = worker.variantsFor(Settings.of(zone=told, view=_VIEWS))
+        self.assertEqual([list(each.fallbacks) for each in variants.values()], [[APEX], []])
+        self.assertEqual(variantsFor(self.settingsOf({"": {}})), [])
+
+    def test_requestsGoByView(self) -> None:
+        """
+        A request is handled by the set of the client's view if that has the zone, else by that for all: also where only another set has
+        anything to handle.
+        """
+        own: dict[str, dict[str, object]] = {"": {}, "partners": {"allow-transfer": ["10.0.0.1"]}, "lab": {}}
+        zoneSets = self.begin(self.settingsOf(own))
+        self.assertEqual({view: len(each.handlers) for view, each in zoneSets.views.items()}, {"partners": 4, "lab": 4})
+        transfer = zoneSets.handlers[handlerKey(Opcode.QUERY, AXFR)]
+        for view, outcome in (("", Rcode.REFUSED), ("lab", Rcode.REFUSED), ("none", Rcode.REFUSED), ("partners", None)):
+            found = transfer(self.request(Opcode.QUERY, view))
+            assert not isinstance(found, Deferred)
+            self.assertEqual(found.rcode if isinstance(found, Refusal) else None, outcome, view)
+            if not isinstance(found, Refusal):
+                assert isinstance(found, Delegable)
+                self.assertEqual(found.view, "partners")
+                self.assertIn(b"\x08partners", b"".join(found))
+        self.assertEqual(zoneSets.expiring(self.request(Opcode.QUERY, "partners")), 86400)
+        # A view without the zone has that for all.
+        self.assertIs(zoneSets.answering(self.request(Opcode.QUERY, "none")), zoneSets.common)
+        # Of clients without access nobody asks for a view.
+        public = self.request(Opcode.QUERY, "")
+        public.record = Client("10.0.0.1", Group("public", "zones", view=View("partners", None, recursive=False)), UNMETERED, "")
+        self.assertIs(zoneSets.answering(public), zoneSets.common)
+
+    def test_hopeless(self) -> None:
+        """
+        A request that seems signed is read whole if the zone of any view may take it: its key may lead there. One that is not signed is
+        refused by its question if that of its own view will refuse it.
+        """
+        rules = {"": ["address 10.0.0.2 zone ANY"], "partners": ["key k. zone ANY"], "lab": ["address 10.0.0.1 zone ANY"]}
+        keys = self.folder / "keys"
+        keys.write_text("hmac-sha256:k:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=\n")
+        keys.chmod(0o600)
+        zoneSets = self.begin(self.settingsOf({view: {"update": rule} for view, rule in rules.items()}, keyFile=str(keys)))
+        isHopeless = hopelessOf(zoneSets.handlers)
+        for view, client, expected in (
+            ("", "10.0.0.2", False),
+            ("", "10.0.0.1", True),
+            ("lab", "10.0.0.1", False),
+            ("lab", "10.0.0.2", True),
+            ("partners", "10.0.0.1", True),
+            ("partners", "10.0.0.2", True),
+        ):
+            self.assertEqual(isHopeless(self.request(Opcode.UPDATE, view, client)), expected, (view, client))
+        handler: object = zoneSets.handlers[handlerKey(Opcode.UPDATE)]
+        request = self.request(Opcode.UPDATE, "", "10.0.0.7")
+        self.assertEqual([zoneSets.isHopeless(handlerKey(Opcode.UPDATE), request, signed) for signed in (False, True)], [True, False])
+        self.assertTrue(callable(handler))
+
+    def test_named(self) -> None:
+        """
+        A zone is found by its name and its view; a view without zones of its own is an error that says so.
+        """
+        zoneSets = self.begin(self.settingsOf({"": {}, "lab": {}}))
+        self.assertEqual(zoneSets.named("Example.org..lab"), (zoneSets.views["lab"], APEX))
+        self.assertEqual(zoneSets.named("example.org"), (zoneSets.common, APEX))
+        for view in ("partners", "elsewhere"):
+            self.assertIsNone(zoneSets.at(f"example.org..{view}"))
+            with self.assertRaisesRegex(CallerFault, f"no view {view} has zones of its own here"):
+                zoneSets.named(f"example.org..{view}")
+        self.assertIsNone(zoneSets.at("other.example..lab"))
+
+    def test_figures(self) -> None:
+        """
+        Figures are those of all sets together, the first end of a signature the earliest; each zone has metrics under its own name.
+        """
+        zoneSets = self.begin(self.settingsOf({"": {}, "partners": {}, "lab": {}}))
+        figures = zoneSets.figures()
+        self.assertEqual([figures[name] for name in ("zones", "zonesServed", "zonesWrong")], [3, 3, 0])
+        self.assertEqual(
+            [each.zone for each in zoneSets.metrics(3)], ["example.org.", "example.org..partners", "example.org..lab"]
+        )
+        self.assertEqual(zoneSets.metrics(2), [])
+        self.assertNotIn("zonesSignatureExpiry", figures)
+        for number, place in enumerate(zoneSets.places()):
+            place.signatures = FirstEnd(1000 + (-1) ** number * number, b"", 0)
+        self.assertEqual(zoneSets.figures()["zonesSignatureExpiry"], 999)
+
+    def test_startOfNothing(self) -> None:
+        """
+        A server whose zones for all cannot be served ends, unless views have others.
+        """
+        for views, ended in (([], 1), (["lab"], 0)):
+            (self.folder / "all.zone").write_text("nonsense")
+            settings = self.settingsOf({view: {} for view in ("", *views)})
+            zoneSets = ZoneSets(self.clock, settings)
+            said: list[str] = []
+            zoneSets.useless = said.append
+            zoneSets.begin()
+            self.settle()
+            self.assertEqual(len(said), ended)
+            self.endAll(zoneSets)
+
+    def test_sharedLimits(self) -> None:
+        """
+        All sets together have the limits on transfers of the settings.
+        """
+        zoneSets = self.begin(self.settingsOf({view: {"allow-transfer": ["any"]} for view in ("", "lab")}, transfersOut=1))
+        transfer = zoneSets.handlers[handlerKey(Opcode.QUERY, AXFR)]
+        first = transfer(self.request(Opcode.QUERY, "lab"))
+        second = transfer(self.request(Opcode.QUERY, ""))
+        assert not isinstance(first, Refusal | Deferred) and isinstance(second, Deferred)
+        self.assertNoResult(second)
+        self.assertTrue(b"".join(first))
+        self.clock.advance(0)
+        found: list[object] = []
+        second.addCallback(found.append)
+        self.assertEqual([isinstance(each, Delegable) for each in found], [True])
+
+    def test_brokenStopsAll(self) -> None:
+        """
+        What makes a process unusable is told of any set, also of one that was made later.
+        """
+        zoneSets = self.begin(self.settingsOf({"": {}, "lab": {}}))
+        said: list[str] = []
+        zoneSets.broken = said.append
+        self.goOver(zoneSets, self.settingsOf({"": {}, "lab": {}, "partners": {}}))
+        for each in zoneSets.all:
+            each.broken("broken")
+        self.assertEqual(len(said), 3)
+
