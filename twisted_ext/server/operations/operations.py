@@ -290,7 +290,7 @@ class Operations(Service):
         @param begin: how many to skip, for a list in several parts; L{None} for the first part only, where zones with problems come first.
 
         @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} if it has problems, and for one that is
-            named what L{ZoneSet.facts<twisted_ext.server.zones.load.zoneset.ZoneSet.facts>} returns; C{count}, the number of zones
+            named what L{factsOf<twisted_ext.server.zones.load.zonefacts.factsOf>} returns; C{count}, the number of zones
             selected; C{more}, the number of these after the last one returned.
         """
         zoneSets, skipped = self.zoneSets, begin or 0

@@ -379,11 +379,11 @@ class Status(Operations):
         if number is None:
             raise BadRecord(f"{rrType!r} is not a record type: write a mnemonic such as MX, or a number as TYPE65280")
         question, source = Question(nameFromText(name), number), self.serving.source
-        if client:
-            source = self.serving.views.get(self.serving.features.placeOf(client).site.view, source)
+        view = self.serving.features.placeOf(client).site.view if client else ""
+        source = self.serving.views.get(view, source)
 
         def told(explanation: Explanation) -> dict[str, JSON]:
-            return explanation.data
+            return {**explanation.data, "view": view} if view else explanation.data
 
         context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
         return explained(source, self._reactor, question, context).addCallback(told)

@@ -404,7 +404,8 @@ def traceLines(said: dict[str, JSON]) -> Iterator[str]:
 
 
 def explanationLines(said: dict[str, JSON]) -> Iterator[str]:
-    yield f"{said['name']} {said['class']} {said['type']}"
+    view = f", for view {said['view']}" if said.get("view") else ""
+    yield f"{said['name']} {said['class']} {said['type']}{view}"
     yield from _steps(said)
     took = said["seconds"]
     verdict = f"{said['outcome']} ({said['rcode']}) after {_number(took) * 1000:.1f} ms"

@@ -4,10 +4,11 @@ Describes the views of the settings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.config.clientwords import ClientWords
 from twisted_ext.server.config.setting import shown
+from twisted_ext.server.config.zonesettings import zonesByView
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
 from twisted_ext.server.features.views.settings import backendKey, viewsOf
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.views.settings import View
 
 __all__ = ["Views"]
+
+
+#: Zones of one view that are named.
+_SHOWN: Final = 5
 
 
 class Views(Keeper):
@@ -42,6 +47,8 @@ class Views(Keeper):
         self._settings = settings
         self._views = viewsOf(settings)
         self._selectors = Selectors([view.clients for view in self._views])
+        # The names of zones that views have of their own.
+        self._zones = {view: [zone.text for zone in zones] for view, zones in zonesByView(settings).items()} if settings.zone else {}
         # The views that have a cache in common, by what tells caches apart.
         self._sharing: dict[tuple[Value, ...], list[str]] = {}
         for view in self._views:
@@ -58,8 +65,13 @@ class Views(Keeper):
             paused = view.name in self._paused
             shared = self._sharedWith(view)
             cache: JSON = None if shared is None else [*shared]
-            views.append({"view": view.name, "clients": [*view.clients], "own": {**own}, "cacheSharedWith": cache, "paused": paused})
+            zones: list[JSON] = [*self._zones.get(view.name, ())]
+            described: dict[str, JSON] = {"view": view.name, "clients": [*view.clients], "own": {**own}, "zones": zones}
+            views.append({**described, "cacheSharedWith": cache, "paused": paused})
             said += [f"{view.name}: {', '.join(view.clients)}", *[f"  {name} = {value}" for name, value in own.items()]]
+            if zones:
+                more = f" and {len(zones) - _SHOWN} more" if len(zones) > _SHOWN else ""
+                said.append(f"  zones of its own: {', '.join([str(zone) for zone in zones[:_SHOWN]])}{more}")
             if shared is not None:
                 said.append(f"  its cache is shared with {' and '.join(shared)}" if shared else "  it has a cache of its own")
             said += ["  blocking is paused"] if paused else []
