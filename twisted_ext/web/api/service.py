@@ -77,7 +77,7 @@ class ApiService(SecuredService):
         assert operations.zoneSets is not None
         lookups = PowerDNSLookups(operations, today)
         elsewhere = partial(inThread, reactor)
-        powerDNS = PowerDNSDoor(operations.zoneSets.common, lookups, clock, today, elsewhere)
+        powerDNS = PowerDNSDoor(operations.zoneSets, lookups, clock, today, elsewhere)
         # The longer path first.
         doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations, audit, elsewhere), ("api",): powerDNS}
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)

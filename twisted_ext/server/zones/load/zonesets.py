@@ -270,9 +270,13 @@ class ZoneSets:
 
     def rekey(self) -> Deferred[list[str]]:
         """
-        See L{ZoneSet.rekey}.
+        See L{ZoneSet.rekey}. If one set cannot do with the keys, others may have them already: have the former ones read again.
         """
-        return gatherResults([each.rekey() for each in self.all], consumeErrors=True).addCallback(lambda lists: lists[0])
+
+        async def rekeyed() -> list[str]:
+            return [line for each in self.all for line in await each.rekey()]
+
+        return Deferred.fromCoroutine(rekeyed())
 
     def close(self) -> Deferred[None]:
         """

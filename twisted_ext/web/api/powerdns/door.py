@@ -49,7 +49,7 @@ from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
     from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.server.zones.update.commit import Edited, Elsewhere
     from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
@@ -90,18 +90,19 @@ class PowerDNSDoor:
     """
 
     def __init__(
-        self, zoneSet: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere
+        self, zoneSets: ZoneSets, lookups: PowerDNSLookups, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere
     ) -> None:
         """
+        @param zoneSets: those for all clients are served; zones of views have no name in this API.
         @param today: returns seconds since 1970.
         @param elsewhere: runs work in a thread.
         """
-        self._zoneSet = zoneSet
+        zoneSet = self._zoneSet = zoneSets.common
         self._lookups = lookups
         self._powerDNSZones = PowerDNSZones(zoneSet, clock, today, elsewhere)
         self._metadata = PowerDNSMetadata(zoneSet, self._powerDNSZones)
         self._cryptokeys = Cryptokeys(zoneSet, self._powerDNSZones)
-        self._keys = TSIGKeys(zoneSet, elsewhere)
+        self._keys = TSIGKeys(zoneSets, elsewhere)
         self._clock = clock
         self._today = today
 

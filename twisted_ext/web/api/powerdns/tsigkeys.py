@@ -22,7 +22,7 @@ from twisted_ext.wire.tsig import ALGORITHMS, Key
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
     from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.web.api.site.site import ApiAsked
 
@@ -51,8 +51,8 @@ class TSIGKeys:
     Replies to these requests.
     """
 
-    def __init__(self, zoneSet: ZoneSet, elsewhere: Elsewhere) -> None:
-        self._zoneSet = zoneSet
+    def __init__(self, zoneSets: ZoneSets, elsewhere: Elsewhere) -> None:
+        self._zoneSets = zoneSets
         self._elsewhere = elsewhere
         self._changes = DeferredLock()
 
@@ -62,7 +62,7 @@ class TSIGKeys:
         """
         Show all keys, without their secrets.
         """
-        return ApiReply(body=[_shown(key, secret=False) for key in (self._zoneSet.keys or Keys()).values()])
+        return ApiReply(body=[_shown(key, secret=False) for key in (self._zoneSets.keys or Keys()).values()])
 
     def one(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("admin")
@@ -72,7 +72,7 @@ class TSIGKeys:
         """
         @raise ApiRefusal: there is no such key.
         """
-        found = (self._zoneSet.keys or Keys()).get(_nameOf(text, 404))
+        found = (self._zoneSets.keys or Keys()).get(_nameOf(text, 404))
         if found is None:
             raise ApiRefusal(404, f"TSIG key with name '{text.removesuffix('.')}' not found")
         return found
@@ -89,7 +89,7 @@ class TSIGKeys:
         key = Key(name, _secretOf(body.key) if body.key else os.urandom(_SECRET), _algorithmOf(body.algorithm or "", 400))
 
         def change(keys: dict[bytes, Key]) -> None:
-            if name in keys or name in (self._zoneSet.keys or ()):
+            if name in keys or name in (self._zoneSets.keys or ()):
                 raise ApiRefusal(409, f"A TSIG key with the name '{nameToText(name)}' already exists")
             if len(keys) >= _MOST:
                 raise ApiRefusal(422, f"there are {_MOST} keys, which is the most; remove some")
@@ -107,7 +107,7 @@ class TSIGKeys:
 
         def change(keys: dict[bytes, Key]) -> None:
             _expectAdded(keys, former)
-            if name != former.name and name in (self._zoneSet.keys or ()):
+            if name != former.name and name in (self._zoneSets.keys or ()):
                 raise ApiRefusal(409, f"A TSIG key with the name '{nameToText(name)}' already exists")
             del keys[former.name]
             keys[name] = key
@@ -132,7 +132,7 @@ class TSIGKeys:
         asked.told = {"key": asked.segments[-1] if len(asked.segments) > 4 else ""}
 
         async def changing() -> ApiReply:
-            settings = self._zoneSet.list.settings
+            settings = self._zoneSets.common.list.settings
             path = addedKeysPath(settings)
             if not path:
                 raise ApiRefusal(422, "keys are added to a server with state, the folder where they are kept")
@@ -144,10 +144,10 @@ class TSIGKeys:
             Keys(keys.values(), weak=settings.weakKeys)
             await self._elsewhere(lambda: keepKeys(path, keys.values()))
             try:
-                await self._zoneSet.rekey()
+                await self._zoneSets.rekey()
             except BadDescription:
                 await self._elsewhere(lambda: keepKeys(path, former))
-                await self._zoneSet.rekey()
+                await self._zoneSets.rekey()
                 raise
             return reply()
 
