@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from tests.server.zones.load.variants import VIEWS, VariantsCase
-from tests.zone.changing import APEX
+from tests.zone.changing import APEX, ZONE
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.packetcache.clients import UNMETERED, Client, Group, View
 from twisted_ext.server.config.settings import Settings
@@ -155,12 +155,37 @@ class ZoneSetsTests(VariantsCase):
                 self.assertEqual(found.view, "partners")
                 self.assertIn(b"\x08partners", b"".join(found))
         self.assertEqual(zoneSets.expiring(self.request(Opcode.QUERY, "partners")), 86400)
-        # A view without the zone has that for all.
-        self.assertIs(zoneSets.answering(self.request(Opcode.QUERY, "none")), zoneSets.common)
         # Of clients without access nobody asks for a view.
         public = self.request(Opcode.QUERY, "")
         public.record = Client("10.0.0.1", Group("public", "zones", view=View("partners", None, recursive=False)), UNMETERED, "")
         self.assertIs(zoneSets.answering(public), zoneSets.common)
+        # A view without the zone has that for all, whatever other zones it has.
+        self.endAll(zoneSets)
+        others = self.begin(Settings({**self.settingsOf({"": {}, "lab": {}}).given, "zone": self._twoZones()}))
+        for view, expected in (("lab", others.common), ("", others.common)):
+            self.assertIs(others.answering(self.request(Opcode.QUERY, view)), expected)
+        self.assertIs(zoneSets.answering(self.request(Opcode.QUERY, "none")), zoneSets.common)
+
+    def _twoZones(self) -> tuple[str, ...]:
+        """
+        Return the tables of a zone for all, and of another one of a view.
+        """
+        path = self.folder / "other"
+        path.write_text(f"$ORIGIN other.example.\n{ZONE}")
+        other = Settings.of(zone=[{"name": "other.example", "file": str(path), "view": "lab"}], view=VIEWS)
+        return (*self.settingsOf({"": {}}).zone, *other.zone)
+
+    def test_foldersAreForAll(self) -> None:
+        """
+        Folders of zones are for all clients, also of views that have zones of their own.
+        """
+        folder = self.folder / "zones"
+        folder.mkdir()
+        (folder / "more.example").write_text(f"$ORIGIN more.example.\n{ZONE}")
+        zoneSets = self.begin(self.settingsOf({"": {}, "lab": {}}, zones=[str(folder)]))
+        self.assertEqual([place.text for place in zoneSets.places()], ["example.org.", "more.example.", "example.org..lab"])
+        self.goOver(zoneSets, self.settingsOf({"lab": {}}, zones=[str(folder)]))
+        self.assertEqual([place.text for place in zoneSets.places()], ["more.example.", "example.org..lab"])
 
     def test_hopeless(self) -> None:
         """
@@ -186,6 +211,12 @@ class ZoneSetsTests(VariantsCase):
         request = self.request(Opcode.UPDATE, "", "10.0.0.7")
         self.assertEqual([zoneSets.isHopeless(handlerKey(Opcode.UPDATE), request, signed) for signed in (False, True)], [True, False])
         self.assertTrue(callable(handler))
+        # A key may also lead to a view that has the zone for all.
+        self.endAll(zoneSets)
+        addresses = {"": ["address 10.0.0.2 zone ANY"], "lab": ["address 10.0.0.1 zone ANY"]}
+        zoneSets = self.begin(self.settingsOf({view: {"update": rule} for view, rule in addresses.items()}))
+        request = self.request(Opcode.UPDATE, "lab", "10.0.0.2")
+        self.assertEqual([zoneSets.isHopeless(handlerKey(Opcode.UPDATE), request, signed) for signed in (False, True)], [True, False])
 
     def test_named(self) -> None:
         """

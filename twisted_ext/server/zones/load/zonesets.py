@@ -318,7 +318,7 @@ class ZoneSets:
         Return the set that answers for the zone that a request names: that of the client's view if it has the zone, otherwise that for all.
         """
         view = request.record.group.view
-        own = None if view is None or not view.shown else self.views.get(view.shown)
+        own = None if view is None else self.views.get(view.shown)
         return self.common if own is None or own.zones.at(request.question.name.lower()) is None else own
 
     def isHopeless(self, key: int, request: Request, signed: bool) -> bool:

@@ -195,8 +195,8 @@ class Scope:
         for view in views[1:]:
             self._converted.missing(
                 view.place,
-                f"views have no zones of their own; only the view {self._view.value if self._view else ''} is converted",
-                "serve this view by a second instance at another address, or give its clients a TSIG key of the other server",
+                f"only the view {self._view.value if self._view else ''} is converted",
+                "write [[view]] with the clients of this one, and view = NAME into the tables of its zones",
             )
         if self._view is None:
             return statements

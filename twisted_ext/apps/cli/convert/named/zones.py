@@ -81,7 +81,7 @@ class Zones:
         if converter is None:
             reasons = {
                 "": "the type is missing",
-                "in-view": "views are not kept apart",
+                "in-view": "each view has zones of its own, or those for all",
                 "redirect": "names that do not exist are not redirected",
                 "delegation-only": "top-level domains are answered as they are",
             }
