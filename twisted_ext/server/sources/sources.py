@@ -322,7 +322,6 @@ class ZoneStack:
         whole = _ZonesFirst(self.zones, features, self._steps)
         self.authority = whole.authority
         self._ask = whole.ask
-        self._views = viewsOf(settings)
         self._variants = features.site.variants
         self.views: dict[str, IAnswerSource] = {
             name: _ZonesFirst(self._variants.get(name, self.zones), each, []) for name, each in features.views.items()
@@ -373,7 +372,7 @@ class ZoneStack:
 
     def path(self) -> list[str]:
         others = [line for step in self._steps[::-1] if (line := step())]
-        views = [self._viewSaid(view) for view in self._views]
+        views = [self._viewSaid(view) for view in viewsOf(self.settings)]
         return [f"zones: {_counted(len(self.zones))}", *others, "no upstream is asked", *views]
 
     def _viewSaid(self, view: View) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 
@@ -84,6 +85,27 @@ class ZoneSetsTests(VariantsCase):
             self.assertEqual((made, gone), expected)
             self.assertEqual(set(zoneSets.variantsFor(settings)), {view for view in views if view})
             self.assertEqual(zoneSets.counts()["all"], len(views))
+
+    def test_returningZones(self) -> None:
+        """
+        Zones that a view gets again while its former ones are still being closed are served once these are.
+        """
+        settings = self.settingsOf({"": {}, "lab": {}})
+        zoneSets = self.begin(settings)
+        closing: Deferred[None] = Deferred()
+        former = zoneSets.views["lab"]
+        close = former.close
+        with patch.object(former, "close", lambda: close().addCallback(lambda _: closing)):
+            self.goOver(zoneSets, self.settingsOf({"": {}}))
+        zones = zoneSets.read(settings)
+        self.settle()
+        waiting = zoneSets.reload(settings, self.successResultOf(zones))
+        self.settle()
+        self.assertNoResult(waiting)
+        closing.callback(None)
+        self.settle()
+        self.successResultOf(waiting)
+        self.assertEqual(sorted(self.texts(zoneSets)), ["example.org.", "example.org..lab"])
 
     def test_variantsFor(self) -> None:
         """

@@ -76,7 +76,8 @@ class ZoneSets:
         self.dropped: Callable[[str], object] = lambda view: None
         self._broken: Callable[[str], object] = lambda said: None
         self._isLevelling = False
-        self._closing: list[Deferred[None]] = []
+        # The sets that are being closed, by the names of their views.
+        self._closing: list[tuple[str, Deferred[None]]] = []
         self._settings = settings
         self._limits: TransferLimits | None = None
         self.common = ZoneSet(reactor, settings, changed, fromPython, worker=worker, limits=self._shared)
@@ -244,14 +245,14 @@ class ZoneSets:
         wanted = viewsWithZones(settings)
         for view in [view for view in self.views if view not in wanted]:
             gone = self.views.pop(view)
-            closing = gone.close()
-            self._closing.append(closing)
-            closing.addBoth(self._closed, closing)
+            closing = gone.close().addErrback(lambda failure: _log.failure("while the zones of a view end", failure))
+            self._closing.append((view, closing))
+            closing.addCallback(self._closed, (view, closing))
             self.dropped(view)
 
-    def _closed(self, result: object, closing: Deferred[None]) -> None:
-        if closing in self._closing:
-            self._closing.remove(closing)
+    def _closed(self, result: object, closed: tuple[str, Deferred[None]]) -> None:
+        if closed in self._closing:
+            self._closing.remove(closed)
 
     def reload(self, settings: Settings, zones: ReadZones) -> Deferred[list[str]]:
         """
@@ -259,6 +260,11 @@ class ZoneSets:
         """
         self.variantsFor(settings)
         self.settle(settings)
+        # A view that gets zones again right after it has lost them has the folder that the former ones still write to.
+        closing = [each for view, each in self._closing if view in self.views]
+        return gatherResults(closing, consumeErrors=True).addCallback(lambda _: self._reload(settings, zones))
+
+    def _reload(self, settings: Settings, zones: ReadZones) -> Deferred[list[str]]:
         reloading = [self.common.reload(settings, zones[""])]
         reloading += [each.reload(settings, zones[view]) for view, each in self.views.items()]
         self._level()
@@ -283,7 +289,7 @@ class ZoneSets:
         @return: fires when everything is stopped.
         """
         closing = [each.close() for each in self.all]
-        return gatherResults([*closing, *self._closing], consumeErrors=True).addCallback(lambda _: None)
+        return gatherResults([*closing, *[each for _, each in self._closing]], consumeErrors=True).addCallback(lambda _: None)
 
     # -- requests other than QUERY
 
