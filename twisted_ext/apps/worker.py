@@ -108,7 +108,7 @@ class ParentMessages(Protocol):
         service = self.service
         assert service is not None
         if do in ("zones", "begin"):
-            self._zones.append((str(said["view"]), cast("list[JSON]", said["said"])) if do == "zones" else None)
+            self._zones.append((str(said.get("view", "")), cast("list[JSON]", said["said"])) if do == "zones" else None)
             if not self._going:
                 self._obey()
             return None

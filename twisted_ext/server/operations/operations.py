@@ -296,7 +296,8 @@ class Operations(Service):
         zoneSets, skipped = self.zoneSets, begin or 0
         places: list[Place] = []
         if zoneSets is not None and name:
-            place = zoneSets.at(name)
+            zoneSet, apex = zoneSets.named(name)
+            place = zoneSet.zones.at(apex)
             places = [] if place is None else [place]
         elif zoneSets is not None:
             places = list(zoneSets.places())

@@ -4,6 +4,8 @@ Tests of L{twisted_ext.server.features.views.keeper}.
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from twisted_ext.errors import CallerFault
@@ -29,11 +31,24 @@ def test_allViews() -> None:
             "view": "children",
             "clients": ["192.168.1.40/30", "192.168.1.0/24"],
             "own": {"block": '["games.example."]'},
+            "zones": [],
             "cacheSharedWith": None,
             "paused": False,
         },
-        {"view": "guests", "clients": ["any"], "own": {}, "cacheSharedWith": None, "paused": False},
+        {"view": "guests", "clients": ["any"], "own": {}, "zones": [], "cacheSharedWith": None, "paused": False},
     ]
+
+
+def test_zonesOfViews() -> None:
+    """
+    The zones that a view has of its own are named, of many the first.
+    """
+    names = [f"z{number}.example." for number in range(7)]
+    zones = [{"name": name, "file": "/a", "view": "children"} for name in names]
+    said = Views(Settings.of(view=[_CHILDREN, "guests=any"], zone=[*zones, {"name": "all.example", "file": "/a"}])).all()
+    line = "  zones of its own: z0.example., z1.example., z2.example., z3.example., z4.example. and 2 more"
+    assert line in cast("list[str]", said["said"])
+    assert [each["zones"] for each in cast("list[dict[str, object]]", said["views"])] == [names, []]
 
 
 def test_cachesOfViews() -> None:
