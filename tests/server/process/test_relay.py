@@ -17,8 +17,10 @@ from tests.server.zones.transfer.replicas import KEYS, Changes
 from tests.server.zones.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, zoneOf
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.features import order
 from twisted_ext.server.limits import PASSED_SECONDS
 from twisted_ext.server.process.relay import Relay, RelayedRequests, keysFrom
 from twisted_ext.server.reply import gates
@@ -34,6 +36,7 @@ from twisted_ext.server.zones.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
 from twisted_ext.wire.tsig import Key, sign, verify
@@ -63,7 +66,9 @@ class RelayTests(SynchronousTestCase):
         self.grants = Grants.fromTexts(["127.0.0.1"])
         self.changes = Changes()
         sending = OutgoingTransfers(
-            lambda apex: Offer(self.zone.current, self.grants, self.changes) if apex == APEX else None, today=lambda: TODAY
+            lambda apex: Offer(self.zone.current, self.grants, self.changes) if apex == APEX else None,
+            today=lambda: TODAY,
+            view="partners",
         )
         self.sending = sending
         self.relayed = RelayedRequests(self.clock, Settings(), bytes(16), self.settle)
@@ -71,7 +76,7 @@ class RelayTests(SynchronousTestCase):
         operations = {**self.server.updating.handlers, **transfers}
         with patch.object(gates, "time", lambda: TODAY):
             self.relayed.see(Settings(), operations, Keys([KEY, *KEYS.values()]))
-        self.ownTransfers: list[bool] = []
+        self.ownTransfers: list[tuple[bool, str]] = []
         # Fires when the worker has room for one more transfer of its own.
         self.turn: Deferred[Refusal | MessageStream] | None = None
         self.relay = Relay(self.clock, self.sendLine, self.sendOwn)
@@ -106,7 +111,7 @@ class RelayTests(SynchronousTestCase):
         """
         Send the worker's own zone.
         """
-        self.ownTransfers.append(single)
+        self.ownTransfers.append((single, view))
         return iter([b"one", b"two"]) if self.turn is None else self.turn
 
     def send(self, wire: bytes, client: str = "127.0.0.1", transport: str = "tcp") -> list[bytes]:
@@ -168,6 +173,42 @@ class RelayTests(SynchronousTestCase):
         # The address does not come from the message.
         self.assertEqual([line["address"] for line in self.lines], [["198.51.100.1", 5300]] * 2)
         self.assertEqual([sorted(line) for line in self.lines], [["address", "pass", "transport", "wire"]] * 2)
+
+    def test_viewsByDoor(self) -> None:
+        """
+        The parent divides clients into views as workers do: by their addresses, how they have come in, and the keys that it has checked
+        itself; not those whom the access list does not let in.
+        """
+        # The settings of features are known once these are.
+        self.assertIn("views", [feature.name for feature in order.ORDER])
+        found: list[str] = []
+
+        def handle(request: Request) -> Refusal:
+            view = request.record.group.view
+            found.append("" if view is None else view.shown)
+            return Refusal(Rcode.REFUSED)
+
+        views = [
+            {"name": "far", "clients": ["203.0.113.1"]},
+            {"name": "door", "clients": ["interface=192.0.2.54 https-path=/lab"]},
+            {"name": "key", "clients": [f"key={nameToText(KEY.name)}"]},
+            {"name": "near", "clients": ["10.0.0.0/8"]},
+        ]
+        settings = Settings.of(view=views)
+        with patch.object(gates, "time", lambda: TODAY):
+            self.relayed.see(settings, {handlerKey(Opcode.UPDATE): handle}, Keys([KEY]))
+        wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
+        for client, door, octets, expected in (
+            ("10.0.0.1", NOWHERE, wire, "near"),
+            ("10.0.0.1", Door("192.0.2.54", "", "/lab"), wire, "door"),
+            ("10.0.0.1", Door("192.0.2.54", "", "/other"), wire, "near"),
+            ("127.0.0.1", NOWHERE, wire, ""),
+            ("127.0.0.1", NOWHERE, sign(wire, KEY, TODAY)[0], "key"),
+            ("203.0.113.1", NOWHERE, wire, ""),
+            ("203.0.113.1", NOWHERE, sign(wire, KEY, TODAY)[0], ""),
+        ):
+            self.responder.take(octets, (client, 5300), "tcp", lambda reply: None, door=door)
+            self.assertEqual(found.pop(), expected, (client, door))
 
     def test_workersGetKeysFromParent(self) -> None:
         """
@@ -296,13 +337,13 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(self.ownTransfers, [])
         self.zone = zoneOf(LARGE)
         self.assertEqual(self.transfer(AXFR), [b"one", b"two"])
-        self.assertEqual(self.ownTransfers, [False])
+        self.assertEqual(self.ownTransfers, [(False, "partners")])
         self.assertEqual(self.sending.slots.running, 0)
         (refused,) = self.transfer(AXFR, "192.0.2.1")
         self.assertEqual(refused[3] & 15, Rcode.REFUSED)
         (datagram,) = self.transfer(AXFR, transport="udp")
         self.assertEqual(datagram[3] & 15, Rcode.FORMERR)
-        self.assertEqual(self.ownTransfers, [False])
+        self.assertEqual(self.ownTransfers, [(False, "partners")])
 
     def test_queuedTransferIsSentLater(self) -> None:
         """
