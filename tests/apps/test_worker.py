@@ -182,6 +182,41 @@ class ObeyingTests(WorkerCase):
         self.assertEqual(self.stopped, 1)
         self.assertEqual([reply[3] & 15 for reply in first], [Rcode.SERVFAIL])
 
+    def test_zonesOfViews(self) -> None:
+        """
+        Lines with a view are for its zones only: of a view that gets its first zones at a reload, and of one that has none any more, whose
+        lines are acknowledged and change nothing. Damaged images are reported with the view.
+        """
+        self.sendAllZones()
+        self.send(do="begin")
+        self.clock.pump([0] * 10)
+        zones = Zones()
+        parent = Parent(self.clock, zones)
+        self.addCleanup(parent.close)
+        zones.put(zoneOf(ZONE + "lab 300 A 192.0.2.1\n"))
+        self.clock.advance(0)
+        words = [*parent.mirroring.everything()]
+        given = {"view": ['{"name": "lab", "clients": ["127.0.0.1"]}'], "zone": ['{"name": "example.org.", "view": "lab"}']}
+        for number, (change, found) in enumerate(
+            (
+                ({"values": given, "gone": [], "parts": {}}, {"lab": Rcode.NOERROR, "h1": Rcode.NXDOMAIN}),
+                ({"values": {}, "gone": ["view", "zone"], "parts": {}}, {"lab": Rcode.NXDOMAIN, "h1": Rcode.NOERROR}),
+            )
+        ):
+            self.send(id=number + 1, do="reload", change=change)
+            self.sentLines()
+            for each in words:
+                self.send(do="zones", said=each, view="lab")
+            self.clock.pump([0] * 10)
+            self.assertEqual(self.sentLines(), [{"taken": 1}] * len(words))
+            self.assertEqual({name: self.ask(f"{name}.example.org") for name in found}, found)
+            self.assertEqual([*self.service.zoneSets.views], ["lab"] if change["values"] else [])
+            if change["values"]:
+                zoneSync = self.service.zoneSets.views["lab"].zoneSync
+                assert zoneSync is not None
+                zoneSync.lacks(APEX, "/image")
+                self.assertEqual(self.sentLines(), [{"lacks": APEX.hex(), "path": "/image", "view": "lab"}])
+
     def test_inconsistentLineStopsTheWorker(self) -> None:
         """
         A line that does not follow from the previous ones stops the worker, so that a new one can start from scratch.

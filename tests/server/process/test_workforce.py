@@ -32,7 +32,7 @@ class ZonedTests(SynchronousTestCase):
         self.reactor = Processes()
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
-        settings = Settings.of(role="serve", state=str(self.folder))
+        self.settings = settings = Settings.of(role="serve", state=str(self.folder))
         self.zoneSets = ZoneSets(self.reactor, settings)
         bound = [[Bound("127.0.0.1", 53)], [Bound("127.0.0.1", 53)]]
         self.force = Workforce(self.reactor, settings, bound, bytes(16), zoneSets=self.zoneSets)
@@ -191,3 +191,40 @@ class ZonedTests(SynchronousTestCase):
         (message,) = cast("list[str]", first.received[-1]["messages"])
         self.assertEqual(b64decode(message)[:4].hex(), "004da804")
         self.assertNotEqual(second.received[-1]["do"], "passed")
+
+    def test_zonesOfViews(self) -> None:
+        """
+        Workers are told of the zones of each view, also those that replace others; a change of one is settled when all have acknowledged
+        it; what they lack is looked for in that view. Of a view without zones none is told.
+        """
+        first, second = self.reactor.started
+        view = {"name": "lab", "clients": ["127.0.0.1"]}
+        given = Settings.of(view=[view], zone=[{"name": "example.org", "file": "/zone", "view": "lab"}]).given
+        settings = Settings({**self.settings.given, **given})
+        self.zoneSets.variantsFor(settings)
+        zone = zoneOf()
+        self.zoneSets.views["lab"].zones.put(zone)
+        self.reactor.advance(0)
+        told = [each for each in first.received if each["do"] == "zones"]
+        self.assertEqual([each["view"] for each in told], ["", "lab"])
+        for process in (first, second):
+            self.acknowledge(process)
+        zone.add("lab 300 A 192.0.2.1")
+        settled = self.force.settled()
+        for process in (first, second):
+            self.assertNoResult(settled)
+            self.acknowledge(process)
+        self.successResultOf(settled)
+        path = str(cast("list[list[JSON]]", told[1]["said"])[0][3])
+        zone.replace(zone.current.settled())
+        first.writeLine(lacks=APEX.hex(), path=path)
+        self.assertEqual(first.signals, [])
+        first.writeLine(lacks=APEX.hex(), path=path, view="lab")
+        self.assertEqual(first.signals, ["KILL"])
+        second.end()
+        self.reactor.advance(1)
+        self.assertEqual([each["view"] for each in self.reactor.started[-1].received if each["do"] == "zones"], ["", "lab"])
+        self.zoneSets.settle(self.settings)
+        self.reactor.started[-1].end()
+        self.reactor.advance(30)
+        self.assertEqual([each["view"] for each in self.reactor.started[-1].received if each["do"] == "zones"], [""])

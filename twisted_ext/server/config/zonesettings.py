@@ -287,7 +287,7 @@ def zonesByView(settings: Settings) -> dict[str, list[ZoneSettings]]:
 
 
 def _mayHaveView(text: str) -> bool:
-    return text[0] == "{" and '"view"' in text
+    return text.startswith("{") and '"view"' in text
 
 
 def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding | None = None, view: str = "") -> Iterator[None]:

@@ -336,8 +336,6 @@ class Operations(Service):
         @return: C{said}, lines that describe the result. Fails with a L{CallerFault} if it cannot be added.
         """
         zoneSet, apex = self._zoneAt(name)
-        if zoneSet.zones.view:
-            raise CallerFault("zones of a view are written into the settings file, as [[zone]] with view")
         from twisted_ext.server.zones.load.databases.added import AddedZone
 
         zone = AddedZone(apex, {"primaries": [primary]} if primary else {}, {})
@@ -352,8 +350,6 @@ class Operations(Service):
         @return: see L{addZone}.
         """
         zoneSet, apex = self._zoneAt(name)
-        if zoneSet.zones.view:
-            raise CallerFault(f"{variantText(apex, zoneSet.zones.view)} was not added: zones of a view are written into the settings file")
         return zoneSet.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
 
     def freezeZone(self, name: str, isFrozen: bool) -> Deferred[dict[str, JSON]]:

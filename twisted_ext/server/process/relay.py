@@ -252,11 +252,9 @@ class RelayedRequests:
         """
         Divide clients into the views of these settings from now on.
         """
-        access = settings[AccessSettings]
-        rules = {"allow": access.allow, "refuse": access.refuse, "drop": access.drop}
         views = viewsOf(settings)
         selectors = Selectors([view.clients for view in views], [view.name for view in views])
-        admitting = [Access(rules, "zones").admit, selectors.admit]
+        admitting = [Access(settings[AccessSettings].rules, "zones").admit, selectors.admit]
         self._groups.configure(admitting, [View(view.name, self._source) for view in views], requires=False)
         self._responder.packetCache.regroup(self._groups.all, selectors.doors)
         self._responder.packetCache.clear()

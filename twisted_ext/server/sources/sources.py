@@ -290,13 +290,47 @@ def stackFor(
 
 
 @implementer(IDirectSource)
-class ZoneStack:
+class _ZonesFirst:
+    """
+    Zones, and for other names what features add.
+
+    @ivar authority: answers from the zones, before anything else does.
+    """
+
+    def __init__(self, zones: Zones | ViewZones, features: Features) -> None:
+        self._lookIn(zones, features)
+
+    def _lookIn(self, zones: Zones | ViewZones, features: Features) -> None:
+        self._steps: list[Step] = []
+        settings = features.site.settings
+        self.authority = AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
+        nothing = _NothingElse()
+        self._others = features.around(nothing, Stage.LOCAL, self._steps)
+        self._ask = self.authority.ask if self._others is nothing else self._askBoth
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._ask(question, context)
+
+    def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        answer = self.authority.ask(question, context)
+        return self._others.ask(question, context) if answer is None else answer
+
+    def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
+        return self.authority.directAnswer(question, dnssecOk)
+
+    def close(self) -> Deferred[None]:
+        return self.authority.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (cast(IAnswerSource, self.authority),)
+
+
+class ZoneStack(_ZonesFirst):
     """
     The answer source of an authoritative-only server. Names outside its zones are refused, but for those by which clients ask what it
     designates.
 
     @ivar zones: those for all clients.
-    @ivar authority: answers from the zones, before anything else does.
     @ivar views: what each view is answered by.
     """
 
@@ -305,26 +339,17 @@ class ZoneStack:
     recursor = None
     trusting = None
 
-    def __init__(
-        self,
-        settings: Settings,
-        zones: Zones,
-        features: Features,
-        changed: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, settings: Settings, zones: Zones, features: Features, changed: Callable[[], object] = lambda: None) -> None:
         self.settings = settings
         self.zones = zones
         self._changed = changed
-        self._use(settings, features)
+        self._use(features)
 
-    def _use(self, settings: Settings, features: Features) -> None:
-        self._steps: list[Step] = []
-        whole = _ZonesFirst(self.zones, features, self._steps)
-        self.authority = whole.authority
-        self._ask = whole.ask
+    def _use(self, features: Features) -> None:
+        self._lookIn(self.zones, features)
         self._variants = features.site.variants
         self.views: dict[str, IAnswerSource] = {
-            name: _ZonesFirst(self._variants.get(name, self.zones), each, []) for name, each in features.views.items()
+            name: _ZonesFirst(self._variants.get(name, self.zones), each) for name, each in features.views.items()
         }
 
     def reload(self, settings: Settings, features: Features) -> None:
@@ -334,7 +359,7 @@ class ZoneStack:
         @param features: those that these settings switch on.
         """
         self.settings = settings
-        self._use(settings, features)
+        self._use(features)
         self._changed()
 
     def asksInside(self, view: str = "") -> bool:
@@ -358,18 +383,6 @@ class ZoneStack:
         Do nothing: changed zones are detected elsewhere.
         """
 
-    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        return self._ask(question, context)
-
-    def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
-        return self.authority.directAnswer(question, dnssecOk)
-
-    def close(self) -> Deferred[None]:
-        return self.authority.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (cast(IAnswerSource, self.authority),)
-
     def path(self) -> list[str]:
         others = [line for step in self._steps[::-1] if (line := step())]
         views = [self._viewSaid(view) for view in viewsOf(self.settings)]
@@ -379,35 +392,6 @@ class ZoneStack:
         zones = self._variants.get(view.name)
         said = "as for all" if zones is None else f"zones: {_counted(len(zones.own))} of its own"
         return f"view {view.name}, {', '.join(view.clients)}: {said}"
-
-
-class _ZonesFirst:
-    """
-    Zones, and for other names what features add.
-    """
-
-    def __init__(self, zones: Zones | ViewZones, features: Features, steps: list[Step]) -> None:
-        settings = features.site.settings
-        self.authority = AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
-        nothing = _NothingElse()
-        self._others = features.around(nothing, Stage.LOCAL, steps)
-        self.ask = self.authority.ask if self._others is nothing else self._askBoth
-
-    def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        answer = self.authority.ask(question, context)
-        return self._others.ask(question, context) if answer is None else answer
-
-    def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
-        return self.authority.directAnswer(question, dnssecOk)
-
-    def close(self) -> Deferred[None]:
-        return self.authority.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (cast(IAnswerSource, self.authority),)
-
-
-classImplements(_ZonesFirst, IDirectSource)
 
 
 class _NothingElse(LocalSource):

@@ -25,6 +25,13 @@ class AccessSettings(Section):
     refuse: tuple[str, ...] = setting(types.PREFIX, (), "Refuse these clients, although they are in an allowed network")
     drop: tuple[str, ...] = setting(types.PREFIX, (), "Send these clients no reply at all")
 
+    @property
+    def rules(self) -> dict[str, tuple[str, ...]]:
+        """
+        The prefixes by what is done with their clients, as L{Access<twisted_ext.server.reply.acl.Access>} takes them.
+        """
+        return {"allow": self.allow, "refuse": self.refuse, "drop": self.drop}
+
 
 class _Access(Active):
     def __init__(self, site: Site, settings: AccessSettings) -> None:
@@ -32,9 +39,8 @@ class _Access(Active):
         from twisted_ext.server.reply.acl import Access
         from twisted_ext.server.reply.gates import AccessGate
 
-        rules = {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
         # Without other access, clients may query the zones, if there are any.
-        self.admits = Access(rules, "refuse" if site.zones is None else "zones").admit
+        self.admits = Access(settings.rules, "refuse" if site.zones is None else "zones").admit
         self.parts = (Part(Stage.ENTRY, gate=AccessGate(None if site.zones is None else site.zones.find)),)
 
 

@@ -255,8 +255,8 @@ class ZoneSet:
         self._replaceMade(self._fromCode(self._settings))
         if self._codeIn(self._settings):
             self._signatures.start()
-        folder = self._stateIn(self._settings)
-        if folder and os.path.exists(f"{folder}/{_ADDED}"):
+        folder = self._settings.stateFolder()
+        if folder and not self._view and os.path.exists(f"{folder}/{_ADDED}"):
             self.added.begin()
         if self._beginning or self._added is not None:
             beginning, self._beginning = self._beginning, []
@@ -423,12 +423,14 @@ class ZoneSet:
         """
         The zones that were added while the server ran.
 
-        @raise CallerFault: they cannot be kept.
+        @raise CallerFault: they cannot be kept, or these are zones of a view.
         """
+        if self._view:
+            raise CallerFault("zones of a view are written into the settings file, as [[zone]] with view")
         if self._added is None:
             from twisted_ext.server.zones.load.databases.addedzones import AddedZones
 
-            folder = self._stateIn(self._settings)
+            folder = self._settings.stateFolder()
             if not folder:
                 raise CallerFault("zones are added to a server with state, the folder where they are kept")
             self._added = AddedZones(
