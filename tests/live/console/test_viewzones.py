@@ -33,7 +33,7 @@ _OTHER = Client("127.0.0.1", "")
 def console(tmp_path: Path) -> Iterator[Console]:
     port = freePort("127.0.0.1")
     tables = ""
-    for view in ("", "children"):
+    for view in ("children", ""):
         path = tmp_path / f"corp-{view or 'all'}"
         path.write_text(_ZONE.format(view or "all"))
         of = f'view = "{view}"\n' if view else ""

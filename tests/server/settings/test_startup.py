@@ -86,6 +86,10 @@ def test_serverWithSomethingStartsQuietly(tmp_path: Path) -> None:
         {"zones": (str(tmp_path),)},
         {"local": ("a.example A 192.0.2.1",)},
         {"recursive": True},
+        {
+            "zone": ('{"name": "example.org.", "file": "/tmp/example.org", "view": "lab"}',),
+            "view": ('{"name": "lab", "clients": ["10.0.0.1", "2001:db8::1"]}',),
+        },
     ):
         assert warningOf(Settings({"role": "serve", **values}), None) == ""
     assert warningOf(Settings(), None) == ""

@@ -57,12 +57,12 @@ class ZoneSettings:
     view: str = key(
         types.LABEL,
         "",
-        "The view whose clients are answered from it, instead of the zone for all with the same name; it is called NAME..VIEW then",
+        "The view whose clients are answered from it, instead of the zone for all with the same name; commands call it NAME..VIEW",
     )
     fallback: bool = key(
         types.FLAG,
         False,
-        "Of a zone of a view: look names that it does not have up in the zone for all with the same name, if neither is signed",
+        "Of a zone of a view: names that it lacks come from the zone for all with the same name, if neither is signed",
     )
     store: str = key(types.STORE, "", "The database that contains it, instead of a file: see txdns zone edit")
     primaries: tuple[str, ...] = key(

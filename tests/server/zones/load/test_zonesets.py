@@ -240,6 +240,26 @@ class ZoneSetsTests(VariantsCase):
         request = self.request(Opcode.UPDATE, "lab", "10.0.0.2")
         self.assertEqual([zoneSets.isHopeless(handlerKey(Opcode.UPDATE), request, signed) for signed in (False, True)], [True, False])
 
+    def test_rekey(self) -> None:
+        """
+        All sets get the keys that are read again; if a zone of a view needs one that is gone, that is an error.
+        """
+        keys = self.folder / "keys"
+        line = "hmac-sha256:{}:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=\n"
+        keys.write_text(line.format("k"))
+        keys.chmod(0o600)
+        zoneSets = self.begin(self.settingsOf({"": {}, "lab": {"allow-transfer": ["key=k"]}}, keyFile=str(keys)))
+        for names, isThere in (("kl", True), ("l", False)):
+            keys.write_text("".join([line.format(name) for name in names]))
+            waiting = zoneSets.rekey()
+            self.settle()
+            if isThere:
+                self.successResultOf(waiting)
+            else:
+                self.failureResultOf(waiting, BadDescription)
+            known = zoneSets.views["lab"].keys
+            self.assertEqual({*(known or ())}, {b"\x01k\0", b"\x01l\0"})
+
     def test_named(self) -> None:
         """
         A zone is found by its name and its view; a view without zones of its own is an error that says so.

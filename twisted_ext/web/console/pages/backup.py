@@ -215,8 +215,6 @@ class _Backup:
         it, those without what the signer makes.
         """
         name = zone.text.rstrip(".").replace("/", "_") or "root"
-        if zone.view:
-            folder = f"{folder}-{zone.view}"
         version = self._served.get((zone.view, zone.name))
         if version is None or (zone.isSigned and not zone.update and not zone.doors):
             return self._file(folder, f"{os.path.dirname(zone.file)}/{name}", _contentOf(zone.file))
