@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.live.convert.namedviews import compareNamed
 from tests.live.convert.views import compareViews
 
 __all__: list[str] = []
@@ -29,3 +30,24 @@ def test_ofManyViews() -> None:
     results = [compareViews(seed) for seed in range(4, 64)]
     assert [(each.text, each.unsaid) for each in results if each.unsaid] == []
     assert sum(each.apart for each in results) > 100
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_viewsAnswerAsNamedDoes(seed: int) -> None:
+    """
+    Clients of named's views, told apart by addresses and keys, get the answers that it gives them. Nothing is open to clients that named
+    refuses it, and if an answer differs, the converter has listed something.
+    """
+    result = compareNamed(seed)
+    assert (result.opened, result.unsaid) == ([], []), result.text
+
+
+@pytest.mark.long
+def test_ofManyOfNamed() -> None:
+    """
+    So it is with two hundred, of most of which nothing is listed.
+    """
+    results = [compareNamed(seed) for seed in range(12, 212)]
+    assert [(each.text, each.opened, each.unsaid) for each in results if each.opened or each.unsaid] == []
+    assert sum(each.apart for each in results) > 500
+    assert sum(not each.lines for each in results) > 80

@@ -99,15 +99,23 @@ def disjoint(rules: Iterable[tuple[Network, bool]]) -> list[str]:
 
 
 def writeAccess(
-    converted: Converted, networks: Iterable[Network], decide: Callable[[Network], str], placeOf: Callable[[Network], Place], *, zones: bool
+    converted: Converted,
+    networks: Iterable[Network],
+    decide: Callable[[Network], str],
+    placeOf: Callable[[Network], Place],
+    *,
+    zones: bool,
+    looksUp: bool = True,
 ) -> None:
     """
     Write what is done with the queries of clients. The role is known.
 
     @param decide: as of L{byLength}: one of L{ACTIONS<twisted_ext.server.reply.acl.ACTIONS>}, or C{zones} if zones only are answered.
     @param zones: whether there are zones, which clients in no prefix may query.
+    @param looksUp: whether names outside of the zones are looked up for clients that may query these, if they are let in.
     """
     serves = converted.values.get("role") == "serve"
+    letsIn = serves or not looksUp
     zones = zones or serves
 
     def written(network: Network) -> str:
@@ -117,9 +125,9 @@ def writeAccess(
     rules = dict(byLength(networks, written, "zones" if zones else "refuse"))
     among = [network for network, action in rules.items() if action == "zones"]
     for network in among:
-        # A server for zones only has no other way to allow them.
-        rules[network] = "allow" if serves else "refuse"
-    if among and not serves:
+        # There is no other way to allow them.
+        rules[network] = "allow" if letsIn else "refuse"
+    if among and not letsIn:
         text = f"clients in {', '.join(map(str, among))} may query the zones there, but look no names up; here they are refused"
         converted.differs(placeOf(among[0]), text, "allow them to look names up")
     if "allow" not in rules.values() and (not serves or any(network.prefixlen == 0 for network in rules)):

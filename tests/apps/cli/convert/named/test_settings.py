@@ -12,7 +12,7 @@ from tests.apps.cli.convert.folders import converted, linesOf
 from tests.apps.cli.convert.optionnames import NAMED
 from twisted_ext.apps.cli.convert.command import tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
-from twisted_ext.apps.cli.convert.named.settings import HANDLED, OUTCOMES
+from twisted_ext.apps.cli.convert.named.scope import HANDLED, OUTCOMES
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
@@ -361,19 +361,6 @@ def test_addressesToListenAt() -> None:
     ).values
     assert (values["port"], values["interface"], values["tls"]) == (5353, ["127.0.0.1"], ["192.0.2.1:853"])
     assert (values["https"], values["https-path"], values["certificate"]) == (["any:8443"], "/q", ["/etc/c"])
-
-
-def test_oneViewIsConvertedAndTheOthersAreListed() -> None:
-    """
-    Answers do not depend on the client here.
-    """
-    result = _converted(
-        'view inside { match-clients { 10.0.0.0/8; }; zone "a" { type primary; file "in"; }; };\n'
-        'view outside { match-clients { any; }; recursion no; zone "a" { type primary; file "out"; }; };'
-    )
-    assert result.values["zone"] == [{"name": "a.", "file": "/etc/in"}]
-    assert (result.values["allow"], result.values["refuse"]) == (["10.0.0.0/8"], ["0.0.0.0/0", "::/0"])
-    assert [finding.place.line for finding in result.findings if finding.severity is Severity.MISSING] == [2]
 
 
 def test_limitsAndNames() -> None:

@@ -46,11 +46,12 @@ class Clients:
 
     @ivar networks: the prefixes at which that may change.
     @ivar keys: the names of TSIG keys in it.
+    @ivar hasHoles: whether it leaves clients out because they sign with a key.
     """
 
     def __init__(self, elements: Iterable[_Element]) -> None:
         # Once more an element changes nothing.
-        self._elements = list(dict.fromkeys(elements))
+        elements = self._elements = list(dict.fromkeys(elements))
         networks: dict[Network, None] = {}
         keys: dict[str, None] = {}
         for each, _ in self._elements:
@@ -58,6 +59,9 @@ class Clients:
             keys |= dict.fromkeys(each.keys if isinstance(each, Clients) else (each,) if isinstance(each, str) else ())
         self.networks: list[Network] = list(networks)
         self.keys: list[str] = list(keys)
+        self.hasHoles: bool = any(
+            each.hasHoles if isinstance(each, Clients) else isinstance(each, str) and not isIn for each, isIn in elements
+        )
         # Lists of lists may lead to the same one by very many ways.
         self._known: dict[tuple[Network, str], bool] = {}
 
@@ -228,8 +232,14 @@ class Lists:
                 if words:
                     self._keyOf[statement.value] = words[0]
 
-    def clients(self, elements: Iterable[Statement], place: Place) -> Clients:
-        return Clients.inOrder(self._items(elements, place, 0))
+    def clients(self, elements: Iterable[Statement], place: Place, *, keysApart: bool = False) -> Clients:
+        """
+        @param keysApart: whether clients are told apart by the keys with which they sign.
+        """
+        found = Clients.inOrder(self._items(elements, place, 0))
+        if found.hasHoles and not keysApart:
+            self._converted.missing(place, "a client that signs cannot be left out: it could do without")
+        return found
 
     def _items(self, elements: Iterable[Statement], place: Place, depth: int) -> dict[_Item, bool]:
         """
@@ -261,8 +271,6 @@ class Lists:
             elif not words and element.block is not None:
                 _join(found, self._items(element.block, place, depth + 1), isIn)
             elif text == "key" and len(words) > 1:
-                if not isIn:
-                    self._converted.missing(element.place, "a client that signs cannot be left out: it could do without")
                 found.setdefault(words[1], isIn)
             elif text in self._acls:
                 if text not in self._made:

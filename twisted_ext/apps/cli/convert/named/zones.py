@@ -19,7 +19,7 @@ from twisted_ext.server.config.types import SERIALS
 from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.apps.cli.convert.named.settings import Scope
+    from twisted_ext.apps.cli.convert.named.scope import Scope
 
 __all__ = ["SERVED", "ZONE_HANDLED", "Zones", "forwardersOf"]
 
@@ -78,10 +78,12 @@ class Zones:
             "primary": self._primary, "secondary": self._secondary, "mirror": self._mirror, "forward": self._forward, "stub": self._stub,
             "static-stub": self._stub, "hint": self._hint,
         }.get(kind)  # fmt: skip
+        if kind == "in-view":
+            self._scope.sharing[name] = own["in-view"].value, place
+            return
         if converter is None:
             reasons = {
                 "": "the type is missing",
-                "in-view": "each view has zones of its own, or those for all",
                 "redirect": "names that do not exist are not redirected",
                 "delegation-only": "top-level domains are answered as they are",
             }
@@ -265,8 +267,9 @@ class Zones:
         Add a zone, unless fewer clients may query it than others: these are not told apart by zone.
         """
         query = own.get("allow-query")
+        self._scope.queriedIn[name] = self._scope.queried
         if query is not None:
-            clients = self._lists.clients(query.inside, query.place)
+            clients = self._scope.queriedIn[name] = self._lists.clients(query.inside, query.place)
             others = self._scope.queried or Clients.of(["any"])
             if not clients.hasAll(others):
                 text = f"{name} is left out: only some of the clients of other zones may query it, and these are not told apart by zone"

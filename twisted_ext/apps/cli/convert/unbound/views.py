@@ -4,10 +4,8 @@ Converts the views of Unbound: local zones and data for some of the clients.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from itertools import count
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import isAddress, nameFrom, namesAbove, networkFrom
@@ -15,6 +13,7 @@ from twisted_ext.apps.cli.convert.converted import Converted
 from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, byLength, disjoint
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
 from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section
+from twisted_ext.apps.cli.convert.viewnames import viewName
 
 __all__ = ["convertViews"]
 
@@ -31,12 +30,6 @@ _PASSING: Final = ("transparent", "typetransparent", "inform", "always_transpare
 
 #: Names in one line about them.
 _SHOWN: Final = 5
-
-#: Characters of the name of a view: with a number behind it, it has at most 63.
-_LONGEST: Final = 52
-
-#: Names that views cannot have here.
-_RESERVED: Final = ("all", "default")
 
 
 def convertViews(sections: Iterable[Section], server: Section, private: Iterable[str], routed: Iterable[str], into: Converted) -> None:
@@ -87,17 +80,8 @@ def convertViews(sections: Iterable[Section], server: Section, private: Iterable
         # A view without zones and data is as if there were none.
         said = {key: own.values.get(key, usual) for key, usual in _SETTINGS.items()} if given else {}
         table = {key: value for key, value in said.items() if value != into.values.get(key, _SETTINGS[key])}
-        names.add(known := _named(name, names))
+        names.add(known := viewName(name, names))
         into.add("view", {"name": known, "clients": clients, **table}, section.place)
-
-
-def _named(name: str, others: Collection[str]) -> str:
-    """
-    Return a name that a view can have here, and that no other one has.
-    """
-    text = re.sub(r"[^A-Za-z0-9_-]", "-", name)[:_LONGEST] or "view"
-    text = f"view-{text}" if text in _RESERVED else text
-    return next(each for number in count(1) if (each := f"{text}-{number}" if number > 1 else text) not in others)
 
 
 def _elementsIn(server: Section, views: Mapping[str, Section], into: Converted) -> dict[Network, str]:
