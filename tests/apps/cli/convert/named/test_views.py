@@ -98,6 +98,8 @@ def test_keysThatChooseAmongViews() -> None:
         ("outside", ["10.0.0.0/8 key=out"]), ("inside", ["10.0.0.0/8", "key=in"]),
     ]  # fmt: skip
     assert [table.get("view") for table in _tables(result, "zone")] == ["inside", None]
+    # A server of zones alone lets all in by itself.
+    assert "allow" not in result.values
 
 
 def test_aKeyFromAnywhere() -> None:
@@ -112,6 +114,7 @@ def test_aKeyFromAnywhere() -> None:
     assert result.values["allow"] == ["any"]
     result = _converted(inside + _view("outside", "any;", _OTHERS, "allow-recursion { 192.0.2.0/24; };", _zone("a", "out")))
     assert result.values["allow"] == ["10.0.0.0/8", "192.0.2.0/24"]
+    assert "refuse" not in result.values
     assert "clients that may do more than others with the same addresses are treated as these: 0.0.0.0/0, ::/0" in _said(result)
 
 
@@ -150,6 +153,12 @@ def test_zonesInOtherViews() -> None:
     said = _said(result)
     assert sum("is left out: in the view one, only some of the clients of this view may query it" in reason for reason in said) == 3
     assert "the view one has no zone c. that is converted" in said
+    # What the zone itself says comes before what its view says.
+    wide = _view("one", "10.1.0.0/16;", "recursion no;", limit, _zone("a", "a", "allow-query { 10.0.0.0/8; };"), _zone("b", "b"))
+    second = _view("two", "10.2.0.0/16;", "recursion no;", "allow-query { 10.2.0.0/16; };", 'zone "a" { in-view "one"; };')
+    assert [(table["name"], table.get("view")) for table in _tables(_converted(wide + second), "zone")] == [
+        ("b.", "one"), ("a.", None),
+    ]  # fmt: skip
     open = first.replace(limit, "")
     assert [(table["name"], table.get("view")) for table in _tables(_converted(open + third), "zone")] == [
         ("b.", "one"), ("a.", None),
@@ -165,6 +174,9 @@ def test_destinations() -> None:
     result = _converted("options { listen-on { 192.0.2.7; 192.0.2.8; }; };" + lab + rest)
     assert [table["clients"] for table in _tables(result, "view")] == [["10.0.0.0/8 interface=192.0.2.7"], ["any"]]
     assert "match-destinations: 198.51.100.0/24 is not one address" in _said(result)
+    # At other addresses these clients are in the other view, which may refuse them.
+    rest = _view("all", "any;", _FORWARDING, "allow-recursion { any; }; allow-query { 192.0.2.0/24; };")
+    assert _converted(lab + rest).values["allow"] == ["192.0.2.0/24"]
 
 
 def test_someResolveAndOthersForward() -> None:
@@ -218,9 +230,11 @@ def test_viewsThatAreNotServed() -> None:
     """
     Views of other classes are listed, and those without clients are not needed; the last one leaves nothing but what options say.
     """
-    result = _converted('view "bind" CH { zone "version.bind" CH { type primary; file "v"; }; };' + _view("none", "none;", "recursion no;"))
+    bind = 'view "bind" CH { zone "version.bind" CH { type primary; file "v"; }; };'
+    result = _converted("options { listen-on { 192.0.2.7; }; };" + bind + _view("none", "none;", "recursion no;"))
     assert _said(result) == ["zones of other classes than IN are not served"]
     assert (result.values["role"], result.values["refuse"]) == ("serve", ["0.0.0.0/0", "::/0"])
+    assert result.values["interface"] == ["192.0.2.7", "::"]
     result = _converted(_view("none", "none;", _OTHERS) + _view("rest", "any;", _FORWARDING))
     assert "view" not in result.values
     assert any(line.endswith("not needed: no client is in this view") for line in linesOf(result))
