@@ -27,7 +27,7 @@ DECKARD: Final[dict[str, str]] = dict.fromkeys(
     iter_multiple_A iter_ns_badaa iter_ns_badglue iter_ns_badip iter_ns_noglue iter_ns_spoof iter_pc_a iter_pc_aaaa iter_pcdiff
     iter_pcdirect iter_pcname iter_pcnamech iter_pcnamechrec iter_pcnamerec iter_pcttl iter_reclame_one iter_reclame_two
     iter_recurse iter_req_qname iter_resolve iter_tcbit iter_timeouted_ns iter_unexpectedrrtype iter_validate
-    iter_validate_child_zone_noaddr iter_validate_extradata iter_validate_nsec_nxdomain nsec3_aggr_cache
+    iter_validate_child_zone_noaddr iter_validate_extradata iter_validate_nsec_nxdomain module_dns64 nsec3_aggr_cache
     nsec3_wildcard_no_data_response nsec_aggr_cache nsec_name_error_response nsec_name_error_response-part2 nsec_no_data_response
     nsec_ref_to_unsigned1 nsec_ref_to_unsigned2 nsec_ref_to_unsigned3 nsec_wildcard_answer_response nsec_wildcard_no_data_response
     nsec_wildcard_no_data_response-part2 val_ad_qtype_ds val_adbit val_adcopy val_anchor_nx_nosig val_ans_dsent val_ans_nx
@@ -59,7 +59,6 @@ DECKARD: Final[dict[str, str]] = dict.fromkeys(
     "iter_minim_ns": _MINIMIZED,
     "iter_minmaxttl": "options min_ttl and max_ttl",
     "iter_nottl": "option min_ttl; a denial without SOA record is not cached (RFC 2308, section 5)",
-    "module_dns64": "option dns64_prefix: no addresses are synthesized (RFC 6147)",
     "module_hint_static": "options static_hint_name and static_hint_addr",
     "module_policy_deny_all": _POLICY,
     "module_policy_deny_suff_comm": _POLICY,

@@ -397,18 +397,22 @@ class FurtheredStart(WaitingStart):
         return self
 
     def callback(self, answer: Answer, /) -> None:
-        waiter = self._waiter
         try:
             changed = self._change(answer, *self._arguments)
             if not isinstance(changed, Answer):
-                # From here on, only a cancellation comes this way.
-                self._query = query = queryOf(changed, waiter, self._context)
-                query.begin(nowOf(changed))
+                self.goOn(changed)
                 return
         except Exception as error:
             self._ended().errback(error)
             return
         self._ended().callback(changed)
+
+    def goOn(self, start: Start) -> None:
+        """
+        Begin the further look-up. From here on, only a cancellation comes this way.
+        """
+        self._query = query = queryOf(start, self._waiter, self._context)
+        query.begin(nowOf(start))
 
     def _ended(self) -> Waiter:
         waiter = self._waiter

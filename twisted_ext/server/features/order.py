@@ -13,6 +13,7 @@ from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
 from twisted_ext.server.features.cookies.feature import CookieFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
+from twisted_ext.server.features.dns64.feature import DNS64Feature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
@@ -41,6 +42,7 @@ ORDER: tuple[Feature, ...] = (
     SpecialFeature(),
     DesignationFeature(),
     DomainNeededFeature(),
+    DNS64Feature(),
     BlockingFeature(),
     RebindingFeature(),
     FilterFeature(),

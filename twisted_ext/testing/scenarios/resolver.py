@@ -20,6 +20,7 @@ from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.policy.dns64 import DNS64Source, NAT64Names, NAT64Prefix
 from twisted_ext.resolver.recursive.source import RecursiveSource, recursiveStack
 from twisted_ext.resolver.recursive.stubs import stubDelegation, stubTarget
 from twisted_ext.resolver.recursive.validating import ValidatingSource
@@ -44,6 +45,13 @@ _ITERATIONS: Final = 150
 #: Unbound's modules (C{module-config}): those of a resolver that validates, and of one that does not.
 _VALIDATING: Final = "validator iterator"
 _ITERATING: Final = "iterator"
+_DNS64: Final = "dns64"
+
+#: The prefix that Unbound has by default.
+_WELL_KNOWN: Final = "64:ff9b::/96"
+
+#: Deckard's setting with the first 96 bits of the addresses that are made.
+_DNS64_FEATURE: Final = "dns64_prefix"
 
 _ANY: Final = frozenset[str]()
 _YES: Final = frozenset(("yes",))
@@ -81,7 +89,9 @@ _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
         """.split(),
         _NO,
     ),
-    "module-config": frozenset((_VALIDATING, _ITERATING)),
+    "module-config": frozenset((_VALIDATING, _ITERATING, f"{_DNS64} {_VALIDATING}", f"{_DNS64} {_ITERATING}")),
+    # They are read apart.
+    **dict.fromkeys("dns64-prefix dns64-ignore-aaaa".split(), _ANY),
     "stub-zone: stub-first": _NO,
     "stub-zone: stub-prime": _NO,
     "forward-zone: forward-first": _NO,
@@ -102,7 +112,7 @@ def recursiveResolver(reactor: MemoryReactor, configuration: Configuration, toda
     @raise Unsupported: the configuration has a setting that this resolver does not have and that may change an answer.
     """
     _expectSupported(configuration)
-    validates = all(value.split() != [_ITERATING] for _, value in configuration.others.get("module-config", ()))
+    validates = all(_VALIDATING in value for _, value in configuration.others.get("module-config", ()))
     anchors = TrustAnchors([_anchorFrom(text) for text in configuration.anchors if validates])
     negatives = [nameFromText(name).lower() for name in configuration.insecure]
 
@@ -115,7 +125,7 @@ def recursiveResolver(reactor: MemoryReactor, configuration: Configuration, toda
         servers = [Server(address) for address in configuration.forwarders["."]]
         follower = AliasFollower(ValidatingSource(ForwardingSource(reactor, servers), reactor, validator, today), Work)
         cached = follower.targets = CachedSource(follower, reactor)
-        return cached
+        return _withAddresses(cached, configuration)
     root = builtInRoot()
     if configuration.hints:
         named = [
@@ -129,7 +139,24 @@ def recursiveResolver(reactor: MemoryReactor, configuration: Configuration, toda
     source = recursiveStack(reactor, root, validator=validator, options=options, today=today)
     for resolving in behind(source, RecursiveSource):
         resolving.delegations = Delegations(root, fixed=[_stubOf(name, servers) for name, servers in configuration.stubs.items()])
-    return source
+    return _withAddresses(source, configuration)
+
+
+def _withAddresses(source: IAnswerSource, configuration: Configuration) -> IAnswerSource:
+    """
+    Have it make IPv6 addresses, if the configuration says so.
+    """
+    others = configuration.others
+    given = [value for _, value in others.get("dns64-prefix", [])]
+    if any(_DNS64 in value.split() for _, value in others.get("module-config", ())):
+        given = given or [_WELL_KNOWN]
+    else:
+        given = [f"{value}/96" for value in configuration.features.get(_DNS64_FEATURE, [])]
+    if not given:
+        return source
+    ignored = [nameFromText(name) for _, name in others.get("dns64-ignore-aaaa", [])]
+    prefixes = [NAT64Prefix(text) for text in given]
+    return NAT64Names(DNS64Source(source, prefixes, excluded=None, ignored=ignored), prefixes)
 
 
 def _stubOf(name: str, servers: list[str]) -> FixedDelegation:
@@ -159,7 +186,7 @@ def _expectSupported(configuration: Configuration) -> None:
         raise Unsupported("harden-glue: no; addresses of servers from outside of the sender's zone are not used")
     if len(set(configuration.iterations.values())) > 1:
         raise Unsupported("val-nsec3-keysize-iterations: numbers that depend on the size of the key")
-    if configuration.features:
+    if configuration.features.keys() - {_DNS64_FEATURE}:
         raise Unsupported(f"features of another program: {', '.join(configuration.features)}")
     for name, servers in configuration.forwarders.items():
         if name != "." or configuration.stubs or configuration.hints:
