@@ -35,7 +35,6 @@ def convert(text: str, path: str, includes: Includes, converted: Converted) -> N
             else:
                 given.append(each)
     views: list[View] = []
-    all: list[Converted] = []
     names: set[str] = set()
     for view in given or [None]:
         own = Converted(converted.kind, converted.file)
@@ -50,11 +49,10 @@ def convert(text: str, path: str, includes: Includes, converted: Converted) -> N
             _share(found, views)
         else:
             own.needless(found.place, "no client is in this view")
-        all.append(own)
+        # What options say is said once.
+        judged = set(converted.findings)
+        converted.findings += [finding for finding in own.findings if finding not in judged]
     JoinedViews(views, whole, converted).convert()
-    # What options say is said once.
-    said = dict.fromkeys([finding for own in all for finding in own.findings])
-    converted.findings += [finding for finding in said if finding not in converted.findings]
     _keys(statements, whole, includes, converted)
 
 

@@ -162,6 +162,10 @@ class JoinedViews:
         for setting in allSettings(plugins=False):
             name = setting.name
             asking = self._asking(setting)
+            for view in self._views:
+                if view not in asking:
+                    for place in view.own.places.get(name, ()):
+                        self._into.needless(place, "no names are looked up with it")
             if name in _APART or not any(name in view.own.values for view in asking):
                 continue
             if not setting.inView:
