@@ -12,7 +12,10 @@ from typing import Final
 from twisted_ext.errors import BadName
 from twisted_ext.wire.names import nameFromText, nameToText
 
-__all__ = ["Upstream", "described", "isAddress", "labelOf", "nameFrom", "namesAbove", "networkFrom", "portFrom", "reverseDomains"]
+__all__ = ["NAT64", "Upstream", "described", "isAddress", "labelOf", "nameFrom", "namesAbove", "networkFrom", "portFrom", "reverseDomains"]
+
+#: The prefix of a NAT64 that programs have by default.
+NAT64: Final = "64:ff9b::/96"
 
 #: Files with the certificates of the authorities that systems trust, which are the default here.
 _SYSTEM_AUTHORITIES: Final = (

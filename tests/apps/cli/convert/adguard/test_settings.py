@@ -348,3 +348,13 @@ def test_queriesThatAreNotKept(text: str) -> None:
     found = converted("adguard", text)
     assert "query-history-days" not in found.values
     assert found.complete
+
+
+def test_addressesForClientsWithoutIPv4() -> None:
+    """
+    IPv6 addresses are made with the prefixes that are given, or with that of all networks.
+    """
+    assert dns("use_dns64: true\ndns64_prefixes: []").values["dns64"] == ["64:ff9b::/96"]
+    given = "dns64_prefixes:\n- 2001:db8::/96\n- 64:ff9b::/96"
+    assert dns(f"use_dns64: true\n{given}").values["dns64"] == ["2001:db8::/96", "64:ff9b::/96"]
+    assert "dns64" not in dns(f"use_dns64: false\n{given}").values

@@ -210,3 +210,15 @@ def test_brokenFilesAreConverted(text: str) -> None:
     What is not valid becomes findings, and the settings remain valid.
     """
     valuesFromTOML(tomlOf(_converted(text)), "/etc/txdns.toml")
+
+
+def test_addressesForClientsWithoutIPv4() -> None:
+    """
+    IPv6 addresses are made as by the plugin, but for clients that ask over IPv4 as well.
+    """
+    result = _converted(". {\n forward . 192.0.2.1\n dns64\n}\n")
+    assert result.values["dns64"] == ["64:ff9b::/96"]
+    assert any("clients that ask over IPv4 get addresses as well" in line for line in linesOf(result))
+    result = _converted(". {\n forward . 192.0.2.1\n dns64 {\n prefix 2001:db8::/96\n translate_all\n allow_ipv4\n }\n}\n")
+    assert (result.values["dns64"], result.values["dns64-ignore-aaaa"]) == (["2001:db8::/96"], ["."])
+    assert not any("over IPv4" in line for line in linesOf(result))

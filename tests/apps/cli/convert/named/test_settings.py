@@ -363,6 +363,31 @@ def test_addressesToListenAt() -> None:
     assert (values["https"], values["https-path"], values["certificate"]) == (["any:8443"], "/q", ["/etc/c"])
 
 
+def test_addressesForClientsWithoutIPv4() -> None:
+    """
+    IPv6 addresses are made with each prefix; what of that depends on the client or the address is listed.
+    """
+    result = _converted("options { dns64 64:ff9b::/96 { clients { any; }; exclude { ::ffff:0:0/96; 2001:db8::/32; }; }; dns64-server x; };")
+    assert result.values["dns64"] == ["64:ff9b::/96"]
+    assert result.values["dns64-exclude"] == ["::ffff:0:0/96", "2001:db8::/32"]
+    assert not [line for line in linesOf(result) if "dns64" in line and "not needed" not in line]
+    text = "options { dns64 64:ff9b::/96 { clients { 10.0.0.0/8; }; mapped { !10.0.0.0/8; any; }; suffix ::1; }; "
+    result = _converted(text + 'dns64 2001:db8::/96 { }; }; zone "a" { type primary; file "a"; };')
+    assert result.values["dns64"] == ["64:ff9b::/96", "2001:db8::/96"]
+    lines = " ".join(linesOf(result))
+    for said in ("by views only", "all IPv4 addresses are used", "what follows the IPv4 address", "zones that are served here get no"):
+        assert said in lines
+    assert "get no addresses" not in " ".join(linesOf(_converted("options { dns64 2001:db8::/96 { recursive-only yes; }; };")))
+    assert "dns64" not in _converted("options { recursion no; dns64 2001:db8::/96 { }; };").values
+    views = (
+        "options { dns64 64:ff9b::/96 { }; forwarders { 192.0.2.1; }; };"
+        "view one { match-clients { 10.0.0.0/8; }; dns64 2001:db8:1::/96 { }; }; view two { match-clients { any; }; };"
+    )
+    values = _converted(views).values
+    assert values["dns64"] == ["64:ff9b::/96"]
+    assert values["view"] == [{"name": "one", "clients": ["10.0.0.0/8"], "dns64": ["2001:db8:1::/96"]}]
+
+
 def test_limitsAndNames() -> None:
     """
     Rates, TTLs, sizes, versions and the query log are settings of the same meaning.

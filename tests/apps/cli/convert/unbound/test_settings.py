@@ -332,16 +332,34 @@ def test_authZones() -> None:
 
 def test_whatHasNoCounterpartIsListedWithAdvice() -> None:
     """
-    Tags, RPZ, DNS64 and modules are listed with what to do instead; what is off is not needed.
+    Tags, RPZ and modules are listed with what to do instead; what is off is not needed.
     """
     result = _converted(
-        "server:\n module-config: 'respip dns64 validator iterator'\n dns64-prefix: 64:ff9b::/96\n dnscrypt-enable: no\nrpz:\n name: x\n"
+        "server:\n module-config: 'respip ipset validator iterator'\n\n dnscrypt-enable: no\nrpz:\n name: x\n"
         "server:\n define-tag: t\n"
     )
     missing = [finding for finding in result.findings if finding.severity is Severity.MISSING]
-    assert sorted([finding.place.line for finding in missing]) == [2, 3, 5, 8]
+    assert sorted([finding.place.line for finding in missing]) == [2, 5, 8]
     assert any("block-list" in finding.instead for finding in missing)
     assert not result.complete
+
+
+def test_addressesForClientsWithoutIPv4() -> None:
+    """
+    With the module DNS64, IPv6 addresses are made as there; without it, its options are not needed.
+    """
+    options = " dns64-ignore-aaaa: old.example\n dns64-synthall: {}\n"
+    values = _converted("server:\n module-config: 'dns64 validator iterator'\n" + options.format("no")).values
+    assert (values["dns64"], values["dns64-ignore-aaaa"]) == (["64:ff9b::/96"], ["old.example"])
+    text = "server:\n module-config: 'dns64 iterator'\n dns64-prefix: 2001:db8:64::/96\n" + options.format("yes")
+    result = _converted(text)
+    assert (result.values["dns64"], result.values["dns64-ignore-aaaa"]) == (["2001:db8:64::/96"], ["old.example", "."])
+    assert result.complete
+    result = _converted("server:\n dns64-prefix: 2001:db8:64::/96\n" + options.format("yes"))
+    assert "dns64" not in result.values
+    assert sum("module-config has no dns64" in line for line in linesOf(result)) == 3
+    result = _converted("server:\n module-config: 'dns64 iterator'\n dns64-prefix: 2001:db8:64::/95\n")
+    assert any("has 32, 40, 48, 56, 64 or 96 bits" in line for line in linesOf(result))
 
 
 def test_includesAreRead() -> None:

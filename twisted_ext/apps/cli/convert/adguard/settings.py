@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
-from twisted_ext.apps.cli.convert.addresses import isAddress, labelOf, networkFrom
+from twisted_ext.apps.cli.convert.addresses import NAT64, isAddress, labelOf, networkFrom
 from twisted_ext.apps.cli.convert.adguard.keys import Table, keysIn
 from twisted_ext.apps.cli.convert.adguard.rewrites import Rules, clientsIn, convertRewrites, convertRules
 from twisted_ext.apps.cli.convert.adguard.upstreams import convertUpstreams
@@ -421,7 +421,12 @@ class _AdGuard:
             dns.know(name)
         if dns.text("local_domain_name"):
             converted.needless(dns.place("local_domain_name"), "this server gives no addresses to clients")
-        dns.know("dns64_prefixes")
+        prefixes = dns.texts("dns64_prefixes")
+        if dns.flag("use_dns64"):
+            for each in prefixes:
+                converted.add("dns64", each.text, each.place)
+            if not prefixes:
+                converted.add("dns64", NAT64, dns.place("use_dns64"))
 
     # -- blocking
 

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import (
+    NAT64,
     Upstream,
     described,
     isAddress,
@@ -89,6 +90,7 @@ class _Conversion:
             "bind": self._bind,
             "cache": self._cache,
             "chaos": self._chaos,
+            "dns64": self._dns64,
             "file": self._file,
             "forward": self._forward,
             "hosts": self._hosts,
@@ -463,6 +465,18 @@ class _Conversion:
         else:
             self._converted.note(each.place, "the name of the machine is not taken by itself", "set nsid")
 
+    def _dns64(self, block: _Block, each: Directive) -> None:
+        prefix, options = each.values[0] if each.values else NAT64, {option.name for option in each.block}
+        for option in each.block:
+            if option.name == "prefix" and option.values:
+                prefix = option.values[0]
+            elif option.name == "translate_all":
+                self._converted.add("dns64-ignore-aaaa", ".", option.place)
+        self._converted.add("dns64", prefix, each.place)
+        if "allow_ipv4" not in options:
+            text = "clients that ask over IPv4 get addresses as well"
+            self._converted.differs(each.place, text, "write a table [[view]] with 0.0.0.0/0 as clients and dns64 = []")
+
     def _chaos(self, block: _Block, each: Directive) -> None:
         if each.values:
             self._converted.set("version-bind", each.values[0], each.place)
@@ -533,7 +547,7 @@ class _Conversion:
 #: The plugins that are converted.
 HANDLED: Final = frozenset(
     """
-    acl auto bind cache chaos file forward hosts log nsid prometheus rewrite root rrl secondary template timeouts tls transfer tsig
+    acl auto bind cache chaos dns64 file forward hosts log nsid prometheus rewrite root rrl secondary template timeouts tls transfer tsig
     """.split()
 )
 

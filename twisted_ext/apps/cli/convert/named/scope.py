@@ -34,7 +34,7 @@ HANDLED: Final = (
         allow-query-cache allow-query blackhole dnssec-validation validate-except version hostname server-id rate-limit max-cache-size
         max-cache-ttl max-ncache-ttl min-cache-ttl stale-answer-enable stale-cache-enable max-stale-ttl stale-answer-client-timeout prefetch
         minimal-any qname-minimization querylog tcp-clients tcp-idle-timeout transfers-in transfers-out cookie-secret
-        require-server-cookie response-policy root-key-sentinel catalog-zones match-clients match-destinations
+        require-server-cookie response-policy dns64 root-key-sentinel catalog-zones match-clients match-destinations
         """.split()
     )
     | ZONE_HANDLED
@@ -149,6 +149,7 @@ class Scope:
         moved = () if view is None else [each for each in view.inside if each.name in _AMONG_OTHERS]
         self._statements = [*[each for each in statements if each.name != "view"], *moved]
         # Those of a view come first: they have precedence over those of options.
+        self._view = view
         self._options: dict[str, list[Statement]] = {}
         for statement in [*([] if view is None else [view]), *[each for each in statements if each.name == "options"]]:
             for each in statement.inside:
@@ -211,6 +212,7 @@ class Scope:
                     self._known(each)
         self._simple()
         self._cache()
+        self._addresses()
         for statement in self._statements:
             self._statement(statement)
         if self.recursed is not None:
@@ -515,6 +517,32 @@ class Scope:
         else:
             place = found.place if wait is None else wait.place
             into.differs(place, "stale answers do not wait until the look-up has failed, but as long as stale-wait says", "set stale-wait")
+
+    def _addresses(self) -> None:
+        """
+        Convert what is said of IPv6 addresses made from others. That of a view takes the place of that of options.
+        """
+        into = self._converted
+        given = self._options.get("dns64", [])
+        own = [each for each in given if self._view is not None and each in self._view.inside]
+        for each in own or given:
+            if self.recursed is None:
+                into.needless(each.place, "no names are looked up")
+                continue
+            inner = {one.name: one for one in each.inside}
+            if not into.add("dns64", each.value, each.place):
+                continue
+            for name, text in (("clients", "clients are told apart by views only"), ("mapped", "all IPv4 addresses are used")):
+                if name in inner and not self._lists.clients(inner[name].inside, inner[name].place).isAny:
+                    into.missing(inner[name].place, text, "write a table [[view]] with its dns64" if name == "clients" else "")
+            if "exclude" in inner:
+                for network in self._lists.clients(inner["exclude"].inside, inner["exclude"].place).allowed:
+                    if ":" in network:
+                        into.add("dns64-exclude", network, inner["exclude"].place)
+            if "suffix" in inner and inner["suffix"].value != "::":
+                into.missing(inner["suffix"].place, "what follows the IPv4 address is zero")
+            if self.served and ("recursive-only" not in inner or inner["recursive-only"].value.lower() not in ("yes", "true", "1")):
+                into.differs(each.place, "names of zones that are served here get no addresses", "add AAAA records to the zones")
 
     def _catalogs(self, zones: Zones) -> None:
         found = self.find("catalog-zones")

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import (
+    NAT64,
     Upstream,
     described,
     isAddress,
@@ -62,7 +63,7 @@ _ANCHOR_FILES: Final = ("auto-trust-anchor-file", "trust-anchor-file", "trusted-
 _ROOT: Final = frozenset((".",))
 
 #: Modules that do what this server does anyway. The others have no counterpart.
-_MODULES: Final = frozenset(("validator", "iterator", "respip"))
+_MODULES: Final = frozenset(("validator", "iterator", "respip", "dns64"))
 
 
 def convert(text: str, path: str, includes: Includes, converted: Converted) -> None:
@@ -101,6 +102,7 @@ class _Conversion:
         self._cache()
         self._trust()
         self._private()
+        self._addresses()
         for option in self.server.options:
             self._option(option)
         self._reverse()
@@ -439,6 +441,23 @@ class _Conversion:
                 "rebinding-allow names domains that may have them",
             )
 
+    def _addresses(self) -> None:
+        """
+        Convert what is said of IPv6 addresses made from others.
+        """
+        into = self.converted
+        isOn = "dns64" in self.server.last("module-config").split()
+        if isOn:
+            place = self._placeOf("dns64-prefix") if self.server.last("dns64-prefix") else self._placeOf("module-config")
+            into.add("dns64", self.server.last("dns64-prefix") or NAT64, place)
+        for option in self.server.options:
+            if not isOn and option.name in ("dns64-prefix", "dns64-synthall", "dns64-ignore-aaaa"):
+                into.needless(option.place, "module-config has no dns64")
+            elif option.name == "dns64-ignore-aaaa":
+                into.add("dns64-ignore-aaaa", option.value, option.place)
+            elif option.name == "dns64-synthall" and option.value == "yes":
+                into.add("dns64-ignore-aaaa", ".", option.place)
+
     # -- everything else
 
     def _option(self, option: Option) -> None:
@@ -632,6 +651,7 @@ HANDLED: Final = frozenset(
     cache-max-negative-ttl cache-max-ttl cache-min-ttl control-enable cookie-secret directory do-ip4 do-not-query-localhost do-tcp do-udp
     domain-insecure for-downstream forward-addr forward-first forward-host forward-ssl-upstream forward-tcp-upstream forward-tls-upstream
     forward-zone hide-identity hide-version http-endpoint https-port identity include incoming-num-tcp interface interface-automatic
+    dns64-ignore-aaaa dns64-prefix dns64-synthall
     interface-view ip-address ip-ratelimit local-data local-data-ptr local-zone log-queries log-replies master module-config msg-cache-size
     name nsid port prefetch primary private-address private-domain qname-minimisation quic-port remote-control root-hints rpz
     rpz-action-override rpz-cname-override rpz-log rpz-log-name rpz-signal-nxdomain-ra rrset-cache-size rrset-roundrobin serve-expired
