@@ -100,6 +100,7 @@ class CompiledTests(SynchronousTestCase):
             local=["router.lan A 192.0.2.1"],
             domainNeeded=True,
             block=["ads.example"],
+            denyAnswerAddresses=["192.0.2.0/24"],
             stopRebinding=True,
             filterAaaa=True,
             dns64=["64:ff9b::/96"],

@@ -23,6 +23,9 @@ _VALUES: dict[str, tuple[object, object, dict[str, object]]] = {
     "block-except": (["www.ads.example"], [], {"block": ["ads.example"]}),
     "block-list": (["{folder}/ads"], [], {}),
     "block-reply": ("null", "nxdomain", {"block": ["ads.example"]}),
+    "deny-answer-addresses": (["192.0.2.80/29"], [], {}),
+    "deny-answer-aliases": (["aside.test"], [], {}),
+    "deny-answer-except": (["www.example"], [], {"deny-answer-addresses": ["192.0.2.0/24"]}),
     "dns64": (["64:ff9b::/96"], ["2001:db8:1::/96"], {}),
     "dns64-exclude": (["2001:db8::/32"], [], {"dns64": ["64:ff9b::/96"]}),
     "dns64-failing": (True, False, {"dns64": ["64:ff9b::/96"]}),
@@ -54,6 +57,7 @@ _VALUES: dict[str, tuple[object, object, dict[str, object]]] = {
 _QUESTIONS = [
     *[(name, rrType) for name in ("www.example", "www.ads.example", "near.example", "none.example") for rrType in ("A", "AAAA", "TXT")],
     ("nas", "A"),
+    ("alias.example", "CNAME"),
     ("nas.lan", "A"),
     ("www.bing.com", "A"),
     ("80.2.0.192.in-addr.arpa", "PTR"),
@@ -122,6 +126,7 @@ def test_viewsAnswerAsServers(setting: str, tmp_path: Path) -> None:
             ("strict.bing.com", "A"): "192.0.2.102",
             ("nas", "A"): f"192.0.2.11{number}",
             ("near.example", "A"): f"192.168.0.{number}",
+            ("alias.example", "CNAME"): "www.aside.test.",
         }
         CannedServer(records).listen(network.reactor(f"192.0.2.5{number}"))
     one, other, more = _VALUES[setting]

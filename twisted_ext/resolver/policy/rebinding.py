@@ -4,7 +4,7 @@ Protection against DNS rebinding: reject answers that would point public names a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import ClassVar, Final
@@ -24,7 +24,7 @@ from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, HTTPS, SVCB, A
 
-__all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "isPrivate"]
+__all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "addressesIn", "embedded", "isPrivate"]
 
 _log: Final = Logger(__name__)
 
@@ -70,7 +70,15 @@ def isPrivate(packed: bytes) -> bool:
     number = int.from_bytes(packed, "big")
     if any(number & mask == network for mask, network in ranges):
         return True
-    return len(packed) == 16 and packed[:12] in _CARRIERS and isPrivate(packed[12:])
+    inner = embedded(packed)
+    return inner is not None and isPrivate(inner)
+
+
+def embedded(packed: bytes) -> bytes | None:
+    """
+    Return the IPv4 address that an IPv6 address stands for; L{None} if it stands for itself.
+    """
+    return packed[12:] if len(packed) == 16 and packed[:12] in _CARRIERS else None
 
 
 def _hints(rdata: bytes) -> list[bytes]:
@@ -92,12 +100,19 @@ def _hints(rdata: bytes) -> list[bytes]:
     return found
 
 
-def _firstPrivate(rrset: RRSet) -> bytes | None:
+def addressesIn(rrset: RRSet) -> Sequence[bytes]:
+    """
+    Return the addresses in records: their own, or the hints of service bindings.
+    """
     if rrset.rrType in (A, AAAA):
-        return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
+        return rrset.rdatas
     if rrset.rrType in (HTTPS, SVCB):
-        return next((address for rdata in rrset.rdatas for address in _hints(rdata) if isPrivate(address)), None)
-    return None
+        return [address for rdata in rrset.rdatas for address in _hints(rdata)]
+    return ()
+
+
+def _firstPrivate(rrset: RRSet) -> bytes | None:
+    return next((address for address in addressesIn(rrset) if isPrivate(address)), None)
 
 
 @dataclass(slots=True, eq=False)

@@ -12,6 +12,7 @@ from twisted_ext.server.features.access.feature import AccessFeature
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
 from twisted_ext.server.features.cookies.feature import CookieFeature
+from twisted_ext.server.features.denyanswers.feature import DenyAnswersFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.dns64.feature import DNS64Feature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
@@ -44,6 +45,7 @@ ORDER: tuple[Feature, ...] = (
     DomainNeededFeature(),
     DNS64Feature(),
     BlockingFeature(),
+    DenyAnswersFeature(),
     RebindingFeature(),
     FilterFeature(),
     QueryLogFeature(),

@@ -358,3 +358,12 @@ def test_addressesForClientsWithoutIPv4() -> None:
     given = "dns64_prefixes:\n- 2001:db8::/96\n- 64:ff9b::/96"
     assert dns(f"use_dns64: true\n{given}").values["dns64"] == ["2001:db8::/96", "64:ff9b::/96"]
     assert "dns64" not in dns(f"use_dns64: false\n{given}").values
+
+
+def test_addressesOfNamesThatDoNotExist() -> None:
+    """
+    Answers with these addresses deny the name.
+    """
+    found = dns("bogus_nxdomain:\n- 192.0.2.1\n- 198.51.100.0/24")
+    assert found.values["deny-answer-addresses"] == ["192.0.2.1", "198.51.100.0/24"]
+    assert found.complete

@@ -388,6 +388,25 @@ def test_addressesForClientsWithoutIPv4() -> None:
     assert values["view"] == [{"name": "one", "clients": ["10.0.0.0/8"], "dns64": ["2001:db8:1::/96"]}]
 
 
+def test_namesThatAnswersDeny() -> None:
+    """
+    Names with certain addresses, or that lead to certain domains, are denied; that they are so in another way is listed.
+    """
+    text = 'deny-answer-addresses { !198.51.100.7; 198.51.100.0/29; 2001:db8::/32; } except-from { "a.example"; };'
+    aliases = 'deny-answer-aliases { "search.example"; } except-from { "a.example"; };'
+    result = _converted(f"options {{ {text} {aliases} }};")
+    assert result.values["deny-answer-addresses"] == ["198.51.100.0/30", "198.51.100.4/31", "198.51.100.6/32", "2001:db8::/32"]
+    assert result.values["deny-answer-aliases"] == ["search.example"]
+    assert result.values["deny-answer-except"] == ["a.example"]
+    lines = linesOf(result)
+    assert any("such names do not exist; named says SERVFAIL" in line for line in lines)
+    assert not any("excepted from both" in line for line in lines)
+    assert any("excepted from both" in line for line in linesOf(_converted(f"options {{ {text} {aliases.partition('except')[0]}; }};")))
+    assert "deny-answer-addresses" not in _converted(f"options {{ recursion no; {text} }};").values
+    values = _converted("options { deny-answer-addresses { any; }; };").values
+    assert values["deny-answer-addresses"] == ["0.0.0.0/0", "::/0"]
+
+
 def test_limitsAndNames() -> None:
     """
     Rates, TTLs, sizes, versions and the query log are settings of the same meaning.

@@ -421,6 +421,8 @@ class _AdGuard:
             dns.know(name)
         if dns.text("local_domain_name"):
             converted.needless(dns.place("local_domain_name"), "this server gives no addresses to clients")
+        for each in dns.texts("bogus_nxdomain"):
+            converted.add("deny-answer-addresses", each.text, each.placeOfText)
         prefixes = dns.texts("dns64_prefixes")
         if dns.flag("use_dns64"):
             for each in prefixes:

@@ -87,6 +87,7 @@ class _Dnsmasq:
             "filter-A": lambda _, place: converted.set("filter-a", True, place),
             "filter-AAAA": lambda _, place: converted.set("filter-aaaa", True, place),
             "filter-rr": self._filter,
+            "bogus-nxdomain": self._denied,
             "hostsdir": self._addHosts,
             "interface": self._interface,
             "listen-address": self._listen,
@@ -206,6 +207,11 @@ class _Dnsmasq:
                 self._converted.needless(place, "queries of type ANY get one record only, see minimal-any")
             else:
                 self._converted.missing(place, f"records of type {word} are not filtered")
+
+    def _denied(self, value: str, place: Place) -> None:
+        if self._converted.add("deny-answer-addresses", value, place):
+            text = "other types of such a name are answered; dnsmasq denies them once an address was asked for"
+            self._converted.differs(place, text)
 
     def _stale(self, value: str, place: Place) -> None:
         seconds = number(value) if value else _STALE

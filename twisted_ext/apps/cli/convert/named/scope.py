@@ -14,6 +14,7 @@ from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
 from twisted_ext.apps.cli.convert.named.syntax import Statement
 from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
+from twisted_ext.apps.cli.convert.prefixes import EVERYONE
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.validation import Validation, validates
 from twisted_ext.apps.cli.convert.words import numberFrom
@@ -32,6 +33,7 @@ HANDLED: Final = (
         acl key tls http zone view options server logging statistics-channels trust-anchors managed-keys trusted-keys dnssec-keys primaries
         masters remote-servers directory listen-on listen-on-v6 port tls-port https-port http-port recursion allow-recursion
         allow-query-cache allow-query blackhole dnssec-validation validate-except version hostname server-id rate-limit max-cache-size
+        deny-answer-addresses deny-answer-aliases
         max-cache-ttl max-ncache-ttl min-cache-ttl stale-answer-enable stale-cache-enable max-stale-ttl stale-answer-client-timeout prefetch
         minimal-any qname-minimization querylog tcp-clients tcp-idle-timeout transfers-in transfers-out cookie-secret
         require-server-cookie response-policy dns64 root-key-sentinel catalog-zones match-clients match-destinations
@@ -213,6 +215,7 @@ class Scope:
         self._simple()
         self._cache()
         self._addresses()
+        self._denied()
         for statement in self._statements:
             self._statement(statement)
         if self.recursed is not None:
@@ -544,6 +547,32 @@ class Scope:
             if self.served and ("recursive-only" not in inner or inner["recursive-only"].value.lower() not in ("yes", "true", "1")):
                 into.differs(each.place, "names of zones that are served here get no addresses", "add AAAA records to the zones")
 
+    def _denied(self) -> None:
+        """
+        Convert what is said of names whose answers have certain addresses, or lead to certain domains.
+        """
+        into = self._converted
+        addresses, aliases = self.find("deny-answer-addresses"), self.find("deny-answer-aliases")
+        found = addresses or aliases
+        if found is None:
+            return
+        if self.recursed is None:
+            into.needless(found.place, "no names are looked up")
+            return
+        if addresses is not None:
+            networks = self._lists.clients(addresses.inside, addresses.place)
+            for network in networks.grants():
+                for each in EVERYONE if network == "any" else (network,):
+                    into.add("deny-answer-addresses", each, addresses.place)
+        for alias in aliases.inside if aliases is not None else ():
+            into.add("deny-answer-aliases", alias.words[0] if alias.words else "", alias.place)
+        exceptions = [_exceptedIn(each) for each in (addresses, aliases) if each is not None]
+        for name, place in dict.fromkeys([one for each in exceptions for one in each]):
+            into.add("deny-answer-except", name, place)
+        if len(exceptions) > 1 and {name for name, _ in exceptions[0]} != {name for name, _ in exceptions[1]}:
+            into.differs(found.place, "names are excepted from both, or from neither")
+        into.differs(found.place, "such names do not exist; named says SERVFAIL, and leaves out aliases within the domain of their servers")
+
     def _catalogs(self, zones: Zones) -> None:
         found = self.find("catalog-zones")
         for each in found.inside if found is not None else ():
@@ -623,6 +652,14 @@ class Scope:
                 self._converted.missing(each.place, "it is set for each zone", f'one-answer = ["{statement.value}"] in its table')
             else:
                 self._converted.needless(each.place, "it has a fixed value that suits all servers")
+
+
+def _exceptedIn(statement: Statement) -> list[tuple[str, Place]]:
+    """
+    Return the names in the block after C{except-from}.
+    """
+    found = [each for block in statement.after if isinstance(block, list) for each in block]
+    return [(each.words[0], each.place) for each in found if each.words]
 
 
 def _number(text: str) -> int:

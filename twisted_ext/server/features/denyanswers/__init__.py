@@ -1,0 +1,3 @@
+"""
+Names whose answers have certain addresses, or lead to certain domains, are denied.
+"""
