@@ -110,7 +110,7 @@ class DenyAnswersTests(SynchronousTestCase):
         target = rrsetOf(nameFromText("a.search.example"), A, "192.0.2.1")
         self.denied(rrsetOf(WWW, CNAME, "A.Search.example."), target, rule="deny-answer-aliases search.example.")
         self.denied(rrsetOf(nameFromText("example"), DNAME, "search.example."), rule="deny-answer-aliases search.example.")
-        within = rrsetOf(nameFromText("b.search.example"), CNAME, "a.search.example.")
+        within = rrsetOf(nameFromText("b.Search.example"), CNAME, "a.search.example.")
         self.assertIs(self.ask(within, target, name="b.search.example"), self.before)
         self.assertIs(self.ask(rrsetOf(WWW, CNAME, "research.example.")), self.before)
         # To the domain by way of another one.

@@ -22,7 +22,7 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.local.specialnames import EMPTY_ZONES
 from twisted_ext.resolver.policy.dns64 import DNS64Source, NAT64Names, NAT64Prefix, Networks, Tally
 from twisted_ext.resolver.sources import LocalSource
-from twisted_ext.testing.sources import CannedSource, Entry, questionOf, rrsetOf
+from twisted_ext.testing.sources import CannedSource, Entry, HeldSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AD
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -218,9 +218,19 @@ class DNS64Tests(SynchronousTestCase):
             origin = self.answer(denial, _data(FOUR, source=four)).origin
             assert origin is not None
             self.assertEqual(origin.source, source)
-        origin = self.answer(_denial(), _data(FOUR, learned=None)).origin
+        for first, second in ((None, 20.0), (10.0, None)):
+            denial = _denial()
+            assert denial.origin is not None
+            denial.origin.learned = first
+            origin = self.answer(denial, _data(FOUR, learned=second)).origin
+            assert origin is not None
+            self.assertIs(origin.learned, None)
+        denial = _denial()
+        assert denial.origin is not None
+        denial.origin.expires = 40.0
+        origin = self.answer(denial, _data(FOUR)).origin
         assert origin is not None
-        self.assertIs(origin.learned, None)
+        self.assertEqual(origin.expires, 40.0)
         self.assertIs(self.answer(Answer(Outcome.NODATA), _data(FOUR)).origin, None)
 
     def test_aliasesRemain(self) -> None:
@@ -247,6 +257,9 @@ class DNS64Tests(SynchronousTestCase):
         self.assertIs(self.answer(nothing, _denial()), nothing)
         four = _data(FOUR)
         self.assertIs(self.answer(None, four, rrType="A"), four)
+        other = _denial()
+        other.rcode = 6
+        self.assertIs(self.answer(other, four), other)
         blocked = _denial()
         blocked.origin = Origin("blocked", "list:1")
         self.assertIs(self.answer(blocked, four), blocked)
@@ -333,6 +346,18 @@ class DNS64Tests(SynchronousTestCase):
         six = _data(rrsetOf(WWW, AAAA, "2001:db8::1"))
         self.assertIs(self.answer(six, _data(FOUR), failing=True), six)
 
+    def test_waitsForTheSecondLookUp(self) -> None:
+        """
+        After a failure, the answer is there when the look-up for IPv4 addresses ends, and not before.
+        """
+        inner = HeldSource()
+        source = DNS64Source(inner, [NAT64Prefix("64:ff9b::/96")], failing=True)
+        asked = lookUp(source, questionOf("www.example", "AAAA"), QueryContext(5.0))
+        inner.release(TimedOut("late"))
+        self.assertNoResult(asked)
+        inner.release(_data(FOUR))
+        self.assertEqual(len(self.successResultOf(asked).answer), 1)
+
     def test_excludedAddressesCountAsNone(self) -> None:
         """
         If some are left they are the answer, which nothing proves any more; if none is, addresses are made, and if there are none, there is
@@ -388,9 +413,9 @@ class NAT64NamesTests(SynchronousTestCase):
             self.assertEqual((answer.outcome, answer.rcode), (Outcome.NODATA, 0))
         answer = self.ask("www.ipv4only.arpa", "AAAA")
         self.assertEqual((answer.outcome, answer.rcode, self.inner.asked), (Outcome.NXDOMAIN, 3, 0))
-        self.ask("ipv4only.arpa", "DS")
-        self.ask("notipv4only.arpa", "A")
-        self.assertEqual(self.inner.asked, 1)
+        for name, rrType in (("ipv4only.arpa", "DS"), ("notipv4only.arpa", "A"), ("170.0.0.192.in-addr.arpa", "DS")):
+            self.ask(name, rrType)
+            self.assertEqual(self.inner.asked, 1)
 
     def test_theNamesOfItsAddresses(self) -> None:
         """

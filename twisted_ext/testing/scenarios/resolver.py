@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.testing.reactors import MemoryReactor
     from twisted_ext.testing.scenarios.configuration import Configuration
 
-__all__ = ["recursiveResolver"]
+__all__ = ["DNS64_FEATURE", "recursiveResolver"]
 
 #: NSEC3 iterations up to which names are denied, unless the scenario says another number.
 _ITERATIONS: Final = 150
@@ -51,7 +51,7 @@ _DNS64: Final = "dns64"
 _WELL_KNOWN: Final = "64:ff9b::/96"
 
 #: Deckard's setting with the first 96 bits of the addresses that are made.
-_DNS64_FEATURE: Final = "dns64_prefix"
+DNS64_FEATURE: Final = "dns64_prefix"
 
 _ANY: Final = frozenset[str]()
 _YES: Final = frozenset(("yes",))
@@ -151,7 +151,7 @@ def _withAddresses(source: IAnswerSource, configuration: Configuration) -> IAnsw
     if any(_DNS64 in value.split() for _, value in others.get("module-config", ())):
         given = given or [_WELL_KNOWN]
     else:
-        given = [f"{value}/96" for value in configuration.features.get(_DNS64_FEATURE, [])]
+        given = [f"{value}/96" for value in configuration.features.get(DNS64_FEATURE, [])]
     if not given:
         return source
     ignored = [nameFromText(name) for _, name in others.get("dns64-ignore-aaaa", [])]
@@ -186,7 +186,7 @@ def _expectSupported(configuration: Configuration) -> None:
         raise Unsupported("harden-glue: no; addresses of servers from outside of the sender's zone are not used")
     if len(set(configuration.iterations.values())) > 1:
         raise Unsupported("val-nsec3-keysize-iterations: numbers that depend on the size of the key")
-    if configuration.features.keys() - {_DNS64_FEATURE}:
+    if configuration.features.keys() - {DNS64_FEATURE}:
         raise Unsupported(f"features of another program: {', '.join(configuration.features)}")
     for name, servers in configuration.forwarders.items():
         if name != "." or configuration.stubs or configuration.hints:
