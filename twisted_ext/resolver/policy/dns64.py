@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Network
 from typing import Final
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
 from twisted_ext.errors import BadDescription, DNSFault, PeerFault
@@ -140,7 +140,6 @@ class Tally:
         self.made = 0
 
 
-@implementer(IAnswerSource)
 class DNS64Source(WrappingSource):
     """
     Makes IPv6 addresses for names that have IPv4 addresses only. A name that does not exist, or is blocked, remains as it is, and so is
@@ -307,6 +306,9 @@ class DNS64Source(WrappingSource):
         return self._noted(made, context)
 
 
+classImplements(DNS64Source, IAnswerSource)
+
+
 class _Retrying(FurtheredStart):
     """
     A look-up for IPv6 addresses, behind which there is one for IPv4 addresses also if it fails.
@@ -333,7 +335,6 @@ class _Retrying(FurtheredStart):
         self._ended().callback(found)
 
 
-@implementer(IAnswerSource)
 class NAT64Names(WrappingSource):
     """
     Answers for the name by which clients find the prefix, which is never sent to another server (RFC 8880, section 7.1), and for the names
@@ -375,6 +376,9 @@ class NAT64Names(WrappingSource):
         target = nameFromText(f"{'.'.join([str(octet) for octet in address[::-1]])}.in-addr.arpa")
         alias = RRSet(question.name, CNAME, IN, _MOST_SECONDS, (target,))
         return then(self._inner.ask(Question(target, PTR, IN), context), _behind, alias)
+
+
+classImplements(NAT64Names, IAnswerSource)
 
 
 def _said(question: Question, exists: bool, zone: bytes, rdatas: tuple[bytes, ...]) -> Answer:
