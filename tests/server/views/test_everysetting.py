@@ -66,6 +66,7 @@ _QUESTIONS = [
 
 #: By which TTLs may differ, as the servers are asked one after the other.
 _SECONDS: Final = 4
+_AFTER_FAILURES: Final = 30
 
 
 def _changed(name: str) -> str:
@@ -86,12 +87,12 @@ class _Said(NamedTuple):
     meaning: object
     ttls: list[int]
 
-    def isLike(self, other: _Said) -> bool:
+    def isLike(self, other: _Said, seconds: int = _SECONDS) -> bool:
         """
         Return whether this is the same as another one that was asked for a moment later, or fetched a few seconds later.
         """
         pairs = zip(self.ttls, other.ttls, strict=True)
-        return self.meaning == other.meaning and all(abs(mine - its) <= _SECONDS for mine, its in pairs)
+        return self.meaning == other.meaning and all(abs(mine - its) <= seconds for mine, its in pairs)
 
 
 def _said(message: Message | None) -> _Said:
@@ -121,15 +122,18 @@ def test_viewsAnswerAsServers(setting: str, tmp_path: Path) -> None:
             ("www.example", "A"): f"192.0.2.8{number}",
             ("www.example", "AAAA"): f"2001:db8::{number}",
             ("www.ads.example", "A"): f"192.0.2.9{number}",
-            ("www.ads.example", "AAAA"): 2,
             ("www.bing.com", "A"): "192.0.2.101",
             ("strict.bing.com", "A"): "192.0.2.102",
             ("nas", "A"): f"192.0.2.11{number}",
             ("near.example", "A"): f"192.168.0.{number}",
             ("alias.example", "CNAME"): "www.aside.test.",
         }
+        if setting == "dns64-failing":
+            records["www.ads.example", "AAAA"] = 2
         CannedServer(records).listen(network.reactor(f"192.0.2.5{number}"))
     one, other, more = _VALUES[setting]
+    # After failures, the servers are asked again at other times.
+    seconds = _AFTER_FAILURES if setting == "dns64-failing" else _SECONDS
     both = {"list": [{"name": "ads", "file": str(tmp_path / "ads")}], "upstream": ["192.0.2.53"], "hosts-file": [], **more}
     common = {_changed(name): _filled(value, tmp_path) for name, value in both.items()}
     views = [
@@ -151,7 +155,7 @@ def test_viewsAnswerAsServers(setting: str, tmp_path: Path) -> None:
                     got, wanted = [
                         _said(each.ask(packet, f"10.0.{view}.5", stream=turn % 2 == 1)) for each in (server, alone[view])
                     ]
-                    assert got.isLike(wanted), (name, rrType, view, got, wanted)
+                    assert got.isLike(wanted, seconds), (name, rrType, view, got, wanted)
                     told[view].append(wanted)
             network.advance(1)
         assert not all(each.isLike(its) for each, its in zip(*told, strict=True))

@@ -14,6 +14,7 @@ __all__ = ["SUBCOMMANDS", "main"]
 SUBCOMMANDS: Final = (
     Command("check", "cli.policy.check", "report the lines of lists that cannot be used"),
     Command("why", "cli.policy.why", "tell which rule decides about a name for a client"),
+    Command("zone", "cli.policy.zone", "tell what response policy zones say, and about which names"),
     Command("test", "cli.policy.test", "compare what the rules decide with a file of expectations"),
 )
 

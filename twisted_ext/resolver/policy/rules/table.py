@@ -223,10 +223,16 @@ class TableBuilder:
         """
         Add a condition, and return its place.
         """
-        place = len(self._conditions)
-        self._conditions += condition.pack(line)
         self._rewriting = self._rewriting or condition.rewrite is not None
         self._matching = self._matching or bool(condition.expression)
+        return self.keep(condition.pack(line))
+
+    def keep(self, octets: bytes) -> int:
+        """
+        Add octets that rules have the place of, and return that.
+        """
+        place = len(self._conditions)
+        self._conditions += octets
         return place
 
     def copy(self, table: PolicyTable, number: int, mine: int) -> None:
@@ -398,6 +404,13 @@ class PolicyTable:
                 found.append(_REST.unpack_from(self._data, at + _DIGEST))
             at = self._find(digest, at + 1, end)
         return found
+
+    @property
+    def kept(self) -> bytes:
+        """
+        The octets that rules have places of.
+        """
+        return self._conditions
 
     def condition(self, place: int) -> tuple[int, Condition]:
         """

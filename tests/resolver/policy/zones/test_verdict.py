@@ -1,0 +1,309 @@
+"""
+Tests of L{twisted_ext.resolver.policy.zones}: rules as named applies them, beside a search through all rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twisted_ext.answers import Answer, Outcome
+from twisted_ext.errors import BadDescription, BadImage
+from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, TableBuilder
+from twisted_ext.resolver.policy.zones.actions import (
+    DROP,
+    GIVEN,
+    KINDS,
+    NODATA,
+    NXDOMAIN,
+    PASSTHRU,
+    TCP_ONLY,
+    Action,
+    actionOf,
+)
+from twisted_ext.resolver.policy.zones.reading import Record, RulesOfZone
+from twisted_ext.resolver.policy.zones.rules import CLIENT, PolicyZones, PolicyZonesBuilder
+from twisted_ext.resolver.policy.zones.verdict import Hit, after, before, waits
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.rrtypes import AAAA, CNAME, TXT, A, typeNumber
+
+APEX = nameFromText("rpz.example")
+
+
+class Row(NamedTuple):
+    """
+    A record of a policy zone as text, its owner below the zone.
+    """
+
+    owner: str
+    rrType: str
+    rdata: str
+
+
+def recordsOf(rows: Sequence[Row]) -> list[Record]:
+    found: list[Record] = []
+    for row in sorted(rows, key=lambda row: row.owner):
+        number = typeNumber(row.rrType)
+        assert number is not None
+        owner = nameFromText(f"{row.owner}.rpz.example" if row.owner else "rpz.example")
+        found.append((owner, number, 60, rdataFromText(number, row.rdata)))
+    return found
+
+
+def zonesOf(*zones: Sequence[Row]) -> PolicyZones:
+    builder = PolicyZonesBuilder()
+    for number, rows in enumerate(zones):
+        builder.add(f"zone{number}", RulesOfZone(recordsOf(rows), APEX))
+    return PolicyZones(PolicyTable(b"".join(builder.pack())))
+
+
+# -- a search through all rules, for zones as texts
+
+
+def _nodes(rows: Sequence[Row]) -> set[tuple[str, ...]]:
+    """
+    Return all names of a zone, as their labels backwards, with those between others.
+    """
+    found: set[tuple[str, ...]] = {()}
+    for row in rows:
+        labels = tuple(row.owner.split(".")[::-1])
+        found |= {labels[:count] for count in range(len(labels) + 1)}
+    return found
+
+
+def ownerFor(rows: Sequence[Row], name: str) -> str | None:
+    """
+    Return the owner of the rule that a zone has about a name (RFC 1034, section 4.3.2; RFC 4592).
+    """
+    owners = {row.owner for row in rows}
+    if name in owners:
+        return name
+    nodes = _nodes(rows)
+    labels = tuple(name.split(".")[::-1])
+    if labels in nodes:
+        return None
+    closest = max([count for count in range(len(labels) + 1) if labels[:count] in nodes])
+    wild = ".".join(["*", *labels[:closest][::-1]])
+    return wild if wild in owners else None
+
+
+def networkIn(owner: str) -> IPv4Network | IPv6Network | None:
+    length, *parts = owner.split(".")[:-1]
+    backwards = parts[::-1]
+    text = ".".join(backwards) if len(parts) == 4 and "zz" not in parts else ":".join(backwards).replace("zz", "")
+    text = text.replace(":::", "::") if ":" in text else text
+    text = f"{text}:" if text.endswith(":") and not text.endswith("::") else text
+    text = f":{text}" if text.startswith(":") and not text.startswith("::") else text
+    return ip_network(f"{text}/{length}")
+
+
+def networkFor(rows: Sequence[Row], suffix: str, addresses: Sequence[str]) -> str | None:
+    """
+    Return the owner of the rule about addresses: the longest prefix, of equal ones the lowest.
+    """
+    found: list[tuple[int, int, str]] = []
+    for owner in {row.owner for row in rows if row.owner.endswith(suffix)}:
+        network = networkIn(owner)
+        assert network is not None
+        for text in addresses:
+            if ip_address(text) in network:
+                found.append((-network.prefixlen - (96 if network.version == 4 else 0), int(network.network_address), owner))
+    return min(found)[2] if found else None
+
+
+def decisionOf(
+    zones: Sequence[Sequence[Row]], client: str, chain: Sequence[str], addresses: dict[str, list[str]]
+) -> tuple[int, int, str] | None:
+    """
+    Return the position, the zone and the owner of the rule that decides.
+    """
+    for position, name in enumerate(chain):
+        for number, rows in enumerate(zones):
+            names = [row for row in rows if not row.owner.endswith(("rpz-ip", "rpz-client-ip"))]
+            candidates = [
+                networkFor(rows, ".rpz-client-ip", [client]) if position == 0 else None,
+                ownerFor(names, name) if names else None,
+                networkFor(rows, ".rpz-ip", addresses.get(name, [])),
+            ]
+            owner = next((each for each in candidates if each is not None), None)
+            if owner is not None:
+                return position, number, owner
+    return None
+
+
+_NAMES = ["a.t", "b.a.t", "c.b.a.t", "s.t", "d5.s.t", "t", "x.u"]
+_OWNERS = [*_NAMES, *[f"*.{name}" for name in _NAMES], "*"]
+_PREFIXES = [
+    "32.1.2.0.192.rpz-ip", "24.0.2.0.192.rpz-ip", "8.0.0.0.192.rpz-ip", "32.2.2.0.192.rpz-ip", "128.1.zz.db8.2001.rpz-ip",
+    "32.zz.db8.2001.rpz-ip", "0.0.0.0.0.rpz-ip", "32.1.0.0.10.rpz-client-ip", "8.0.0.0.10.rpz-client-ip",
+]  # fmt: skip
+_ACTIONS = [
+    ("CNAME", "."), ("CNAME", "*."), ("CNAME", "rpz-passthru."), ("CNAME", "rpz-drop."), ("CNAME", "rpz-tcp-only."), ("A", "9.9.9.9"),
+]  # fmt: skip
+_ZONE = st.dictionaries(st.sampled_from([*_OWNERS, *_PREFIXES]), st.sampled_from(_ACTIONS), max_size=7)
+_ADDRESSES = ["192.0.2.1", "192.0.2.2", "192.0.7.7", "198.51.100.1"]
+
+
+@given(
+    st.lists(_ZONE, min_size=1, max_size=3),
+    st.lists(st.sampled_from([*_NAMES, "y.x.u", "z.d5.s.t", "h0.s.t"]), min_size=1, max_size=3, unique=True),
+    st.lists(st.sampled_from(_ADDRESSES), max_size=3, unique=True),
+    st.lists(st.sampled_from(["2001:db8::1", "2001:db8::2", "2001:db9::1"]), max_size=2, unique=True),
+    st.sampled_from(["10.0.0.1", "10.0.0.2", "11.0.0.1", "2001:db8::1"]),
+    st.booleans(),
+)
+def test_theRuleThatDecides(
+    zones: list[dict[str, tuple[str, str]]], chain: list[str], four: list[str], six: list[str], client: str, isFour: bool
+) -> None:
+    """
+    For random zones, names with aliases, addresses and clients, it is the one that a search through all rules finds.
+    """
+    rows = [[Row(owner, *action) for owner, action in zone.items()] for zone in zones]
+    found = zonesOf(*rows)
+    addresses = four if isFour else six
+    rrType, number = ("A", A) if isFour else ("AAAA", AAAA)
+    question = questionOf(chain[0], rrType)
+    sets = [rrsetOf(nameFromText(name), CNAME, f"{target}.") for name, target in zip(chain, chain[1:], strict=False)]
+    if addresses:
+        sets.append(rrsetOf(nameFromText(chain[-1]), number, addresses))
+    answer = Answer(Outcome.DATA, tuple(sets))
+    first = before(found, question.name, ip_address(client).packed)
+    hit = after(found, question, answer, first) if waits(found, first) else first
+    wanted = decisionOf(rows, client, chain, {chain[-1]: addresses})
+    assert (None if hit is None else (hit.position, hit.zone, hit.owner)) == wanted
+    if hit is not None:
+        kind, rdata = zones[hit.zone][hit.owner]
+        assert hit.action == actionOf([(record[1], 60, record[3]) for record in recordsOf([Row(hit.owner, kind, rdata)])])
+        assert hit.name == nameFromText(chain[hit.position])
+        # What has waited for the answer needlessly is the same.
+        assert after(found, question, answer, first) == hit
+
+
+# -- single promises
+
+
+def _hit(zones: PolicyZones, name: str, mask: int = -1) -> Hit:
+    found = before(zones, nameFromText(name), mask=mask)
+    assert found is not None
+    return found
+
+
+def test_wildcardsReachFromTheClosestName() -> None:
+    """
+    With a rule for d5.s.t, that for all names below t is none for h0.s.t.
+    """
+    zones = zonesOf([Row("d5.s.t", "CNAME", "."), Row("*.t", "CNAME", "*.")])
+    assert before(zones, nameFromText("h0.s.t")) is None
+    assert _hit(zones, "h0.r.t").owner == "*.t"
+    assert _hit(zones, "D5.s.T").action.kind == NXDOMAIN
+    assert before(zones, nameFromText("t")) is None
+
+
+def test_zonesThatApply() -> None:
+    """
+    Of the zones in a mask the first one decides.
+    """
+    zones = zonesOf([Row("a.t", "CNAME", ".")], [Row("*.t", "CNAME", "*.")], [Row("a.t", "CNAME", "rpz-drop.")])
+    assert [_hit(zones, "a.t", mask).zone for mask in (-1, 0b110, 0b100, 0b101)] == [0, 1, 2, 0]
+    assert before(zones, nameFromText("a.t"), mask=0) is None
+    assert [each.names for each in zones.zones] == [1, 1, 1]
+
+
+def test_whenTheAnswerIsNeeded() -> None:
+    """
+    Only a rule about addresses in a zone that comes before can come before one that is found.
+    """
+    name, address = Row("a.t", "CNAME", "."), Row("24.0.2.0.192.rpz-ip", "CNAME", "*.")
+    assert not waits(zonesOf([name], [address]), _hit(zonesOf([name], [address]), "a.t"))
+    assert not waits(zonesOf([name, address]), _hit(zonesOf([name, address]), "a.t"))
+    later = zonesOf([address], [name])
+    assert waits(later, _hit(later, "a.t"))
+    assert not waits(later, _hit(later, "a.t"), 0b10)
+    assert waits(later, None)
+
+
+@pytest.mark.parametrize(
+    ("records", "kind"),
+    [
+        ([Row("a", "CNAME", ".")], NXDOMAIN), ([Row("a", "CNAME", "*.")], NODATA), ([Row("a", "CNAME", "RPZ-Passthru.")], PASSTHRU),
+        ([Row("a", "CNAME", "rpz-drop.")], DROP), ([Row("a", "CNAME", "rpz-tcp-only.")], TCP_ONLY),
+        ([Row("a", "CNAME", "wall.example.")], GIVEN), ([Row("a", "A", "192.0.2.1"), Row("a", "TXT", "x")], GIVEN),
+        ([Row("a", "CNAME", "."), Row("a", "TXT", "x")], None), ([Row("a", "CNAME", "b."), Row("a", "CNAME", "c.")], None),
+    ],
+)  # fmt: skip
+def test_actions(records: list[Row], kind: str | None) -> None:
+    """
+    Special aliases stand for actions, others and other records are given; an alias beside anything else contradicts it.
+    """
+    found = actionOf([(record[1], record[2], record[3]) for record in recordsOf(records)])
+    assert (None if found is None else found.kind) == kind
+    if found is not None:
+        assert Action.unpack(b"xx" + found.pack(), 2) == found
+
+
+def test_aliasesOfRules() -> None:
+    """
+    An alias with a wildcard has the name itself in front of it.
+    """
+    wild = zonesOf([Row("*.t", "CNAME", "*.Garden.example."), Row("b.t", "CNAME", "wall.example.")])
+    name = nameFromText("A.t")
+    assert _hit(wild, "A.t").action.aliasFor(name) == nameFromText("A.t.Garden.example")
+    assert _hit(wild, "b.t").action.aliasFor(name) == nameFromText("wall.example")
+    assert zonesOf([Row("c", "TXT", "x")]) and Action(GIVEN, 1, ((TXT, 1, b"\1x"),)).alias == b""
+    assert set(KINDS) == {NXDOMAIN, NODATA, PASSTHRU, DROP, TCP_ONLY, GIVEN}
+
+
+def test_whatCannotBeUsed() -> None:
+    """
+    Records at the apex are about the zone. Prefixes that are none or have bits beyond their length, contradictions, and what would take the
+    servers of an answer are counted; the first rule about something counts.
+    """
+    rows = [
+        Row("", "A", "192.0.2.1"), Row("", "NS", "localhost."), Row("33.1.2.0.192.rpz-ip", "CNAME", "."),
+        Row("24.1.2.0.192.rpz-ip", "CNAME", "."), Row("rpz-ip", "CNAME", "."), Row("24.x.rpz-client-ip", "CNAME", "."),
+        Row("ns.example.rpz-nsdname", "CNAME", "."), Row("32.1.2.0.192.rpz-nsip", "CNAME", "."),
+        Row("a", "CNAME", "."), Row("a", "A", "9.9.9.9"),
+        Row("b", "CNAME", "."), Row("c", "DS", "1 13 2 " + 64 * "0"), Row("128.1.zz.2.zz.2001.rpz-ip", "CNAME", "."),
+    ]  # fmt: skip
+    found = RulesOfZone(recordsOf(rows), APEX)
+    assert [rule.name for rule in found] == [nameFromText("b")]
+    assert found.complaints.count == 8
+    said = str(found.complaints)
+    lines = ("rules of rpz-nsdname are not applied", "rules of rpz-nsip", "a: an alias stands alone", "has host bits set", "as 24.0.2.0")
+    assert [words for words in lines if words not in said] == []
+    builder = PolicyZonesBuilder()
+    twice = [*RulesOfZone(recordsOf([Row("b", "CNAME", ".")]), APEX), *RulesOfZone(recordsOf([Row("b", "CNAME", "*.")]), APEX)]
+    assert builder.add("z", twice, 3, "said").names == 1
+    zones = PolicyZones(PolicyTable(b"".join(builder.pack())))
+    assert (_hit(zones, "b").action.kind, zones.zones[0].wrong, zones.zones[0].said) == (NXDOMAIN, 3, "said")
+
+
+def test_clientsOfBothFamilies() -> None:
+    """
+    The prefix of zero bits has all addresses of its family, and no other.
+    """
+    zones = zonesOf([Row("0.0.0.0.0.rpz-client-ip", "CNAME", ".")])
+    assert zones.forAddress(bytes(4), CLIENT)
+    assert not zones.forAddress(bytes(16), CLIENT)
+
+
+def test_tablesOfOthers() -> None:
+    """
+    A table of lists is none of policy zones, and there are no more zones than bits of a mask.
+    """
+    builder = TableBuilder()
+    builder.add([b"example"], 0, [1])
+    with pytest.raises(BadImage):
+        PolicyZones(PolicyTable(b"".join(builder.pack([RuleList("block:/a")]))))
+    many = PolicyZonesBuilder()
+    for number in range(64):
+        many.add(str(number), ())
+    with pytest.raises(BadDescription, match="more than 64"):
+        many.add("one more", ())

@@ -1,0 +1,148 @@
+"""
+Reads the rules of a response policy zone from its records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+
+from twisted_ext.resolver.local.localanswers import Complaints
+from twisted_ext.resolver.policy.zones.actions import Action, actionOf
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, ZoneRule
+from twisted_ext.wire.names import labelsOf, nameToText
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, ZONEMD
+
+__all__ = ["Record", "RulesOfZone", "ownerOf"]
+
+#: A record: its owner's absolute name, its type, its TTL, its rdata.
+Record = tuple[bytes, int, int, bytes]
+
+#: The last labels of owners that are about addresses.
+_TRIGGERS: Final = {b"rpz-client-ip": CLIENT, b"rpz-ip": ADDRESS}
+
+#: Those that this server does not look at, as it would have to know which servers an answer came from.
+_OTHERS: Final = (b"rpz-nsdname", b"rpz-nsip")
+
+#: Types of records about the zone itself.
+_OF_ZONES: Final = frozenset((SOA, DNSKEY, DS, CDS, CDNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, ZONEMD))
+
+#: The label in place of the longest run of zeros in an IPv6 address.
+_ZEROS: Final = b"zz"
+
+#: Actions that are kept, since most rules have few of them done.
+_KNOWN: Final = 1024
+
+Network = IPv4Network | IPv6Network
+
+
+class RulesOfZone:
+    """
+    The rules in the records of a zone: iterate over it once.
+
+    @ivar complaints: what cannot be used. Its numbers of lines are 0.
+    """
+
+    def __init__(self, records: Iterable[Record], apex: bytes) -> None:
+        """
+        @param records: those of one owner follow each other.
+        @param apex: the name of the zone, folded.
+        """
+        self.complaints = Complaints()
+        self._records = records
+        self._apex = apex
+        # What one record has done.
+        self._known: dict[tuple[int, int, bytes], Action] = {}
+
+    def __iter__(self) -> Iterator[ZoneRule]:
+        records = iter(self._records)
+        owner, given = b"", list[tuple[int, int, bytes]]()
+        for name, rrType, ttl, rdata in records:
+            folded = name.lower()
+            if folded != owner:
+                if given and (rule := self._ruleOf(owner, given)) is not None:
+                    yield rule
+                owner, given = folded, []
+            if rrType not in _OF_ZONES:
+                given.append((rrType, ttl, rdata))
+        if given and (rule := self._ruleOf(owner, given)) is not None:
+            yield rule
+
+    def _ruleOf(self, owner: bytes, given: list[tuple[int, int, bytes]]) -> ZoneRule | None:
+        apex = self._apex
+        # What stands at the apex is about the zone, whatever its type.
+        if len(owner) == len(apex):
+            return None
+        relative = owner[: -len(apex)]
+        key = given[0] if len(given) == 1 else None
+        action = None if key is None else self._known.get(key)
+        try:
+            if action is None:
+                action = actionOf(given)
+                if action is None:
+                    raise ValueError("an alias stands alone")
+                if key is not None and len(self._known) < _KNOWN:
+                    self._known[key] = action
+            trigger, name, isWildcard, network = _triggerIn(relative)
+        except ValueError as error:
+            self.complaints.add(0, f"{nameToText(relative + bytes(1), final=False)}: {error}")
+            return None
+        return ZoneRule(trigger, name, isWildcard, network, action)
+
+
+def _triggerIn(relative: bytes) -> tuple[int, bytes, bool, Network | None]:
+    """
+    Return what a rule is about.
+
+    @param relative: its owner without the name of the zone.
+
+    @raise ValueError: it is not about what this server looks at; the text says why.
+    """
+    if b"rpz-" in relative:
+        labels = labelsOf(relative + bytes(1))
+        last = labels[-1]
+        if last in _OTHERS:
+            raise ValueError(f"rules of {last.decode()} are not applied")
+        trigger = _TRIGGERS.get(last)
+        if trigger is not None:
+            return trigger, b"", False, _networkIn(labels[:-1])
+    if relative.startswith(b"\x01*"):
+        return NAME, relative[2:] + bytes(1), True, None
+    return NAME, relative + bytes(1), False, None
+
+
+def _networkIn(labels: list[bytes]) -> Network:
+    """
+    Parse the labels of a prefix: its length, and its address backwards.
+
+    @raise ValueError: they are not such ones, or the address has bits beyond the prefix.
+    """
+    texts = [label.decode("ascii") for label in labels]
+    length, parts = (texts[0], texts[:0:-1]) if texts else ("", [])
+    if not (length.isdigit() and parts):
+        raise ValueError("it begins with the length of a prefix, as 24.0.2.0.192.rpz-ip")
+    if len(parts) == 4 and _ZEROS not in labels and all(part.isdigit() for part in parts):
+        return ip_network(f"{'.'.join(parts)}/{length}")
+    if _ZEROS.decode() in parts:
+        at = parts.index(_ZEROS.decode())
+        return ip_network(f"{':'.join(parts[:at])}::{':'.join(parts[at + 1 :])}/{length}")
+    return ip_network(f"{':'.join(parts)}/{length}")
+
+
+def ownerOf(trigger: int, name: bytes, isWildcard: bool, network: tuple[int, bytes]) -> str:
+    """
+    Return the owner of a rule below its zone, as text, without a final dot.
+
+    @param network: the length of the prefix, and the octets of its first address.
+    """
+    if trigger == NAME:
+        text = nameToText(name, final=False)
+        return f"*.{text}" if isWildcard and text != "." else "*" if isWildcard else text
+    length, packed = network
+    last = "rpz-ip" if trigger == ADDRESS else "rpz-client-ip"
+    if len(packed) == 4:
+        return ".".join([str(length), *map(str, packed[::-1]), last])
+    whole = str(IPv6Network((packed, length)).network_address)
+    groups = whole.replace("::", ":zz:").strip(":").split(":")
+    return ".".join([str(length), *groups[::-1], last])

@@ -1,0 +1,290 @@
+"""
+The rules of several response policy zones in one table.
+
+It is the table of lists (L{twisted_ext.resolver.policy.rules.table}) with other keys: the octets of names, and prefixes of addresses. What
+a rule has done is kept once for all rules that have the same done, and a rule has the place of that. So a rule takes 14 octets, and its
+share of the buckets.
+
+A policy zone is a zone: a wildcard applies to the names below it that are not below a longer name of the zone (RFC 4592). So names between
+others, which have no rule themselves, are there with neither L{SELF} nor L{BELOW} if a wildcard is above them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
+from struct import Struct
+from struct import error as StructError
+from typing import Final, NamedTuple
+
+from twisted_ext.errors import BadDescription, BadImage
+from twisted_ext.resolver.policy.rules.table import BELOW, SELF, SOURCE, PolicyTable, RuleList, TableBuilder
+from twisted_ext.resolver.policy.zones.actions import Action
+
+__all__ = ["ADDRESS", "ALL", "CLIENT", "NAME", "Found", "PolicyZones", "PolicyZonesBuilder", "ZoneRule"]
+
+#: What a rule goes by, that which comes first before others of the same zone.
+CLIENT: Final = 0
+NAME: Final = 1
+ADDRESS: Final = 2
+
+#: All zones.
+ALL: Final = -1
+
+#: Begins the keys of prefixes: no name begins with a label of this length.
+_PREFIX: Final = (b"\xff\x00", b"", b"\xff\x02")
+
+#: The key of what is known of prefixes: of each trigger and family which lengths there are, and which zones have rules for addresses.
+_LENGTHS: Final = b"\xff\xff"
+_FAMILIES: Final = ((CLIENT, 4), (CLIENT, 16), (ADDRESS, 4), (ADDRESS, 16))
+_KNOWN: Final = Struct(">17s17s17s17sQ")
+
+#: Zones, as many as bits.
+_ZONES: Final = 64
+
+#: Actions that are kept once they were read.
+_ACTIONS: Final = 4096
+
+#: Names are kept until so many are there.
+_TOGETHER: Final = 4096
+
+#: The prefix of an IPv4 address counts as so much longer, beside those of IPv6 addresses.
+_LONGER: Final = 96
+
+Network = IPv4Network | IPv6Network
+
+
+class ZoneRule(NamedTuple):
+    """
+    A rule.
+
+    @ivar trigger: L{CLIENT}, L{NAME} or L{ADDRESS}.
+    @ivar name: the name that it is about, folded and absolute.
+    @ivar isWildcard: whether it is about all names below that.
+    @ivar network: the addresses that it is about; L{None} if it is about names.
+    """
+
+    trigger: int
+    name: bytes
+    isWildcard: bool
+    network: Network | None
+    action: Action
+
+
+class Found(NamedTuple):
+    """
+    A rule of a zone that was found.
+
+    @ivar action: the place of its action.
+    @ivar name: the name that it is about, folded; empty octets if it is about addresses.
+    @ivar isWildcard: whether it is about all names below that.
+    @ivar network: the addresses that it is about, as the length of the prefix, and the octets of its first address.
+    """
+
+    action: int
+    name: bytes = b""
+    isWildcard: bool = False
+    network: tuple[int, bytes] = (0, b"")
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """
+        That by which rules for addresses of one answer are compared: the highest one applies, which is the longest prefix, and of equal
+        ones that of the lowest address.
+        """
+        length, packed = self.network
+        return length + (_LONGER if len(packed) == 4 else 0), -int.from_bytes(packed, "big")
+
+
+class PolicyZonesBuilder:
+    """
+    Collects the rules of zones.
+    """
+
+    def __init__(self) -> None:
+        self._builder = TableBuilder()
+        self._zones: list[RuleList] = []
+        self._places: dict[Action, int] = {}
+        self._lengths = dict.fromkeys(_FAMILIES, 0)
+        self._after = 0
+
+    def add(self, name: str, rules: Iterable[ZoneRule], unusable: int = 0, said: str = "") -> RuleList:
+        """
+        Add a zone; the order of zones is that in which their rules apply. Of two rules about the same the first one counts.
+
+        @param name: by which people know it.
+        @param unusable: how many of its records cannot be used, and the first of them.
+
+        @return: what is known of it.
+
+        @raise BadDescription: there are too many zones.
+        """
+        number = len(self._zones)
+        if number >= _ZONES:
+            raise BadDescription(f"there are more than {_ZONES} policy zones")
+        builder, places = self._builder, self._places
+        seen: set[bytes] = set()
+        waiting: dict[int, tuple[list[bytes], list[int]]] = {}
+        wild: set[bytes] = set()
+        owners: set[bytes] = set()
+        count = place = 0
+        before: Action | None = None
+        for trigger, owner, isWildcard, network, action in rules:
+            if network is not None:
+                key, word = _PREFIX[trigger] + bytes((network.prefixlen,)) + network.network_address.packed, SELF
+                self._lengths[trigger, network.max_prefixlen // 8] |= 1 << network.prefixlen
+                if trigger == ADDRESS:
+                    self._after |= 1 << number
+            else:
+                key, word = owner, BELOW if isWildcard else SELF
+                owners.add(key)
+                if isWildcard:
+                    wild.add(key)
+            mark = key + b"*" if isWildcard else key
+            if mark in seen:
+                continue
+            seen.add(mark)
+            # Most have the same done as the one before.
+            if action is not before:
+                before = action
+                known = places.get(action, -1)
+                place = places[action] = known if known >= 0 else builder.keep(action.pack())
+            keys, kept = waiting.setdefault(number | word, ([], []))
+            keys.append(key)
+            kept.append(place)
+            count += 1
+            if len(keys) >= _TOGETHER:
+                builder.add(keys, number | word, kept)
+                keys.clear()
+                kept.clear()
+        for bits, (keys, kept) in waiting.items():
+            builder.add(keys, bits, kept)
+        if wild:
+            empty = _emptyBelow(wild, owners)
+            builder.add(empty, number, [0] * len(empty))
+        told = RuleList(f"zone:{name}", count, unusable, said)
+        self._zones.append(told)
+        return told
+
+    def pack(self) -> list[bytes]:
+        """
+        Return the octets of the table, in several parts.
+        """
+        lengths = [self._lengths[each].to_bytes(17, "big") for each in _FAMILIES]
+        self._builder.add([_LENGTHS], 0, [self._builder.keep(_KNOWN.pack(*lengths, self._after))])
+        return self._builder.pack(self._zones)
+
+
+def _emptyBelow(wild: set[bytes], owners: set[bytes]) -> list[bytes]:
+    """
+    Return the names between a wildcard and longer names of the zone, which have no rule.
+    """
+    found: list[bytes] = []
+    # Whether a wildcard is at a name or above it.
+    known: dict[bytes, bool] = {b"\x00": b"\x00" in wild}
+    for owner in owners:
+        name = owner[owner[0] + 1 :] if len(owner) > 1 else owner
+        between: list[bytes] = []
+        while name not in known:
+            between.append(name)
+            name = name[name[0] + 1 :]
+        isBelow = known[name]
+        for each in reversed(between):
+            if isBelow and each not in owners:
+                found.append(each)
+            isBelow = known[each] = isBelow or each in wild
+    return found
+
+
+class PolicyZones:
+    """
+    The rules of several zones.
+
+    @ivar zones: what is known of them, by number.
+    @ivar after: the zones with rules for addresses in answers, as bits.
+    """
+
+    __slots__ = ("after", "zones", "_actions", "_all", "_lengths", "_table")
+
+    def __init__(self, table: PolicyTable) -> None:
+        """
+        @param table: as L{PolicyZonesBuilder.pack} has it.
+
+        @raise BadImage: it is not such a table.
+        """
+        self._table = table
+        self.zones = table.lists
+        self._all = (1 << len(self.zones)) - 1
+        self._actions: dict[int, Action] = {}
+        try:
+            (_, place), *_ = table.rulesFor(_LENGTHS)
+            *lengths, self.after = _KNOWN.unpack_from(table.kept, place)
+        except (ValueError, StructError):
+            raise BadImage("this is not a table of policy zones") from None
+        masks = [int.from_bytes(each, "big") for each in lengths]
+        # By trigger and octets of an address, the lengths of prefixes, the longest first.
+        self._lengths = {
+            key: [length for length in range(128, -1, -1) if mask >> length & 1] for key, mask in zip(_FAMILIES, masks, strict=True)
+        }
+
+    def action(self, found: Found) -> Action:
+        """
+        Return what a rule has done.
+        """
+        action = self._actions.get(found.action)
+        if action is None:
+            if len(self._actions) >= _ACTIONS:
+                self._actions.clear()
+            action = self._actions[found.action] = Action.unpack(self._table.kept, found.action)
+        return action
+
+    def forName(self, name: bytes, mask: int = ALL) -> dict[int, Found]:
+        """
+        Return the rule of each zone that has one about a name, by the numbers of the zones.
+
+        @param name: folded.
+        @param mask: the zones that are looked at, as bits.
+        """
+        found: dict[int, Found] = {}
+        left = mask & self._all
+        rulesFor = self._table.rulesFor
+        applies = SELF
+        while True:
+            rules = rulesFor(name)
+            if rules:
+                here = 0
+                for word, place in rules:
+                    zone = word & SOURCE
+                    if left >> zone & 1:
+                        here |= 1 << zone
+                        if word & applies:
+                            found[zone] = Found(place, name, applies == BELOW)
+                # It is the closest name of these zones: wildcards above it do not apply.
+                left &= ~here
+            if len(name) == 1 or not left:
+                return found
+            name = name[name[0] + 1 :]
+            applies = BELOW
+
+    def forAddress(self, packed: bytes, trigger: int, mask: int = ALL) -> dict[int, Found]:
+        """
+        Return the rule of each zone that has one about an address, that for the longest prefix, by the numbers of the zones.
+
+        @param packed: four or sixteen octets.
+        @param trigger: L{CLIENT} or L{ADDRESS}.
+        """
+        found: dict[int, Found] = {}
+        left = mask & self._all
+        size = 8 * len(packed)
+        number = int.from_bytes(packed, "big")
+        for length in self._lengths.get((trigger, len(packed)), ()):
+            shift = size - length
+            network = length, (number >> shift << shift).to_bytes(len(packed), "big")
+            for word, place in self._table.rulesFor(_PREFIX[trigger] + bytes((length,)) + network[1]):
+                zone = word & SOURCE
+                if left >> zone & 1:
+                    found[zone] = Found(place, network=network)
+                    left &= ~(1 << zone)
+            if not left:
+                break
+        return found
