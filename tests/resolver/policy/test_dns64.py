@@ -363,9 +363,11 @@ class DNS64Tests(SynchronousTestCase):
         If some are left they are the answer, which nothing proves any more; if none is, addresses are made, and if there are none, there is
         no data.
         """
-        mixed = _data(rrsetOf(WWW, AAAA, ["::ffff:192.0.2.1", "2001:db8::1"]))
+        signed = RRSet(WWW, RRSIG, 1, 300, (b"\0\x1c" + bytes(20),))
+        mixed = _data(rrsetOf(WWW, AAAA, ["::ffff:192.0.2.1", "2001:db8::1"]), signed)
         answer = self.answer(mixed, _data(FOUR))
         self.assertEqual((textsOf(answer), answer.security, answer.flags & AD), (["2001:db8::1"], Security.INDETERMINATE, 0))
+        self.assertEqual([rrset.rrType for rrset in answer.answer], [AAAA])
         alone = _data(rrsetOf(WWW, AAAA, "::ffff:192.0.2.1"))
         answer = self.answer(alone, _data(FOUR))
         self.assertEqual((textsOf(answer)[0], answer.flags & AD), ("64:ff9b::c000:201", 0))

@@ -21,7 +21,7 @@ from twisted_ext.wire.codes import AD, IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, CNAME, DNAME, DS, PTR, SOA, A
+from twisted_ext.wire.rrtypes import AAAA, CNAME, DNAME, DS, PTR, RRSIG, SOA, A
 
 __all__ = ["DNS64Source", "NAT64Names", "NAT64Prefix", "Networks", "Tally"]
 
@@ -207,7 +207,7 @@ class DNS64Source(WrappingSource):
 
     def _kept(self, answer: Answer) -> tuple[RRSet, ...]:
         """
-        Return the answer section without excluded addresses: the same object if it has none.
+        Return the answer section without excluded addresses, and the signatures of what they were among: the same object if it has none.
         """
         excluded = self._excluded
         if excluded is None:
@@ -223,7 +223,7 @@ class DNS64Source(WrappingSource):
                         continue
                     rrset = RRSet(rrset.name, AAAA, IN, rrset.ttl, rdatas)
             kept.append(rrset)
-        return tuple(kept) if changed else answer.answer
+        return tuple([rrset for rrset in kept if not _isAboutAddresses(rrset)]) if changed else answer.answer
 
     def _joined(self, found: Answer, denial: Answer, context: QueryContext) -> Answer:
         """
@@ -392,6 +392,13 @@ def _behind(found: Answer, alias: RRSet) -> Answer:
     other = _changed(found, (alias, *found.answer))
     other.authority, other.additional = found.authority, found.additional
     return other
+
+
+def _isAboutAddresses(rrset: RRSet) -> bool:
+    """
+    Return whether these are signatures of IPv6 addresses.
+    """
+    return rrset.rrType == RRSIG and all(rdata[:2] == AAAA.to_bytes(2, "big") for rdata in rrset.rdatas)
 
 
 def _isBlocked(answer: Answer) -> bool:
