@@ -20,7 +20,8 @@ from twisted_ext.errors import BadDescription, DNSFault, Refused, ServerFailed, 
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.local.specialnames import EMPTY_ZONES
-from twisted_ext.resolver.policy.dns64 import DNS64Source, NAT64Names, NAT64Prefix, Networks, Tally
+from twisted_ext.resolver.policy.addressset import AddressSet
+from twisted_ext.resolver.policy.dns64 import DNS64Source, NAT64Names, NAT64Prefix, Tally
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.testing.sources import CannedSource, Entry, HeldSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AD
@@ -33,7 +34,7 @@ WWW = nameFromText("www.example")
 REAL = nameFromText("real.example")
 ZONE = nameFromText("example")
 
-MAPPED = Networks([IPv6Network("::ffff:0:0/96")])
+MAPPED = AddressSet([IPv6Network("::ffff:0:0/96")])
 
 
 # The examples of RFC 6052, section 2.4.
@@ -135,7 +136,7 @@ class DNS64Tests(SynchronousTestCase):
         rrType: str = "AAAA",
         ignored: tuple[bytes, ...] = (),
         failing: bool = False,
-        excluded: Networks | None = MAPPED,
+        excluded: AddressSet | None = MAPPED,
         dnssecOk: bool = False,
         checkingDisabled: bool = False,
     ) -> Answer:

@@ -15,6 +15,7 @@ from twisted_ext.errors import BadDescription, DNSFault, PeerFault
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import FurtheredStart, furthered, then
 from twisted_ext.resolver.local.localanswers import addressFromReverse, emptySOA, known, lastTime
+from twisted_ext.resolver.policy.addressset import AddressSet
 from twisted_ext.resolver.policy.rebinding import isPrivate
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD, IN
@@ -23,7 +24,7 @@ from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, CNAME, DNAME, DS, PTR, RRSIG, SOA, A
 
-__all__ = ["DNS64Source", "NAT64Names", "NAT64Prefix", "Networks", "Tally"]
+__all__ = ["DNS64Source", "NAT64Names", "NAT64Prefix", "Tally"]
 
 #: Lengths of prefixes (RFC 6052, section 2.2).
 _LENGTHS: Final = (32, 40, 48, 56, 64, 96)
@@ -112,21 +113,6 @@ class NAT64Prefix:
         return rest[:4]
 
 
-class Networks:
-    """
-    IPv6 networks, for a few of which each address is compared.
-    """
-
-    __slots__ = ("_ranges",)
-
-    def __init__(self, networks: Iterable[IPv6Network]) -> None:
-        self._ranges = tuple([(int(each.netmask), int(each.network_address)) for each in networks])
-
-    def has(self, address: bytes) -> bool:
-        number = int.from_bytes(address, "big")
-        return any(number & mask == network for mask, network in self._ranges)
-
-
 class Tally:
     """
     A count that lasts longer than a source.
@@ -153,7 +139,7 @@ class DNS64Source(WrappingSource):
         inner: IAnswerSource,
         prefixes: Sequence[NAT64Prefix],
         *,
-        excluded: Networks | None = None,
+        excluded: AddressSet | None = None,
         ignored: Iterable[bytes] = (),
         failing: bool = False,
         tally: Tally | None = None,
@@ -216,7 +202,7 @@ class DNS64Source(WrappingSource):
         changed = False
         for rrset in answer.answer:
             if rrset.rrType == AAAA:
-                rdatas = tuple([rdata for rdata in rrset.rdatas if not excluded.has(rdata)])
+                rdatas = tuple([rdata for rdata in rrset.rdatas if excluded.find(rdata) is None])
                 if len(rdatas) != len(rrset.rdatas):
                     changed = True
                     if not rdatas:

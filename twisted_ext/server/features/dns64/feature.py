@@ -70,10 +70,11 @@ class DNS64Settings(Section):
 
 class _DNS64(Active):
     def __init__(self, settings: DNS64Settings, former: Active | None) -> None:
-        from twisted_ext.resolver.policy.dns64 import DNS64Source, NAT64Names, NAT64Prefix, Networks, Tally
+        from twisted_ext.resolver.policy.addressset import AddressSet
+        from twisted_ext.resolver.policy.dns64 import DNS64Source, NAT64Names, NAT64Prefix, Tally
 
         prefixes = [NAT64Prefix(text) for text in settings.dns64]
-        excluded = Networks([IPv6Network(text) for text in settings.dns64Exclude]) if settings.dns64Exclude else None
+        excluded = AddressSet(map(IPv6Network, settings.dns64Exclude)) if settings.dns64Exclude else None
         ignored = [nameFromText(name) for name in settings.dns64IgnoreAaaa]
         failing = settings.dns64Failing
         self.tally: Tally = former.tally if isinstance(former, _DNS64) else Tally()
