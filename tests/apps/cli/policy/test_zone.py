@@ -32,7 +32,7 @@ def feed(tmp_path: Path) -> str:
 
 def test_whatAZoneHas(feed: str, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    The rules are counted by what they are about and what they have done.
+    The rules are counted by what they are about and what they do.
     """
     assert main([feed]) == 0
     said = "rpz.example: 5 rules: 3 about names, 1 about addresses, 1 about clients; nxdomain 2, passthru 1, nodata 1, drop 1\n"

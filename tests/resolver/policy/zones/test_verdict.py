@@ -206,6 +206,46 @@ def test_wildcardsReachFromTheClosestName() -> None:
     assert before(zones, nameFromText("t")) is None
 
 
+def test_namesBetweenEndWildcards() -> None:
+    """
+    So do names that have no rule, but are between the wildcard and longer names: at each level, and below a rule for all names.
+    """
+    for above, wild in (("t", "*.t"), ("", "*")):
+        end = f".{above}" if above else ""
+        zones = zonesOf([Row(f"x.b.c{end}", "CNAME", "."), Row(wild, "CNAME", "*.")])
+        for name in (f"q.b.c{end}", f"b.c{end}", f"q.c{end}", f"c{end}", f"q.x.b.c{end}"):
+            assert before(zones, nameFromText(name)) is None
+        assert _hit(zones, f"q.d{end}").owner == wild
+
+
+def test_ofSeveralPrefixes() -> None:
+    """
+    The longest one applies; of equal ones that of the lowest address, in whatever order the addresses come.
+    """
+    rows = [Row(f"{length}.0.{net}.0.192.rpz-ip", "CNAME", ".") for length, net in ((24, 2), (24, 3), (23, 2))]
+    zones = zonesOf([*rows, Row("8.0.0.0.192.rpz-ip", "CNAME", "*.")])
+    question = questionOf("www.example")
+    for addresses, owner in (
+        (["192.0.3.1", "192.0.2.1"], "24.0.2.0.192.rpz-ip"), (["192.0.2.1", "192.0.3.1"], "24.0.2.0.192.rpz-ip"),
+        (["192.9.9.9", "192.0.3.1"], "24.0.3.0.192.rpz-ip"), (["192.9.9.9"], "8.0.0.0.192.rpz-ip"),
+    ):  # fmt: skip
+        answer = Answer(Outcome.DATA, (rrsetOf(question.name, A, addresses),))
+        hit = after(zones, question, answer, None)
+        assert hit is not None
+        assert hit.owner == owner
+
+
+def test_aliasesThatAreAskedFor() -> None:
+    """
+    Who asks for the alias itself does not go on to its target.
+    """
+    zones = zonesOf([Row("bad.example", "CNAME", ".")])
+    for rrType, isHit in (("A", True), ("TXT", True), ("CNAME", False)):
+        question = questionOf("www.example", rrType)
+        hit = after(zones, question, Answer(Outcome.DATA, (rrsetOf(question.name, CNAME, "bad.example."),)), None)
+        assert (hit is not None) is isHit
+
+
 def test_zonesThatApply() -> None:
     """
     Of the zones in a mask the first one decides.
@@ -227,6 +267,8 @@ def test_whenTheAnswerIsNeeded() -> None:
     assert waits(later, _hit(later, "a.t"))
     assert not waits(later, _hit(later, "a.t"), 0b10)
     assert waits(later, None)
+    client = zonesOf([Row("24.0.2.0.192.rpz-client-ip", "CNAME", ".")], [name])
+    assert not waits(client, _hit(client, "a.t"))
 
 
 @pytest.mark.parametrize(
@@ -246,6 +288,9 @@ def test_actions(records: list[Row], kind: str | None) -> None:
     assert (None if found is None else found.kind) == kind
     if found is not None:
         assert Action.unpack(b"xx" + found.pack(), 2) == found
+    several = actionOf([(A, 300, bytes(4)), (A, 20, bytes(4)), (TXT, 60, b"\1x")])
+    assert several is not None
+    assert several.ttl == 20
 
 
 def test_aliasesOfRules() -> None:

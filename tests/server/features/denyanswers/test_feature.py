@@ -30,6 +30,6 @@ class DenyAnswersTests(StackCase):
             self.assertEqual(answer.origin.server, "deny-answer-addresses 198.51.100.0/24")
             self.assertEqual(self.find(stack, "lost.example.test", "AAAA"), [])
         self.assertEqual(self.find(stack, "own.lan"), ["198.51.100.7"])
-        said = "deny-answer: no names with addresses in 1 networks, or aliases of names in 1 domains"
+        said = "deny-answer: no names with addresses in 1 network, or aliases of names in 1 domain"
         self.assertIn(said, stack.path())
         self.assertNotIn("deny-answer", "".join(self.stack(upstream=server.label, denyAnswerExcept=["test"]).path()))

@@ -17,8 +17,8 @@ _HELP: Final = """\
 Usage: txdns policy zone ZONE=FILE... [NAME|ADDRESS]... [--client ADDRESS] [--json]
 
 Reads response policy zones (RPZ) from master files, and reports how many rules they have, what
-these have done, and which cannot be used. With names or addresses, tells which rule decides about
-each: the first zone that has one, and in it the longest name or prefix.
+these are about and what they do, and which cannot be used. With names or addresses, tells which
+rule decides about each: that of the first zone that has one, for the longest name or prefix.
 
   txdns policy zone rpz.example=feed.zone
   txdns policy zone own=own.zone rpz.example=feed.zone www.bad.example 192.0.2.1

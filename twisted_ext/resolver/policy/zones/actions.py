@@ -1,5 +1,5 @@
 """
-What the rules of response policy zones have done with an answer.
+What the rules of response policy zones do with an answer.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _RECORD: Final = Struct(">HIH")
 
 class Action(NamedTuple):
     """
-    What a rule has done.
+    What a rule does.
 
     @ivar kind: one of L{KINDS}.
     @ivar ttl: seconds for which clients may keep that.

@@ -31,7 +31,7 @@ _OF_ZONES: Final = frozenset((SOA, DNSKEY, DS, CDS, CDNSKEY, NSEC, NSEC3, NSEC3P
 #: The label in place of the longest run of zeros in an IPv6 address.
 _ZEROS: Final = b"zz"
 
-#: Actions that are kept, since most rules have few of them done.
+#: Actions that are kept: most rules of a zone do one of few things.
 _KNOWN: Final = 1024
 
 Network = IPv4Network | IPv6Network
@@ -52,7 +52,7 @@ class RulesOfZone:
         self.complaints = Complaints()
         self._records = records
         self._apex = apex
-        # What one record has done.
+        # What single records stand for.
         self._known: dict[tuple[int, int, bytes], Action] = {}
 
     def __iter__(self) -> Iterator[ZoneRule]:

@@ -2,11 +2,11 @@
 The rules of several response policy zones in one table.
 
 It is the table of lists (L{twisted_ext.resolver.policy.rules.table}) with other keys: the octets of names, and prefixes of addresses. What
-a rule has done is kept once for all rules that have the same done, and a rule has the place of that. So a rule takes 14 octets, and its
-share of the buckets.
+a rule does is kept once for all rules that do the same, and a rule has the place of that. So a rule takes 14 octets, and its share of the
+buckets.
 
 A policy zone is a zone: a wildcard applies to the names below it that are not below a longer name of the zone (RFC 4592). So names between
-others, which have no rule themselves, are there with neither L{SELF} nor L{BELOW} if a wildcard is above them.
+others, which have no rule themselves, are there with neither L{SELF} nor L{BELOW} if a wildcard is right above them.
 """
 
 from __future__ import annotations
@@ -48,9 +48,6 @@ _ACTIONS: Final = 4096
 #: Names are kept until so many are there.
 _TOGETHER: Final = 4096
 
-#: The prefix of an IPv4 address counts as so much longer, beside those of IPv6 addresses.
-_LONGER: Final = 96
-
 Network = IPv4Network | IPv6Network
 
 
@@ -89,11 +86,11 @@ class Found(NamedTuple):
     @property
     def rank(self) -> tuple[int, int]:
         """
-        That by which rules for addresses of one answer are compared: the highest one applies, which is the longest prefix, and of equal
-        ones that of the lowest address.
+        That by which rules for addresses of one answer, which are of one family, are compared: the highest one applies, which is the
+        longest prefix, and of equal ones that of the lowest address.
         """
         length, packed = self.network
-        return length + (_LONGER if len(packed) == 4 else 0), -int.from_bytes(packed, "big")
+        return length, -int.from_bytes(packed, "big")
 
 
 class PolicyZonesBuilder:
@@ -144,7 +141,7 @@ class PolicyZonesBuilder:
             if mark in seen:
                 continue
             seen.add(mark)
-            # Most have the same done as the one before.
+            # Most do the same as the one before.
             if action is not before:
                 before = action
                 known = places.get(action, -1)
@@ -160,8 +157,8 @@ class PolicyZonesBuilder:
         for bits, (keys, kept) in waiting.items():
             builder.add(keys, bits, kept)
         if wild:
-            empty = _emptyBelow(wild, owners)
-            builder.add(empty, number, [0] * len(empty))
+            between = _between(wild, owners)
+            builder.add(between, number, [0] * len(between))
         told = RuleList(f"zone:{name}", count, unusable, said)
         self._zones.append(told)
         return told
@@ -175,24 +172,21 @@ class PolicyZonesBuilder:
         return self._builder.pack(self._zones)
 
 
-def _emptyBelow(wild: set[bytes], owners: set[bytes]) -> list[bytes]:
+def _between(wild: set[bytes], owners: set[bytes]) -> list[bytes]:
     """
-    Return the names between a wildcard and longer names of the zone, which have no rule.
+    Return the names above others of the zone that are right below that of a wildcard. Names below these need no mark: a search from them
+    upwards ends here.
     """
     found: list[bytes] = []
-    # Whether a wildcard is at a name or above it.
-    known: dict[bytes, bool] = {b"\x00": b"\x00" in wild}
+    seen: set[bytes] = set()
     for owner in owners:
-        name = owner[owner[0] + 1 :] if len(owner) > 1 else owner
-        between: list[bytes] = []
-        while name not in known:
-            between.append(name)
-            name = name[name[0] + 1 :]
-        isBelow = known[name]
-        for each in reversed(between):
-            if isBelow and each not in owners:
-                found.append(each)
-            isBelow = known[each] = isBelow or each in wild
+        name = owner[owner[0] + 1 :]
+        while len(name) > 1 and name not in seen:
+            seen.add(name)
+            above = name[name[0] + 1 :]
+            if above in wild:
+                found.append(name)
+            name = above
     return found
 
 
@@ -229,7 +223,7 @@ class PolicyZones:
 
     def action(self, found: Found) -> Action:
         """
-        Return what a rule has done.
+        Return what a rule does.
         """
         action = self._actions.get(found.action)
         if action is None:

@@ -31,7 +31,7 @@ class Hit(NamedTuple):
     @ivar position: how many aliases lead to what it is about.
     @ivar name: the name that it decides about, as the question or the alias has it.
     @ivar found: the rule.
-    @ivar action: what it has done.
+    @ivar action: what it does.
     """
 
     zone: int

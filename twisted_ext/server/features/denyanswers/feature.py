@@ -51,10 +51,11 @@ class _Denying(Active):
         addresses = AddressSet(map(ip_network, settings.denyAnswerAddresses))
         domains, excepted = [[nameFromText(name) for name in names] for names in (settings.denyAnswerAliases, settings.denyAnswerExcept)]
         networks, aliases = len(settings.denyAnswerAddresses), len(domains)
+        counted = f"{networks} network{'s'[: networks != 1]}, or aliases of names in {aliases} domain{'s'[: aliases != 1]}"
         self.parts = (
             Part(
                 Stage.UPSTREAM,
-                lambda: f"deny-answer: no names with addresses in {networks} networks, or aliases of names in {aliases} domains",
+                lambda: f"deny-answer: no names with addresses in {counted}",
                 wrap=lambda source: DenyAnswers(source, addresses, domains, excepted),
             ),
         )

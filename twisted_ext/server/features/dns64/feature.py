@@ -40,7 +40,7 @@ class DNS64Settings(Section):
     dns64: tuple[str, ...] = setting(
         types.Text("the prefix of a NAT64, such as 64:ff9b::/96", _prefix),
         (),
-        "Give names that have IPv4 addresses only IPv6 addresses with this prefix of a NAT64, for clients without IPv4: 64:ff9b::/96",
+        "For names without IPv6 addresses, make some from their IPv4 addresses, with this prefix of a NAT64, such as 64:ff9b::/96",
         group="Upstreams",
         roles=RESOLVING,
         inView=True,
