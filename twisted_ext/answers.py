@@ -441,6 +441,7 @@ class QueryContext:
         <twisted_ext.resolver.combine.searchlist.SearchListSource>} wraps the sources that share answers, and clears this for them.
     @ivar single: addresses of the other family do not matter: their existence neither ends a search nor prevents a query.
     @ivar client: the address of the client, or L{None} for this process.
+    @ivar datagram: whether the reply to the client is one datagram, which may be truncated.
     @ivar served: whether a server's client caused the look-up: a server bounds its own pending work, so such a look-up is sent at once,
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
@@ -468,6 +469,7 @@ class QueryContext:
         "relative",
         "single",
         "client",
+        "datagram",
         "served",
         "budget",
         "trace",
@@ -499,7 +501,7 @@ class QueryContext:
         serverRates: ServerRates | None = None,
     ) -> None:
         self.depth = self.aliases = 0
-        self.validated = False
+        self.validated = self.datagram = False
         self.deadline = deadline
         self.recursionDesired = recursionDesired
         self.dnssecOk = dnssecOk
@@ -628,6 +630,7 @@ class QueryContext:
         other.relative = self.relative
         other.single = self.single
         other.client = self.client
+        other.datagram = self.datagram
         other.served = self.served
         other.budget = self.budget
         other.trace = self.trace

@@ -28,6 +28,7 @@ __all__ = [
     "UnusableRecords",
     "PolicyFault",
     "Refused",
+    "Withheld",
     "BudgetSpent",
     "WorkSpent",
     "QueueFull",
@@ -221,6 +222,22 @@ class Refused(PolicyFault):
     """
 
     rcode = 5
+
+
+class Withheld(PolicyFault):
+    """
+    A rule says that the client gets no answer.
+
+    @ivar rule: its place.
+    @ivar isTruncated: whether the client is told to ask over TCP; if not, it gets no reply at all.
+    """
+
+    rcode = 0
+
+    def __init__(self, text: str, rule: str, *, isTruncated: bool) -> None:
+        super().__init__(text)
+        self.rule = rule
+        self.isTruncated = isTruncated
 
 
 class BadUpdate(Refused):

@@ -156,7 +156,8 @@ class IQueryObserver(Interface):
         A request gets no reply.
 
         @param why: the name of the gate that dropped it, C{"late"} for an answer that came too late for UDP, C{"overflow"} if too many
-            requests waited, C{"limit"} for a reply above the response rate, C{"failure"} otherwise.
+            requests waited, C{"limit"} for a reply above the response rate, C{"blocked "} and the place of the rule if one says so,
+            C{"failure"} otherwise.
         """
 
 

@@ -84,7 +84,7 @@ def test_askedNames(tmp_path: Path) -> None:
     active = features.active["blocking"]
     assert isinstance(active, BlockedNames)
     for name in ("\x1b[2J.example", "<script>.example", "a\nb.example", "\\155.example"):
-        found = active.why(name, "192.0.2.7")
+        found = active.whyFor(name, "192.0.2.7")
         said = found["said"]
         assert isinstance(said, list)
         assert found["blocked"]

@@ -178,8 +178,13 @@ def _features(figures: Figures, declared: Iterable[Figure], samples: Mapping[str
     for each in declared:
         kind = "counter" if each.grows else "gauge"
         if each.label:
-            if labeled := samples.get(each.key):
-                yield from _metric(each.metric, kind, each.meaning, [({each.label: value}, number) for value, number in labeled.items()])
+            told = {f"{each.key} {value}": number for value, number in samples.get(each.key, {}).items()} or figures.numbers
+            labels = each.label.split()
+            found = [(key.split(" ", len(labels))[1:], number) for key, number in told.items() if key.startswith(f"{each.key} ")]
+            if found:
+                yield from _metric(
+                    each.metric, kind, each.meaning, [(dict(zip(labels, values, strict=True)), number) for values, number in found]
+                )
         elif each.key in figures.numbers:
             yield from _metric(each.metric, kind, each.meaning, [({}, figures.numbers[each.key])])
 

@@ -18,7 +18,9 @@ class Figure:
     @ivar metric: the name of its metric.
     @ivar meaning: the help text of the metric, a sentence.
     @ivar grows: whether it is a counter, which is kept when the process ends that has counted; else it is a current value.
-    @ivar label: the name of the label of its samples; C{""} for one number. Those with a label are told by the keeper of the feature.
+    @ivar label: the name of the label of its samples; C{""} for one number. Those with a label are told by the keeper of the feature. Or
+        they are numbers of the processes that answer queries: these have the value of the label behind the key, and a space between. There
+        may be several labels, and values, with spaces between.
     @ivar words: what C{txdns control stats} calls it; C{""} to leave it out there.
     """
 

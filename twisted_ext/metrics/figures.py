@@ -229,10 +229,10 @@ def totalsOf(figures: Figures, names: Collection[str]) -> Figures:
     """
     Return what stays of the figures of a process that has ended: all that it has counted.
 
-    @param names: the numbers that are totals; others are current values.
+    @param names: the numbers that are totals, without the values of labels; others are current values.
     """
     return Figures(
-        {name: number for name, number in figures.numbers.items() if name in names},
+        {name: number for name, number in figures.numbers.items() if name.partition(" ")[0] in names},
         figures.types,
         figures.replies,
         figures.refusals,

@@ -381,14 +381,17 @@ class PacketCache:
         # What was counted stays counted.
         gone = set(former).difference(self.groups)
         self._blocked += sum([table.blocked for group in gone for table in group.tables])
-        self._forgetClients()
+        self.forgetClients()
 
-    def _forgetClients(self) -> None:
+    def forgetClients(self) -> None:
+        """
+        Classify all clients again.
+        """
         self.clients.clear()
         self._beyond.clear()
 
     def clear(self) -> None:
-        self._forgetClients()
+        self.forgetClients()
         for group in self.groups:
             group.clear()
 

@@ -207,7 +207,7 @@ class Frontend:
         features = self._features
         # The order makes no difference: a client is in one view only.
         answering = [View(name, source, direct=_directOf(source)) for name, source in views.items()]
-        self._groups.configure(features.admitting(), answering, requires=features.requireCookies())
+        self._groups.configure(features.admitting(), answering, requires=features.requireCookies(), isPersonal=features.isPersonal)
         self.packetCache.cookies = features.cookies()
         self.packetCache.regroup(self._groups.all, features.doors())
         if self._heads is not None:

@@ -144,6 +144,7 @@ class ServerService(Service):
                 reactor,
                 settings,
                 self.changed,
+                self._readmit,
                 self.observe,
                 lambda view: self.stack.asksInside(view),
                 lambda name, until: self.stack.suspend(name, until),
@@ -279,6 +280,10 @@ class ServerService(Service):
         # The stack may call this while it is still being built.
         if self._frontend is not None:
             self._frontend.epoch.bump()
+
+    def _readmit(self) -> None:
+        if self._frontend is not None:
+            self._frontend.packetCache.forgetClients()
 
     def take(self, feature: str, state: JSON) -> None:
         """

@@ -100,6 +100,8 @@ class CompiledTests(SynchronousTestCase):
             local=["router.lan A 192.0.2.1"],
             domainNeeded=True,
             block=["ads.example"],
+            policyZone=["feed=/etc/hosts"],
+            policyZones=["feed"],
             denyAnswerAddresses=["192.0.2.0/24"],
             stopRebinding=True,
             filterAaaa=True,

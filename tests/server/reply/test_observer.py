@@ -17,13 +17,13 @@ from tests.packetcache.lanes import Server
 from tests.queries import optOf, queryOf
 from tests.typed import observing
 from twisted_ext.answers import Answer, BlockedReply, Epoch, Origin, Outcome
-from twisted_ext.errors import ServerFailed
+from twisted_ext.errors import ServerFailed, Withheld
 from twisted_ext.interfaces import IAnswerSource, IHitObserver, IQueryObserver
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.features.querylog.log import QueryLog
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.observers import LiveList, Observers
+from twisted_ext.server.reply.observers import LiveList, Observers, RequestObserver, Result, resultOf
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
@@ -114,6 +114,33 @@ class ObserverTests(SynchronousTestCase):
         held.release(ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2))
         self.assertEqual([each[:3] for each in self.observer.told], [("127.0.0.2", "Refusal", "access"), ("127.0.0.1", "Refusal", "")])
         self.assertEqual(self.observer.dropped_, [("127.0.0.3", "access")])
+
+    def test_whatRulesWithhold(self) -> None:
+        """
+        Where a rule withholds an answer, it is told which; the look-up has not failed.
+        """
+        held = HeldSource()
+        server = self.server(held)
+        for fault in (Withheld("no", "feed: bad.example", isTruncated=False), Withheld("no", "feed: tcp.example", isTruncated=True)):
+            server.ask(queryOf())
+            held.release(fault)
+        self.assertEqual(self.observer.dropped_, [("127.0.0.1", "blocked feed: bad.example")])
+        ((_, _, _, octets),) = self.observer.told
+        self.assertEqual((octets[2] & 2, octets[3] & 15, server.responder.counters.failed), (2, 0, 0))
+        refusal = Refusal(0, truncated=True, rule="feed: tcp.example")
+        seen = resultOf(octets, refusal, "")
+        self.assertEqual((seen.source, seen.server, seen.status, seen.truncated), ("blocked", "feed: tcp.example", "blocked", True))
+        results: list[Result] = []
+
+        class _Watching(RequestObserver):
+            def seen(self, request: Request, result: Result) -> None:
+                results.append(result)
+
+        server = self.server(held)
+        server.responder.observer = cast(IQueryObserver, _Watching())
+        server.ask(queryOf())
+        held.release(Withheld("no", "feed: bad.example", isTruncated=False))
+        self.assertEqual([(each.source, each.server, each.rcode) for each in results], [("blocked", "feed: bad.example", None)])
 
     def test_internalErrors(self) -> None:
         """

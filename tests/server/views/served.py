@@ -10,6 +10,7 @@ from pathlib import Path
 from time import time
 
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.doors import NOWHERE, Door
@@ -37,24 +38,38 @@ class Served:
     """
 
     def __init__(
-        self, network: MemoryNetwork, address: str, settings: Settings, table: str = "", today: Callable[[], float] = time
+        self,
+        network: MemoryNetwork,
+        address: str,
+        settings: Settings,
+        table: str = "",
+        today: Callable[[], float] = time,
+        zones: str = "",
     ) -> None:
         """
         @param table: the path of the table of its lists; C{""} for none.
+        @param zones: that of the table of its policy zones.
         @param today: returns the seconds since 1970.
         """
         self._network = network
         self._clock = network.reactor(address)
-        self._table = table
+        self._table, self._zones = table, zones
         self.settings = settings
-        self.features = Features(Site(self._clock, settings, self._changed, today=today))
+        self.features = Features(Site(self._clock, settings, self._changed, self._readmit, today=today))
         self.stack = stackFor(self._clock, settings, Zones(), self.features, changed=self._changed)
         self.frontend = Frontend(self.features, self.stack, Counters(), views=self.stack.views)
         self.features.begin()
-        self.features.take("blocking", {"table": table, "paused": []})
+        for name, state in self._published().items():
+            self.features.take(name, state)
+
+    def _published(self) -> dict[str, JSON]:
+        return {"blocking": {"table": self._table, "paused": []}, "policyzones": {"table": self._zones}}
 
     def _changed(self) -> None:
         self.frontend.epoch.bump()
+
+    def _readmit(self) -> None:
+        self.frontend.packetCache.forgetClients()
 
     def reload(self, settings: Settings) -> None:
         """
@@ -66,15 +81,16 @@ class Served:
         self.settings, self.features = settings, features
         self.frontend.apply(features, self.stack.views)
         features.begin()
-        features.takeOver({"blocking": {"table": self._table, "paused": []}}, former)
+        features.takeOver(self._published(), former)
         former.close(features)
 
-    def take(self, table: str) -> None:
+    def take(self, table: str, zones: str = "") -> None:
         """
-        Use another table of lists.
+        Use other tables of lists, and of policy zones.
         """
-        self._table = table
-        self.features.take("blocking", {"table": table, "paused": []})
+        self._table, self._zones = table, zones or self._zones
+        for name, state in self._published().items():
+            self.features.take(name, state)
 
     def ask(
         self, packet: bytes, client: str, *, stream: bool = False, afresh: bool = False, door: Door = NOWHERE

@@ -11,11 +11,13 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.server.views.served import Served, meaningOf, queryFor, tableOf
+from twisted_ext.resolver.policy.zones.compiler import compileZones, wordFor
 from twisted_ext.server.config.setting import DECLARED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
 
 #: For each setting two values, and what else it takes to have an effect.
 _VALUES: dict[str, tuple[object, object, dict[str, object]]] = {
@@ -45,6 +47,7 @@ _VALUES: dict[str, tuple[object, object, dict[str, object]]] = {
     "max-negative-ttl": (5, 50, {}),
     "max-ttl": (5, 50, {}),
     "min-ttl": (500, 400, {}),
+    "policy-zones": (["feed"], [], {"policy-zone": ["feed={folder}/feed"]}),
     "rebinding-allow": (["near.example"], [], {"stop-rebinding": True}),
     "rebinding-routes": (True, False, {"stop-rebinding": True, "route": ["near.example=192.0.2.53"]}),
     "recursive": (True, False, {}),
@@ -115,6 +118,7 @@ def test_viewsAnswerAsServers(setting: str, tmp_path: Path) -> None:
     """
     (tmp_path / "ads").write_text("ads.example\n")
     (tmp_path / "hosts").write_text("192.0.2.9 nas\n")
+    (tmp_path / "feed").write_text("$TTL 60\nads.example CNAME .\nwww.ads.example CNAME *.\n24.0.2.0.192.rpz-ip A 192.0.2.1\n")
     (tmp_path / "records").write_text("www.example A 192.0.2.7\n")
     network = MemoryNetwork(seed=1)
     for number in (3, 4):
@@ -136,14 +140,17 @@ def test_viewsAnswerAsServers(setting: str, tmp_path: Path) -> None:
     seconds = _AFTER_FAILURES if setting == "dns64-failing" else _SECONDS
     both = {"list": [{"name": "ads", "file": str(tmp_path / "ads")}], "upstream": ["192.0.2.53"], "hosts-file": [], **more}
     common = {_changed(name): _filled(value, tmp_path) for name, value in both.items()}
+    key = _changed(setting)
     views = [
         {"name": f"view{number}", "clients": [f"10.0.{number}.0/24"], setting: _filled(value, tmp_path)}
         for number, value in enumerate((one, other))
     ]
     table = tableOf(tmp_path / "rules", [f"block:ads={tmp_path / 'ads'}", f"block:{tmp_path / 'ads'}"])
-    server = Served(network, "192.0.2.7", Settings.of(**common, view=views), table)
+    zones, word = str(tmp_path / "zones"), wordFor("feed", nameFromText("feed"), str(tmp_path / "feed"))
+    compileZones(zones, "", [word])
+    server = Served(network, "192.0.2.7", Settings.of(**common, view=views), table, zones=zones)
     alone = [
-        Served(network, f"192.0.2.{20 + number}", Settings.of(**{**common, _changed(setting): _filled(value, tmp_path)}), table)
+        Served(network, f"192.0.2.{20 + number}", Settings.of(**{**common, key: _filled(value, tmp_path)}), table, zones=zones)
         for number, value in enumerate((one, other))
     ]
     try:

@@ -439,7 +439,7 @@ def _list(text: str) -> str:
 
 
 def _blockReply(text: str) -> str:
-    from twisted_ext.resolver.policy.rules.source import readReply
+    from twisted_ext.resolver.policy.rules.policy import readReply
 
     readReply(text)
     return text

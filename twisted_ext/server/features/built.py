@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -148,10 +148,12 @@ class Features:
         @raise CallerFault: it is not switched on.
         """
         place = self.placeOf(arguments["client"]) if verb.ofClient else self
-        active = place.active.get(name)
-        if active is None:
+        asked = [each for key, each in place.active.items() if key == name or verb.path in each.answers]
+        if not asked:
             raise CallerFault(f"{name} is not switched on{f' in view {place.site.view}' if place.site.view else ''}")
-        return verb.execute(active, arguments)
+        if verb.gather is None:
+            return verb.execute(asked[0], arguments)
+        return verb.gather([cast("JSON", verb.execute(each, arguments)) for each in asked])
 
     def placeOf(self, address: str) -> Features:
         """
@@ -167,6 +169,16 @@ class Features:
 
     def admitting(self) -> list[Admit]:
         return [active.admits for active in self.active.values() if active.admits is not None]
+
+    def isPersonal(self, client: str, view: str) -> bool:
+        """
+        Return whether the replies to a client are for it alone.
+
+        @param client: its address; C{""} for none.
+        @param view: the name of the view that it is in; C{""} for none.
+        """
+        place = self.views.get(view, self)
+        return any(active.isPersonal(client) for active in place.active.values())
 
     def doors(self) -> Doors:
         """

@@ -19,6 +19,7 @@ from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
+from twisted_ext.server.features.policyzones.feature import PolicyZonesFeature
 from twisted_ext.server.features.queryhistory.feature import QueryHistoryFeature
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
 from twisted_ext.server.features.rates.feature import ClientRateFeature, ResponseRateFeature
@@ -44,6 +45,7 @@ ORDER: tuple[Feature, ...] = (
     DesignationFeature(),
     DomainNeededFeature(),
     DNS64Feature(),
+    PolicyZonesFeature(),
     BlockingFeature(),
     DenyAnswersFeature(),
     RebindingFeature(),

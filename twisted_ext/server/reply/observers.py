@@ -26,10 +26,16 @@ if TYPE_CHECKING:
     from twisted_ext.transport.faultlog import FaultLog
     from twisted_ext.zone.store.version import DirectAnswer
 
-__all__ = ["LiveList", "Observers", "RequestObserver", "Result", "resultOf"]
+__all__ = ["BLOCKED_BY", "LiveList", "Observers", "RequestObserver", "Result", "resultOf"]
 
 #: What all transports to upstreams are called.
 _UPSTREAM: Final = "upstream"
+
+#: The source of what a rule withholds.
+_BLOCKED: Final = "blocked"
+
+#: Why there is no reply if a rule says so, before the place of the rule.
+BLOCKED_BY: Final = f"{_BLOCKED} "
 
 
 class Result:
@@ -93,7 +99,7 @@ def resultOf(octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate:
         if cause.security is not Security.INDETERMINATE:
             security = cause.security.value
     elif isinstance(cause, Refusal):
-        source = gate or "failure"
+        source, server = (_BLOCKED, cause.rule) if cause.rule else (gate or "failure", "")
         rcode, ede = cause.rcode or rcode, cause.ede
         if cause.isBogus:
             security = Security.BOGUS.value
@@ -117,7 +123,8 @@ class RequestObserver:
     def dropped(self, request: Request, why: str) -> None:
         # A flood with forged addresses must not fill logs with queries to which nobody gets a reply.
         if why != "limit":
-            self.seen(request, Result(why))
+            isRuled = why.startswith(BLOCKED_BY)
+            self.seen(request, Result(_BLOCKED, why.removeprefix(BLOCKED_BY)) if isRuled else Result(why))
 
 
 class LiveList(RequestObserver):

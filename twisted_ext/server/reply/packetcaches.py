@@ -134,6 +134,8 @@ class ClientGroups:
         if public:
             self._groups["zones", False] = self._group("public", "zones", octets, sights, outside)
         self._views: dict[tuple[str, bool], Group] = {}
+        # Those whose replies are for one client alone, by the groups that such clients are in otherwise.
+        self._personal: dict[Group, Group] = {}
         self._admitting: tuple[Admit, ...] = ()
         self.all: tuple[Group, ...] = ()
         self.configure((), (), requires=False)
@@ -146,14 +148,24 @@ class ClientGroups:
         encrypted = Table(octets, sights=sights, stream=True, exact=True)
         return Group(name, action, datagrams, messages, encrypted, shown, view)
 
-    def configure(self, admitting: Sequence[Admit], views: Sequence[View], *, requires: bool) -> None:
+    def configure(
+        self,
+        admitting: Sequence[Admit],
+        views: Sequence[View],
+        *,
+        requires: bool,
+        isPersonal: Callable[[str, str], bool] = lambda client, view: False,
+    ) -> None:
         """
         Replace what decides of clients, and the views of those that may query everything.
 
         @param admitting: each is called for a new client, in this order.
         @param requires: whether some clients are answered over UDP only with a valid cookie.
+        @param isPersonal: returns whether the replies to a client that may query everything are for it alone. It takes the client's
+            address, and the name of its view, C{""} for none.
         """
         self._admitting = tuple(admitting)
+        self._isPersonal = isPersonal
         for action in ("allow", "zones"):
             like = self._groups.get((action, False))
             if requires and like is not None and (action, True) not in self._groups:
@@ -167,6 +179,7 @@ class ClientGroups:
             for view in views
             for shown in ((False, True) if requires else (False,))
         }
+        self._personal = {}
         self.all = (*self._groups.values(), self._proxies, *self._views.values())
 
     def classify(self, address: str, now: float, door: Door = NOWHERE) -> Client:
@@ -186,7 +199,20 @@ class ClientGroups:
         if group is None:
             action = admission.action
             group = self._groups.get((action, shown)) or self._groups[action, False]
+        if group.action == "allow" and self._isPersonal(client, admission.view):
+            # They have no replies to look after.
+            group = self._personal[group] = self._personal.get(group) or _personalOf(group)
         return Client(client, group, admission.bucket, siteOf(client), admission.accounts)
+
+
+def _personalOf(group: Group) -> Group:
+    """
+    Return a group for clients whose replies are for one of them alone, and are otherwise as those of another group.
+    """
+    datagrams = ForgetfulTable(0, sights=0, shown=group.shown)
+    messages = ForgetfulTable(0, sights=0, stream=True)
+    encrypted = ForgetfulTable(0, sights=0, stream=True, exact=True)
+    return Group(group.name, group.action, datagrams, messages, encrypted, group.shown, group.view)
 
 
 def packetCacheFor(

@@ -65,6 +65,7 @@ class Refusal:
     @ivar bare: omit the question section.
     @ivar flags: header flags to set, such as AA.
     @ivar isBogus: whether the look-up failed because an answer did not validate.
+    @ivar rule: the place of the rule of a policy that has made it; C{""} for none.
     @ivar lasting: whether the same query gets the same refusal from the gate until the settings change, so that the packet cache may
         repeat it.
     """
@@ -78,6 +79,7 @@ class Refusal:
     bare: bool = False
     flags: int = 0
     isBogus: bool = False
+    rule: str = ""
     lasting: bool = True
 
 

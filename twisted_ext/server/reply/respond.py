@@ -26,6 +26,7 @@ from twisted_ext.errors import (
     TrustFault,
     Unknown,
     Unreachable,
+    Withheld,
 )
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
@@ -38,6 +39,7 @@ from twisted_ext.resolver.ask import DeferredQuery, queryOf, unknown
 from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
+from twisted_ext.server.reply.observers import BLOCKED_BY
 from twisted_ext.server.reply.opcodes import RefusalLog
 from twisted_ext.server.reply.packetcaches import isForOneTransport, offerReply, packetCacheFor, tableFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded, withCookie
@@ -313,6 +315,7 @@ class Responder:
             checkingDisabled=bool(request.flags & CD),
             client=request.client,
         )
+        context.datagram = request.transport == "udp"
         try:
             found = source.ask(question, context)
         except Exception as error:
@@ -469,7 +472,7 @@ class Responder:
         self._fail(request, refusal, send)
 
     def _fail(self, request: Request, refusal: Refusal, send: Send) -> None:
-        self.counters.failed += 1
+        self.counters.failed += not refusal.rule
         self._refuse(request, refusal, send)
 
     def _bug(self, failure: Failure, request: Request, send: Send) -> None:
@@ -608,7 +611,7 @@ class Responder:
         if refusal.silent:
             self.counters.dropped += 1
             if self.observer is not None:
-                self.observer.dropped(request, gate or "failure")
+                self.observer.dropped(request, f"{BLOCKED_BY}{refusal.rule}" if refusal.rule else gate or "failure")
             return
         self.counters.replied(refusal.rcode)
         octets = self.replyBuilder.refusal(request, refusal)
@@ -635,6 +638,8 @@ class Responder:
         if isinstance(fault, ServerFailed):
             rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
             return Refusal(rcode, ede)
+        if isinstance(fault, Withheld):
+            return Refusal(Rcode.NOERROR, silent=not fault.isTruncated, truncated=fault.isTruncated, rule=fault.rule)
         if isinstance(fault, Refused):
             return Refusal(fault.rcode, ede or ((_PROHIBITED, ""),))
         if isinstance(fault, TimedOut | Unreachable):

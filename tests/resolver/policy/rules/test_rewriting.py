@@ -23,9 +23,10 @@ from twisted_ext.errors import DNSFault, Refused, ServerFailed
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.policy.rules.adblocklines import adblockRule
 from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.resolver.policy.rules.policy import Policy
 from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite, readRewrite
 from twisted_ext.resolver.policy.rules.safesearch import ENGINES, safeHosts
-from twisted_ext.resolver.policy.rules.source import Policy, PolicySource
+from twisted_ext.resolver.policy.rules.source import PolicySource
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided
 from twisted_ext.testing.sources import CannedSource, Entry, atHand, questionOf, rrsetOf

@@ -17,8 +17,9 @@ from twisted_ext.errors import BadDescription, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.policy.rules import source
-from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
+from twisted_ext.resolver.policy.rules import policy
+from twisted_ext.resolver.policy.rules.policy import Policy, readReply
+from twisted_ext.resolver.policy.rules.source import PolicySource
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF, PolicyTable, RuleList, TableBuilder
 from twisted_ext.resolver.policy.rules.verdict import decided
 from twisted_ext.resolver.sources import LocalSource
@@ -422,7 +423,7 @@ class PolicyTests(SynchronousTestCase):
         """
         Ask four times, and return how often rules were looked at.
         """
-        with patch.object(source, "decided", wraps=decided) as deciding:
+        with patch.object(policy, "decided", wraps=decided) as deciding:
             for _ in range(4):
                 self.successResultOf(lookUp(self.source, questionOf(name, rrType), QueryContext(self.clock.seconds() + 5)))
         return deciding.call_count

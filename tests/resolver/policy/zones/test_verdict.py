@@ -28,7 +28,7 @@ from twisted_ext.resolver.policy.zones.actions import (
 )
 from twisted_ext.resolver.policy.zones.reading import Record, RulesOfZone
 from twisted_ext.resolver.policy.zones.rules import CLIENT, PolicyZones, PolicyZonesBuilder
-from twisted_ext.resolver.policy.zones.verdict import Hit, after, before, waits
+from twisted_ext.resolver.policy.zones.verdict import Hit, Selection
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
@@ -60,7 +60,7 @@ def recordsOf(rows: Sequence[Row]) -> list[Record]:
 def zonesOf(*zones: Sequence[Row]) -> PolicyZones:
     builder = PolicyZonesBuilder()
     for number, rows in enumerate(zones):
-        builder.add(f"zone{number}", RulesOfZone(recordsOf(rows), APEX))
+        builder.add(f"zone:zone{number}", RulesOfZone(recordsOf(rows), APEX))
     return PolicyZones(PolicyTable(b"".join(builder.pack())))
 
 
@@ -174,8 +174,9 @@ def test_theRuleThatDecides(
     if addresses:
         sets.append(rrsetOf(nameFromText(chain[-1]), number, addresses))
     answer = Answer(Outcome.DATA, tuple(sets))
-    first = before(found, question.name, ip_address(client).packed)
-    hit = after(found, question, answer, first) if waits(found, first) else first
+    selection = every(found)
+    first = selection.before(question.name, selection.ofClient(ip_address(client).packed))
+    hit = selection.after(question, answer, first) if selection.waits(first) else first
     wanted = decisionOf(rows, client, chain, {chain[-1]: addresses})
     assert (None if hit is None else (hit.position, hit.zone, hit.owner)) == wanted
     if hit is not None:
@@ -183,14 +184,18 @@ def test_theRuleThatDecides(
         assert hit.action == actionOf([(record[1], 60, record[3]) for record in recordsOf([Row(hit.owner, kind, rdata)])])
         assert hit.name == nameFromText(chain[hit.position])
         # What has waited for the answer needlessly is the same.
-        assert after(found, question, answer, first) == hit
+        assert selection.after(question, answer, first) == hit
 
 
 # -- single promises
 
 
-def _hit(zones: PolicyZones, name: str, mask: int = -1) -> Hit:
-    found = before(zones, nameFromText(name), mask=mask)
+def every(zones: PolicyZones) -> Selection:
+    return Selection(zones, range(len(zones.zones)))
+
+
+def _hit(selection: Selection, name: str) -> Hit:
+    found = selection.before(nameFromText(name))
     assert found is not None
     return found
 
@@ -200,10 +205,10 @@ def test_wildcardsReachFromTheClosestName() -> None:
     With a rule for d5.s.t, that for all names below t is none for h0.s.t.
     """
     zones = zonesOf([Row("d5.s.t", "CNAME", "."), Row("*.t", "CNAME", "*.")])
-    assert before(zones, nameFromText("h0.s.t")) is None
-    assert _hit(zones, "h0.r.t").owner == "*.t"
-    assert _hit(zones, "D5.s.T").action.kind == NXDOMAIN
-    assert before(zones, nameFromText("t")) is None
+    assert every(zones).before(nameFromText("h0.s.t")) is None
+    assert _hit(every(zones), "h0.r.t").owner == "*.t"
+    assert _hit(every(zones), "D5.s.T").action.kind == NXDOMAIN
+    assert every(zones).before(nameFromText("t")) is None
 
 
 def test_namesBetweenEndWildcards() -> None:
@@ -214,8 +219,8 @@ def test_namesBetweenEndWildcards() -> None:
         end = f".{above}" if above else ""
         zones = zonesOf([Row(f"x.b.c{end}", "CNAME", "."), Row(wild, "CNAME", "*.")])
         for name in (f"q.b.c{end}", f"b.c{end}", f"q.c{end}", f"c{end}", f"q.x.b.c{end}"):
-            assert before(zones, nameFromText(name)) is None
-        assert _hit(zones, f"q.d{end}").owner == wild
+            assert every(zones).before(nameFromText(name)) is None
+        assert _hit(every(zones), f"q.d{end}").owner == wild
 
 
 def test_ofSeveralPrefixes() -> None:
@@ -230,7 +235,7 @@ def test_ofSeveralPrefixes() -> None:
         (["192.9.9.9", "192.0.3.1"], "24.0.3.0.192.rpz-ip"), (["192.9.9.9"], "8.0.0.0.192.rpz-ip"),
     ):  # fmt: skip
         answer = Answer(Outcome.DATA, (rrsetOf(question.name, A, addresses),))
-        hit = after(zones, question, answer, None)
+        hit = every(zones).after(question, answer, None)
         assert hit is not None
         assert hit.owner == owner
 
@@ -242,17 +247,18 @@ def test_aliasesThatAreAskedFor() -> None:
     zones = zonesOf([Row("bad.example", "CNAME", ".")])
     for rrType, isHit in (("A", True), ("TXT", True), ("CNAME", False)):
         question = questionOf("www.example", rrType)
-        hit = after(zones, question, Answer(Outcome.DATA, (rrsetOf(question.name, CNAME, "bad.example."),)), None)
+        hit = every(zones).after(question, Answer(Outcome.DATA, (rrsetOf(question.name, CNAME, "bad.example."),)), None)
         assert (hit is not None) is isHit
 
 
 def test_zonesThatApply() -> None:
     """
-    Of the zones in a mask the first one decides.
+    Of the zones that apply the first one decides, in the order of who uses them.
     """
     zones = zonesOf([Row("a.t", "CNAME", ".")], [Row("*.t", "CNAME", "*.")], [Row("a.t", "CNAME", "rpz-drop.")])
-    assert [_hit(zones, "a.t", mask).zone for mask in (-1, 0b110, 0b100, 0b101)] == [0, 1, 2, 0]
-    assert before(zones, nameFromText("a.t"), mask=0) is None
+    orders = ((0, 1, 2), (1, 2), (2,), (0, 2), (2, 0), (1, 0))
+    assert [_hit(Selection(zones, order), "a.t").zone for order in orders] == [0, 1, 2, 0, 2, 1]
+    assert Selection(zones, ()).before(nameFromText("a.t")) is None
     assert [each.names for each in zones.zones] == [1, 1, 1]
 
 
@@ -261,14 +267,14 @@ def test_whenTheAnswerIsNeeded() -> None:
     Only a rule about addresses in a zone that comes before can come before one that is found.
     """
     name, address = Row("a.t", "CNAME", "."), Row("24.0.2.0.192.rpz-ip", "CNAME", "*.")
-    assert not waits(zonesOf([name], [address]), _hit(zonesOf([name], [address]), "a.t"))
-    assert not waits(zonesOf([name, address]), _hit(zonesOf([name, address]), "a.t"))
-    later = zonesOf([address], [name])
-    assert waits(later, _hit(later, "a.t"))
-    assert not waits(later, _hit(later, "a.t"), 0b10)
-    assert waits(later, None)
-    client = zonesOf([Row("24.0.2.0.192.rpz-client-ip", "CNAME", ".")], [name])
-    assert not waits(client, _hit(client, "a.t"))
+    client = Row("24.0.2.0.192.rpz-client-ip", "CNAME", ".")
+    for rows, order, isNeeded in (
+        (([name], [address]), (0, 1), False), (([name], [address]), (1, 0), True), (([name, address],), (0,), False),
+        (([address], [name]), (0, 1), True), (([address], [name]), (1,), False), (([client], [name]), (0, 1), False),
+    ):  # fmt: skip
+        selection = Selection(zonesOf(*rows), order)
+        assert selection.waits(_hit(selection, "a.t")) is isNeeded
+        assert selection.waits(None)
 
 
 @pytest.mark.parametrize(
@@ -299,8 +305,8 @@ def test_aliasesOfRules() -> None:
     """
     wild = zonesOf([Row("*.t", "CNAME", "*.Garden.example."), Row("b.t", "CNAME", "wall.example.")])
     name = nameFromText("A.t")
-    assert _hit(wild, "A.t").action.aliasFor(name) == nameFromText("A.t.Garden.example")
-    assert _hit(wild, "b.t").action.aliasFor(name) == nameFromText("wall.example")
+    assert _hit(every(wild), "A.t").action.aliasFor(name) == nameFromText("A.t.Garden.example")
+    assert _hit(every(wild), "b.t").action.aliasFor(name) == nameFromText("wall.example")
     assert zonesOf([Row("c", "TXT", "x")]) and Action(GIVEN, 1, ((TXT, 1, b"\1x"),)).alias == b""
     assert set(KINDS) == {NXDOMAIN, NODATA, PASSTHRU, DROP, TCP_ONLY, GIVEN}
 
@@ -325,9 +331,9 @@ def test_whatCannotBeUsed() -> None:
     assert [words for words in lines if words not in said] == []
     builder = PolicyZonesBuilder()
     twice = [*RulesOfZone(recordsOf([Row("b", "CNAME", ".")]), APEX), *RulesOfZone(recordsOf([Row("b", "CNAME", "*.")]), APEX)]
-    assert builder.add("z", twice, 3, "said").names == 1
+    assert builder.add("z", twice).names == 1
     zones = PolicyZones(PolicyTable(b"".join(builder.pack())))
-    assert (_hit(zones, "b").action.kind, zones.zones[0].wrong, zones.zones[0].said) == (NXDOMAIN, 3, "said")
+    assert _hit(every(zones), "b").action.kind == NXDOMAIN
 
 
 def test_clientsOfBothFamilies() -> None:

@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import observing
 from twisted_ext.resolver.policy.rules.compiler import compileLists
-from twisted_ext.server.features.blocking import downloads, keeper
+from twisted_ext.server.features.base import tables
+from twisted_ext.server.features.blocking import downloads
 
 __all__ = ["Children", "ListCase", "tableIn"]
 
@@ -74,7 +75,7 @@ class ListCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.children = Children()
-        for module in (keeper, downloads):
+        for module in (tables, downloads):
             patched = patch.object(module, "runModule", self.children.run)
             patched.start()
             self.addCleanup(patched.stop)

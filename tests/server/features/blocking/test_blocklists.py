@@ -132,7 +132,7 @@ class BlockListsTests(ListCase):
         (self.folder / "state").write_bytes(b"")
         lists = self.lists(state=str(self.folder / "state"))
         self.assertEqual((lists.path, self.took), ("", [{"table": "", "paused": []}]))
-        expected = f"their names are not blocked: their table cannot be written in the state folder {self.folder}/state: File exists"
+        expected = f"they have no effect: their table cannot be written in the state folder {self.folder}/state: File exists"
         self.assertIn(f"the block lists cannot be read, {expected}", self.logged)
 
     def test_changeWhileReading(self) -> None:

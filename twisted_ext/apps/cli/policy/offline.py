@@ -48,7 +48,7 @@ class OfflineRules:
         if not isinstance(active, BlockedNames):
             said: list[JSON] = ["nothing is blocked for this client"]
             return {"client": client, "view": None, "blocked": False, "rewritten": False, "rule": None, "said": said}
-        return active.why(name, client, at, rrType)
+        return active.whyFor(name, client, at, rrType)
 
 
 @contextmanager

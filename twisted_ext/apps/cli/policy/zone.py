@@ -50,9 +50,10 @@ def main(words: list[str]) -> int:
     from twisted_ext.errors import BadDescription, BadName
     from twisted_ext.files import openNow
     from twisted_ext.resolver.policy.rules.table import PolicyTable
+    from twisted_ext.resolver.policy.zones.compiler import complaintsIn
     from twisted_ext.resolver.policy.zones.reading import RulesOfZone
     from twisted_ext.resolver.policy.zones.rules import ADDRESS, PolicyZones, PolicyZonesBuilder, ZoneRule
-    from twisted_ext.resolver.policy.zones.verdict import Hit, before
+    from twisted_ext.resolver.policy.zones.verdict import Hit, Selection
     from twisted_ext.wire.escapes import printable
     from twisted_ext.wire.names import nameFromText
     from twisted_ext.zone.zonefile.reader import readMaster
@@ -78,21 +79,21 @@ def main(words: list[str]) -> int:
             return rule
 
         try:
-            known = builder.add(name, map(counted, rules))
+            known = builder.add(f"zone:{name}", map(counted, rules))
         except BadDescription as error:
             raise ExitError(USAGE, str(error)) from None
-        said = [*map(str, content.complaints), *[text.removeprefix("line 0: ") for text in rules.complaints.texts]]
-        wrong = len(content.complaints) + content.unsaid + rules.complaints.count
+        wrong, said = complaintsIn(content, rules)
         shown.append(
             {"name": name, "rules": known.names, "triggers": dict(triggers), "actions": dict(kinds), "wrong": wrong, "said": said}
         )
     table = PolicyZones(PolicyTable(b"".join(builder.pack())))
+    selection = Selection(table, range(len(zones)))
 
     def decide(text: str) -> tuple[str, str, str] | None:
         try:
             packed = ip_address(text).packed
         except ValueError:
-            hit: Hit | None = before(table, nameFromText(text), client)
+            hit: Hit | None = selection.before(nameFromText(text), selection.ofClient(client) if client else ())
             return None if hit is None else (zones[hit.zone][0], hit.owner, hit.action.kind)
         found = table.forAddress(packed, ADDRESS)
         if not found:

@@ -32,7 +32,7 @@ from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
 from twisted_ext.resolver.policy.rules.table import DAMAGED, EXCEPT, IN_SETTINGS, PolicyTable, RuleList, TableBuilder
 
-__all__ = ["compileLists", "digestOf", "main", "packLists"]
+__all__ = ["Unusable", "begun", "compileLists", "digestOf", "isUnchanged", "lastingState", "main", "packLists", "report", "writeTable"]
 
 #: How much this process gives way to others: a server on the same processor goes first.
 _NICE: Final = 10
@@ -50,7 +50,7 @@ _NONE: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _SETTLED: Final = 2_000_000_000
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """
     A list cannot be used; the text says why.
     """
@@ -76,22 +76,21 @@ def _readFile(
     @param clock: the monotonic time in seconds.
     @param now: the time of files in nanoseconds.
 
-    @raise _Unusable: it cannot be read, or has no rules but errors. Nothing has been added then.
+    @raise Unusable: it cannot be read, or has no rules but errors. Nothing has been added then.
     """
     try:
         with open(path, "rb", opener=openNow) as file:
             found = os.fstat(file.fileno())
             if digest and digestOf(file) != digest:
-                raise _Unusable(DAMAGED)
+                raise Unusable(DAMAGED)
             file.seek(0)
-            # A copy never changes.
-            settled = bool(digest) or now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
             most = int(BLOCK_LIST_OCTETS.default)
             if found.st_size > most:
-                raise _Unusable(f"has more than {most} octets")
-            return _read(builder, word, file, number, clock, stateIn(found) if settled else ())
+                raise Unusable(f"has more than {most} octets")
+            # A copy never changes.
+            return _read(builder, word, file, number, clock, stateIn(found) if digest else lastingState(found, now))
     except (OSError, ValueError) as error:
-        raise _Unusable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise Unusable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _read(
@@ -100,7 +99,7 @@ def _read(
     """
     Add the rules of a list.
 
-    @raise _Unusable: it has no rules but errors, or too much. Nothing has been added then.
+    @raise Unusable: it has no rules but errors, or too much. Nothing has been added then.
     @raise OSError: it cannot be read. Nothing has been added then.
     """
     number |= EXCEPT if word.startswith("except:") else 0
@@ -120,22 +119,31 @@ def _read(
                     what = "expression too many" if condition.expression else f"rule too many with conditions for {name.decode('ascii')}"
                     complaints.add(line, f"is one {what}")
             if builder.count > room:
-                raise _Unusable(f"has more names than fit: all lists together may have {room}")
+                raise Unusable(f"has more names than fit: all lists together may have {room}")
             if clock() > end:
                 # So that the other lists need not wait for it.
-                raise _Unusable(f"takes more than {seconds:g} s to read")
+                raise Unusable(f"takes more than {seconds:g} s to read")
             if file.tell() > most:
-                raise _Unusable(f"has grown beyond {most} octets while it was read")
+                raise Unusable(f"has grown beyond {most} octets while it was read")
         count = builder.count - before[0]
         if complaints.count and not count:
-            raise _Unusable(f"has no name to block: {complaints}")
+            raise Unusable(f"has no name to block: {complaints}")
     except BaseException:
         builder.rewind(before)
         raise
     return RuleList(word, count, complaints.count, str(complaints), state=state)
 
 
-def _isUnchanged(each: RuleList, path: str) -> bool:
+def lastingState(found: os.stat_result, now: Callable[[], int]) -> tuple[int, ...]:
+    """
+    Return the state of a file; nothing if it may change and keep it.
+
+    @param now: the time of files in nanoseconds.
+    """
+    return stateIn(found) if now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED else ()
+
+
+def isUnchanged(each: RuleList, path: str) -> bool:
     """
     Return whether the file of a list that was read is the same.
     """
@@ -166,13 +174,22 @@ def compileLists(
     with suppress(OSError, BadImage):
         before = PolicyTable.map(former) if former else None
     parts, results = packLists(before, words, copies, lines, clock, now)
+    writeTable(path, parts)
+    return results
+
+
+def writeTable(path: str, parts: Sequence[bytes]) -> None:
+    """
+    Write a table to a new file.
+
+    @raise OSError: that is not possible.
+    """
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, STATE_FILE), "wb") as file:
         for part in parts:
             file.write(part)
         # It may be kept for the next start.
         file.flush()
         os.fsync(file.fileno())
-    return results
 
 
 def packLists(
@@ -194,7 +211,7 @@ def packLists(
         there = -1 if before is None else before.numberOf(word)
         known = RuleList(word) if before is None or there < 0 else before.lists[there]
         place, digest = copies.get(word, (known.path, ""))
-        if before is None or there < 0 or not (word in lines or _isUnchanged(known, place)):
+        if before is None or there < 0 or not (word in lines or isUnchanged(known, place)):
             try:
                 if word in lines:
                     text = BytesIO("\n".join(lines[word]).encode("utf-8"))
@@ -202,7 +219,7 @@ def packLists(
                 else:
                     results.append(_readFile(builder, word, place, digest, number, clock, now))
                 continue
-            except _Unusable as error:
+            except Unusable as error:
                 known = RuleList(word, known.names, 0, str(error), True)
         if before is not None and there >= 0:
             builder.copy(before, there, number)
@@ -210,14 +227,24 @@ def packLists(
     return builder.pack(results), results
 
 
-def main(job: Mapping[str, Any]) -> None:
+def begun(job: Mapping[str, Any]) -> None:
+    """
+    Prepare this process for its job.
+    """
     gc.disable()
     if job["former"]:
         # Without a former table queries wait for this one.
         with suppress(OSError):
             os.nice(_NICE)
-    results = compileLists(job["table"], job["former"], job["lists"], job["copies"], job["lines"])
+
+
+def report(results: Sequence[RuleList]) -> None:
     sys.stdout.write(json.dumps({"lists": [asdict(each) for each in results]}) + "\n")
+
+
+def main(job: Mapping[str, Any]) -> None:
+    begun(job)
+    report(compileLists(job["table"], job["former"], job["lists"], job["copies"], job["lines"]))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow, stateOf
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.policy.rules.compiler import packLists
-from twisted_ext.resolver.policy.rules.source import Policy, PolicySource
+from twisted_ext.resolver.policy.rules.policy import Policy
+from twisted_ext.resolver.policy.rules.source import PolicySource
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList
 from twisted_ext.wire.message import Question
 
@@ -56,7 +57,7 @@ class FollowedLists(PolicySource):
         """
         @param files: paths of lists, in the formats of L{listfile<twisted_ext.resolver.policy.rules.listfile>}.
         @param exceptions: paths of lists whose names are not blocked.
-        @param reply: how blocked names are answered, as L{readReply<twisted_ext.resolver.policy.rules.source.readReply>} reads it.
+        @param reply: how blocked names are answered, as L{readReply<twisted_ext.resolver.policy.rules.policy.readReply>} reads it.
         @param safe: for hosts of search engines those to use in their place, folded.
         @param rewrite: whether the lists may give names other answers.
 

@@ -17,7 +17,7 @@ import json
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from itertools import accumulate, repeat
@@ -235,12 +235,16 @@ class TableBuilder:
         self._conditions += octets
         return place
 
-    def copy(self, table: PolicyTable, number: int, mine: int) -> None:
+    def copy(
+        self, table: PolicyTable, number: int, mine: int, placed: Callable[[int, int], int] | None = None
+    ) -> None:
         """
         Add the rules that one list has in a table with the same key.
 
         @param number: the list's number there.
         @param mine: its number in this table.
+        @param placed: called with the bits of a rule without a condition, and its place there; returns its place in this table. By
+            default it is the same.
         """
         parts = self._parts
         before = self.count
@@ -252,6 +256,8 @@ class TableBuilder:
                     place = entries[at + _DIGEST + 2 : at + _ENTRY]
                     if word & CONDITIONAL:
                         place = self._keep(*table.condition(int.from_bytes(place, "big"))).to_bytes(4, "big")
+                    elif placed is not None:
+                        place = placed(word, int.from_bytes(place, "big")).to_bytes(4, "big")
                     parts[entries[at]] += entries[at : at + _DIGEST] + (word & ~SOURCE | mine).to_bytes(2, "big") + place
                     self.count += 1
         self._single = self._single or (table.single and self.count > before)

@@ -42,6 +42,7 @@ class RulesOfZone:
     The rules in the records of a zone: iterate over it once.
 
     @ivar complaints: what cannot be used. Its numbers of lines are 0.
+    @ivar soa: the TTL and the rdata of its SOA record, once that was read.
     """
 
     def __init__(self, records: Iterable[Record], apex: bytes) -> None:
@@ -50,6 +51,7 @@ class RulesOfZone:
         @param apex: the name of the zone, folded.
         """
         self.complaints = Complaints()
+        self.soa: tuple[int, bytes] | None = None
         self._records = records
         self._apex = apex
         # What single records stand for.
@@ -66,6 +68,8 @@ class RulesOfZone:
                 owner, given = folded, []
             if rrType not in _OF_ZONES:
                 given.append((rrType, ttl, rdata))
+            elif rrType == SOA and folded == self._apex:
+                self.soa = ttl, rdata
         if given and (rule := self._ruleOf(owner, given)) is not None:
             yield rule
 

@@ -11,7 +11,7 @@ others, which have no rule themselves, are there with neither L{SELF} nor L{BELO
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from struct import Struct
 from struct import error as StructError
@@ -36,6 +36,14 @@ _PREFIX: Final = (b"\xff\x00", b"", b"\xff\x02")
 
 #: The key of what is known of prefixes: of each trigger and family which lengths there are, and which zones have rules for addresses.
 _LENGTHS: Final = b"\xff\xff"
+
+#: The key of the SOA record of each zone: its TTL and its rdata.
+_SOA: Final = b"\xff\xfe"
+_TTL: Final = Struct(">I")
+
+#: The number in place of a zone's for what is about all of them.
+_NO_ZONE: Final = SOURCE
+
 _FAMILIES: Final = ((CLIENT, 4), (CLIENT, 16), (ADDRESS, 4), (ADDRESS, 16))
 _KNOWN: Final = Struct(">17s17s17s17sQ")
 
@@ -86,11 +94,11 @@ class Found(NamedTuple):
     @property
     def rank(self) -> tuple[int, int]:
         """
-        That by which rules for addresses of one answer, which are of one family, are compared: the highest one applies, which is the
-        longest prefix, and of equal ones that of the lowest address.
+        That by which rules for addresses of one answer are compared: the highest one applies, which is the longest prefix, and of equal
+        ones that of the lowest address. Prefixes of IPv4 count as those of IPv6 that have 96 bits before them.
         """
         length, packed = self.network
-        return length, -int.from_bytes(packed, "big")
+        return length + 128 - 8 * len(packed), -int.from_bytes(packed, "big")
 
 
 class PolicyZonesBuilder:
@@ -98,27 +106,34 @@ class PolicyZonesBuilder:
     Collects the rules of zones.
     """
 
-    def __init__(self) -> None:
-        self._builder = TableBuilder()
+    def __init__(self, key: bytes = b"") -> None:
+        """
+        @param key: that of a former table, whose zones can be copied then; by default a random one.
+        """
+        self._builder = TableBuilder(key)
         self._zones: list[RuleList] = []
         self._places: dict[Action, int] = {}
         self._lengths = dict.fromkeys(_FAMILIES, 0)
         self._after = 0
 
-    def add(self, name: str, rules: Iterable[ZoneRule], unusable: int = 0, said: str = "") -> RuleList:
+    @property
+    def count(self) -> int:
         """
-        Add a zone; the order of zones is that in which their rules apply. Of two rules about the same the first one counts.
+        How many rules there are.
+        """
+        return self._builder.count
 
-        @param name: by which people know it.
-        @param unusable: how many of its records cannot be used, and the first of them.
+    def add(self, zone: str, rules: Iterable[ZoneRule]) -> RuleList:
+        """
+        Add a zone. Of two rules about the same the first one counts.
+
+        @param zone: what stands for it in L{RuleList}.
 
         @return: what is known of it.
 
         @raise BadDescription: there are too many zones.
         """
-        number = len(self._zones)
-        if number >= _ZONES:
-            raise BadDescription(f"there are more than {_ZONES} policy zones")
+        number = self._next()
         builder, places = self._builder, self._places
         seen: set[bytes] = set()
         waiting: dict[int, tuple[list[bytes], list[int]]] = {}
@@ -159,17 +174,63 @@ class PolicyZonesBuilder:
         if wild:
             between = _between(wild, owners)
             builder.add(between, number, [0] * len(between))
-        told = RuleList(f"zone:{name}", count, unusable, said)
+        told = RuleList(zone, count)
         self._zones.append(told)
         return told
 
-    def pack(self) -> list[bytes]:
+    def _next(self) -> int:
+        number = len(self._zones)
+        if number >= _ZONES:
+            raise BadDescription(f"there are more than {_ZONES} policy zones")
+        return number
+
+    def describe(self, soa: tuple[int, bytes]) -> None:
+        """
+        Give the zone that was added last its SOA record.
+
+        @param soa: its TTL and its rdata.
+        """
+        ttl, rdata = soa
+        place = self._builder.keep(_TTL.pack(ttl) + bytes((len(rdata) >> 8, len(rdata) & 255)) + rdata)
+        self._builder.add([_SOA + bytes((len(self._zones) - 1,))], _NO_ZONE, [place])
+
+    def copy(self, former: PolicyZones, there: int) -> None:
+        """
+        Add a zone as it is in a former table with the same key.
+
+        @param there: its number there.
+
+        @raise BadDescription: there are too many zones.
+        """
+        number = self._next()
+        known: dict[int, int] = {}
+
+        def placed(word: int, place: int) -> int:
+            if not word & (SELF | BELOW):
+                return 0
+            if place not in known:
+                action = former.action(Found(place))
+                known[place] = self._places[action] if action in self._places else self._builder.keep(action.pack())
+                self._places[action] = known[place]
+            return known[place]
+
+        self._builder.copy(former.table, there, number, placed)
+        for each, lengths in former.lengths.items():
+            self._lengths[each] |= sum([1 << length for length in lengths])
+        self._after |= (former.after >> there & 1) << number
+        self._zones.append(former.zones[there])
+        if (soa := former.soa(there)) is not None:
+            self.describe(soa)
+
+    def pack(self, zones: Sequence[RuleList] | None = None) -> list[bytes]:
         """
         Return the octets of the table, in several parts.
+
+        @param zones: what is known of the zones, in their order; by default what L{add} has returned.
         """
         lengths = [self._lengths[each].to_bytes(17, "big") for each in _FAMILIES]
-        self._builder.add([_LENGTHS], 0, [self._builder.keep(_KNOWN.pack(*lengths, self._after))])
-        return self._builder.pack(self._zones)
+        self._builder.add([_LENGTHS], _NO_ZONE, [self._builder.keep(_KNOWN.pack(*lengths, self._after))])
+        return self._builder.pack(self._zones if zones is None else zones)
 
 
 def _between(wild: set[bytes], owners: set[bytes]) -> list[bytes]:
@@ -196,9 +257,11 @@ class PolicyZones:
 
     @ivar zones: what is known of them, by number.
     @ivar after: the zones with rules for addresses in answers, as bits.
+    @ivar lengths: those of prefixes, the longest first, by what rules are about and by the octets of an address.
+    @ivar table: has the rules.
     """
 
-    __slots__ = ("after", "zones", "_actions", "_all", "_lengths", "_table")
+    __slots__ = ("after", "lengths", "table", "zones", "__weakref__", "_actions", "_all")
 
     def __init__(self, table: PolicyTable) -> None:
         """
@@ -206,7 +269,7 @@ class PolicyZones:
 
         @raise BadImage: it is not such a table.
         """
-        self._table = table
+        self.table = table
         self.zones = table.lists
         self._all = (1 << len(self.zones)) - 1
         self._actions: dict[int, Action] = {}
@@ -216,8 +279,7 @@ class PolicyZones:
         except (ValueError, StructError):
             raise BadImage("this is not a table of policy zones") from None
         masks = [int.from_bytes(each, "big") for each in lengths]
-        # By trigger and octets of an address, the lengths of prefixes, the longest first.
-        self._lengths = {
+        self.lengths = {
             key: [length for length in range(128, -1, -1) if mask >> length & 1] for key, mask in zip(_FAMILIES, masks, strict=True)
         }
 
@@ -229,8 +291,19 @@ class PolicyZones:
         if action is None:
             if len(self._actions) >= _ACTIONS:
                 self._actions.clear()
-            action = self._actions[found.action] = Action.unpack(self._table.kept, found.action)
+            action = self._actions[found.action] = Action.unpack(self.table.kept, found.action)
         return action
+
+    def soa(self, number: int) -> tuple[int, bytes] | None:
+        """
+        Return the TTL and the rdata of the SOA record of a zone; L{None} if that is not known.
+        """
+        for _, place in self.table.rulesFor(_SOA + bytes((number,))):
+            kept = self.table.kept
+            place += _TTL.size
+            size = kept[place] << 8 | kept[place + 1]
+            return _TTL.unpack_from(kept, place - _TTL.size)[0], kept[place + 2 : place + 2 + size]
+        return None
 
     def forName(self, name: bytes, mask: int = ALL) -> dict[int, Found]:
         """
@@ -241,7 +314,7 @@ class PolicyZones:
         """
         found: dict[int, Found] = {}
         left = mask & self._all
-        rulesFor = self._table.rulesFor
+        rulesFor = self.table.rulesFor
         applies = SELF
         while True:
             rules = rulesFor(name)
@@ -271,10 +344,10 @@ class PolicyZones:
         left = mask & self._all
         size = 8 * len(packed)
         number = int.from_bytes(packed, "big")
-        for length in self._lengths.get((trigger, len(packed)), ()):
+        for length in self.lengths.get((trigger, len(packed)), ()):
             shift = size - length
             network = length, (number >> shift << shift).to_bytes(len(packed), "big")
-            for word, place in self._table.rulesFor(_PREFIX[trigger] + bytes((length,)) + network[1]):
+            for word, place in self.table.rulesFor(_PREFIX[trigger] + bytes((length,)) + network[1]):
                 zone = word & SOURCE
                 if left >> zone & 1:
                     found[zone] = Found(place, network=network)

@@ -7,19 +7,28 @@ the client comes before what is about a name, and that before what is about an a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 from twisted_ext.answers import Answer
-from twisted_ext.resolver.policy.zones.actions import Action
+from twisted_ext.resolver.policy.rebinding import addressesIn
+from twisted_ext.resolver.policy.zones.actions import GIVEN, NODATA, NXDOMAIN, Action
 from twisted_ext.resolver.policy.zones.reading import ownerOf
-from twisted_ext.resolver.policy.zones.rules import ADDRESS, ALL, CLIENT, NAME, Found, PolicyZones
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, Found, PolicyZones
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.rrtypes import AAAA, CNAME, A
+from twisted_ext.wire.names import nameEnd
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, SVCB, A
 
-__all__ = ["Hit", "after", "before", "waits"]
+__all__ = ["Candidate", "Hit", "Selection"]
 
-_ADDRESSES = (A, AAAA)
+#: A rule that may decide: its zone, what it is about, and the rule.
+Candidate = tuple[int, int, Found]
+
+_SERVICES: Final = (HTTPS, SVCB)
+
+#: The types whose records have addresses. Services have them as hints.
+_ADDRESSES: Final = (A, AAAA, ANY, *_SERVICES)
 
 
 class Hit(NamedTuple):
@@ -49,66 +58,121 @@ class Hit(NamedTuple):
         return ownerOf(self.trigger, self.found.name, self.found.isWildcard, self.found.network)
 
 
-def before(zones: PolicyZones, name: bytes, client: bytes = b"", mask: int = ALL) -> Hit | None:
+class Selection:
     """
-    Return the rule that decides by the client and the name in question.
-
-    @param name: as the client has sent it.
-    @param client: its address, packed; no octets if it has none.
-    @param mask: the zones that apply, as bits.
+    The zones that apply to some clients, in their order.
     """
-    candidates = [(zone, NAME, found) for zone, found in zones.forName(name.lower(), mask).items()]
-    if client:
-        candidates += [(zone, CLIENT, found) for zone, found in zones.forAddress(client, CLIENT, mask).items()]
-    return _first(zones, candidates, 0, name)
 
+    __slots__ = ("_after", "_earlier", "_mask", "_ranks", "_zones")
 
-def waits(zones: PolicyZones, first: Hit | None, mask: int = ALL) -> bool:
-    """
-    Return whether the answer has to be there before it is known which rule decides.
+    def __init__(self, zones: PolicyZones, numbers: Sequence[int]) -> None:
+        """
+        @param numbers: those of the zones, that which comes before others first.
+        """
+        self._zones = zones
+        self._ranks = {number: rank for rank, number in enumerate(numbers)}
+        # Of each zone those with rules for addresses that come before it, as bits.
+        self._earlier: dict[int, int] = {}
+        self._mask = self._after = 0
+        for number in numbers:
+            self._earlier[number] = self._after
+            self._mask |= 1 << number
+            self._after |= zones.after & 1 << number
 
-    @param first: as L{before} has found it. A rule for an address may come before it, if its zone does.
-    """
-    return first is None or bool(zones.after & mask & (1 << first.zone) - 1)
+    @property
+    def hasAddresses(self) -> bool:
+        """
+        Whether there are rules about addresses in answers.
+        """
+        return bool(self._after)
 
+    def ofClient(self, packed: bytes) -> Sequence[Candidate]:
+        """
+        Return the rules about a client.
 
-def after(zones: PolicyZones, question: Question, answer: Answer, first: Hit | None, mask: int = ALL) -> Hit | None:
-    """
-    Return the rule that decides, once the answer is there.
+        @param packed: its address.
+        """
+        return [(zone, CLIENT, found) for zone, found in self._zones.forAddress(packed, CLIENT, self._mask).items()]
 
-    @param first: as L{before} has found it.
-    """
-    for position, name in enumerate(_namesIn(answer, question)):
-        folded = name.lower()
-        candidates: list[tuple[int, int, Found]] = []
-        if position == 0:
-            candidates += [] if first is None else [(first.zone, first.trigger, first.found)]
-        else:
-            candidates += [(zone, NAME, found) for zone, found in zones.forName(folded, mask).items()]
-        if question.rrType in _ADDRESSES and zones.after & mask:
-            best: dict[int, Found] = {}
-            for rrset in answer.answer:
-                if rrset.rrType == question.rrType and rrset.name.lower() == folded:
-                    for rdata in rrset.rdatas:
-                        for zone, found in zones.forAddress(rdata, ADDRESS, mask).items():
-                            if zone not in best or found.rank > best[zone].rank:
-                                best[zone] = found
-            candidates += [(zone, ADDRESS, found) for zone, found in best.items()]
-        hit = _first(zones, candidates, position, name)
-        if hit is not None:
-            return hit
-    return None
+    def before(self, name: bytes, ofClient: Sequence[Candidate] = ()) -> Hit | None:
+        """
+        Return the rule that decides by the client and the name in question.
 
+        @param name: as the client has sent it.
+        @param ofClient: as L{ofClient} has found them.
+        """
+        return self._first([*ofClient, *self._aboutName(name)], 0, name)
 
-def _first(zones: PolicyZones, candidates: list[tuple[int, int, Found]], position: int, name: bytes) -> Hit | None:
-    if not candidates:
+    def waits(self, first: Hit | None) -> bool:
+        """
+        Return whether the answer has to be there before it is known which rule decides.
+
+        @param first: as L{before} has found it. A rule for an address may come before it, if its zone does.
+        """
+        return first is None or bool(self._earlier[first.zone])
+
+    def after(self, question: Question, answer: Answer, first: Hit | None) -> Hit | None:
+        """
+        Return the rule that decides, once the answer is there.
+
+        @param first: as L{before} has found it.
+        """
+        position = 0
+        for position, name in enumerate(_namesIn(answer, question)):
+            candidates: list[Candidate] = []
+            if position:
+                candidates += self._aboutName(name)
+            elif first is not None:
+                candidates.append((first.zone, first.trigger, first.found))
+            if self._after and question.rrType in _ADDRESSES:
+                candidates += self._aboutAddresses(answer, question, name.lower())
+            hit = self._first(candidates, position, name)
+            if hit is not None:
+                return hit
+        return self._ofTargets(answer, question, position + 1) if question.rrType in _SERVICES else None
+
+    def _aboutName(self, name: bytes) -> list[Candidate]:
+        return [(zone, NAME, found) for zone, found in self._zones.forName(name.lower(), self._mask).items()]
+
+    def _aboutAddresses(self, answer: Answer, question: Question, name: bytes) -> list[Candidate]:
+        best: dict[int, Found] = {}
+        for rrset in answer.answer:
+            if (question.rrType in (rrset.rrType, ANY)) and rrset.name.lower() == name:
+                for packed in addressesIn(rrset):
+                    for zone, found in self._zones.forAddress(packed, ADDRESS, self._mask).items():
+                        if zone not in best or found.rank > best[zone].rank:
+                            best[zone] = found
+        return [(zone, ADDRESS, found) for zone, found in best.items()]
+
+    def _ofTargets(self, answer: Answer, question: Question, position: int) -> Hit | None:
+        """
+        Return the rule about a host that services lead to. It says what records that host has, so there is no service.
+        """
+        for rrset in answer.answer:
+            for target in _targetsOf(rrset):
+                hit = self._first(self._aboutName(target), position, target)
+                if hit is not None:
+                    isDenied = hit.action.kind in (GIVEN, NXDOMAIN)
+                    return hit._replace(action=Action(NODATA, hit.action.ttl)) if isDenied else hit
         return None
-    zone, trigger, found = min(candidates, key=_order)
-    return Hit(zone, trigger, position, name, found, zones.action(found))
+
+    def _first(self, candidates: Sequence[Candidate], position: int, name: bytes) -> Hit | None:
+        if not candidates:
+            return None
+        zone, trigger, found = min(candidates, key=self._order)
+        return Hit(zone, trigger, position, name, found, self._zones.action(found))
+
+    def _order(self, candidate: Candidate) -> tuple[int, int]:
+        return self._ranks[candidate[0]], candidate[1]
 
 
-def _order(candidate: tuple[int, int, Found]) -> tuple[int, int]:
-    return candidate[0], candidate[1]
+def _targetsOf(rrset: RRSet) -> Sequence[bytes]:
+    """
+    Return the hosts of services (RFC 9460) other than their owner.
+    """
+    if rrset.rrType not in _SERVICES:
+        return ()
+    return [rdata[2 : nameEnd(rdata, 2)] for rdata in rrset.rdatas if len(rdata) > 2 and rdata[2]]
 
 
 def _namesIn(answer: Answer, question: Question) -> Iterator[bytes]:

@@ -87,6 +87,7 @@ class Site:
 
     @ivar settings: those that are to be in force.
     @ivar changed: to be called when earlier replies may be out of date.
+    @ivar readmit: to be called when it may be decided otherwise of clients than before.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
     @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
         longer.
@@ -103,6 +104,7 @@ class Site:
     reactor: IReactorTime
     settings: Settings
     changed: Callable[[], object] = lambda: None
+    readmit: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
     inside: Callable[[str], bool] = lambda view: False
     suspend: Callable[[bytes, int | None], object] = lambda name, until: None
@@ -124,6 +126,7 @@ class Active:
     @ivar requiresCookies: whether it wants a valid cookie of some clients.
     @ivar cookies: the cookies in replies that the packet cache repeats; L{None} for none.
     @ivar limiting: limits replies; L{None} for no limit.
+    @ivar answers: the paths of operations of several features that it has a part in, see L{Verb.gather}.
     @ivar rereads: what a reload reads again although no setting has changed, such as C{"block lists"}; C{""} for nothing.
     """
 
@@ -133,6 +136,7 @@ class Active:
     requiresCookies: bool = False
     cookies: CookieOptions | None = None
     limiting: ResponseRateLimit | None = None
+    answers: tuple[str, ...] = ()
     rereads: str = ""
 
     def observer(self) -> IQueryObserver | None:
@@ -140,6 +144,14 @@ class Active:
         Return what is to be told of queries; L{None} while there is nothing to watch.
         """
         return None
+
+    def isPersonal(self, client: str) -> bool:
+        """
+        Return whether the replies to a client of its view are for it alone, so that the packet cache does not repeat them to others.
+
+        @param client: its address; C{""} for none.
+        """
+        return False
 
     def begin(self) -> None:
         """
@@ -166,6 +178,18 @@ class Active:
 
         @param offer: what it has for clients that want encryption; L{None} for nothing that they could use.
         """
+
+    def why(self, arguments: Mapping[str, str]) -> JSON:
+        """
+        Tell which of its rules decides about a question, for those whose L{answers} have C{why}.
+
+        @param arguments: those of the operation: C{name}, C{client}, and perhaps C{time} and C{type}.
+
+        @return: C{client}, C{view}, C{blocked}, C{rewritten}, C{rule} and C{said}.
+
+        @raise twisted_ext.errors.CallerFault: an argument is not valid.
+        """
+        raise NotImplementedError
 
     def look(self) -> None:
         """

@@ -20,13 +20,26 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.blocking.keeper import BlockLists
-    from twisted_ext.server.features.blocking.names import BlockedNames
 
 __all__ = ["BlockingFeature"]
 
 
-def _why(names: BlockedNames, arguments: Mapping[str, str]) -> JSON:
-    return names.why(arguments["name"], arguments["client"], arguments.get("time", ""), arguments.get("type", "A"))
+def _why(active: Active, arguments: Mapping[str, str]) -> JSON:
+    return active.why(arguments)
+
+
+def _first(told: list[JSON]) -> JSON:
+    """
+    Return what is said up to the rule that decides.
+    """
+    said: list[JSON] = []
+    found: dict[str, JSON] = {}
+    for each in told:
+        if isinstance(each, dict) and found.get("rule") is None:
+            found = each
+            lines = each["said"]
+            said += lines if isinstance(lines, list) else []
+    return {**found, "said": [*dict.fromkeys(map(str, said))]}
 
 
 def _pause(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
@@ -69,10 +82,11 @@ class BlockingFeature(Feature):
     verbs = (
         Verb(
             "why",
-            "which rule of which list decides about a name for the client at this address",
+            "which rule of which policy zone or list decides about a name for the client at this address",
             _why,
             takes=("NAME", "CLIENT", "[TIME]", "[TYPE]"),
             ofClient=True,
+            gather=_first,
             more="now or at a time as 21:30 or 2026-11-25T21:30; TYPE is a type such as AAAA",
         ),
         Verb(

@@ -13,8 +13,9 @@ from weakref import WeakValueDictionary
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage, BadName, CallerFault
+from twisted_ext.resolver.policy.rules.policy import Policy, readReply
 from twisted_ext.resolver.policy.rules.schedule import localTime
-from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
+from twisted_ext.resolver.policy.rules.source import PolicySource
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.blocking.lists import choicesIn
@@ -40,6 +41,7 @@ class BlockedNames(Active):
     @ivar policy: which names; reloads keep the object, with the table of lists in it.
     """
 
+    answers = ("why",)
     policy: Policy
 
     def __init__(self, site: Site, settings: BlockingSettings, former: BlockedNames | None) -> None:
@@ -113,7 +115,10 @@ class BlockedNames(Active):
             self.policy.use(table)
         self._site.changed()
 
-    def why(self, name: str, client: str, at: str = "", rrType: str = "A") -> dict[str, JSON]:
+    def why(self, arguments: Mapping[str, str]) -> JSON:
+        return self.whyFor(arguments["name"], arguments["client"], arguments.get("time", ""), arguments.get("type", "A"))
+
+    def whyFor(self, name: str, client: str, at: str = "", rrType: str = "A") -> dict[str, JSON]:
         """
         Tell which rule decides about a question of a client of this view.
 

@@ -1,0 +1,3 @@
+"""
+Response policy zones: rules about names, addresses and clients that are published as zones.
+"""
