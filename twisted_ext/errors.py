@@ -234,7 +234,7 @@ class Withheld(PolicyFault):
 
     rcode = 0
 
-    def __init__(self, text: str, rule: str, *, isTruncated: bool) -> None:
+    def __init__(self, text: str = "", rule: str = "", *, isTruncated: bool = False) -> None:
         super().__init__(text)
         self.rule = rule
         self.isTruncated = isTruncated

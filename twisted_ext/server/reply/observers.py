@@ -12,7 +12,7 @@ from zope.interface import classImplements
 from twisted_ext.answers import KINDS, Answer, Security
 from twisted_ext.interfaces import IHitObserver, IQueryObserver
 from twisted_ext.metrics.activity import LiveQuery, statusOf
-from twisted_ext.server.reply.requests import Refusal
+from twisted_ext.server.reply.requests import RULED, Refusal
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
@@ -26,16 +26,13 @@ if TYPE_CHECKING:
     from twisted_ext.transport.faultlog import FaultLog
     from twisted_ext.zone.store.version import DirectAnswer
 
-__all__ = ["BLOCKED_BY", "LiveList", "Observers", "RequestObserver", "Result", "resultOf"]
+__all__ = ["LiveList", "Observers", "RequestObserver", "Result", "resultOf"]
 
 #: What all transports to upstreams are called.
 _UPSTREAM: Final = "upstream"
 
 #: The source of what a rule withholds.
 _BLOCKED: Final = "blocked"
-
-#: Why there is no reply if a rule says so, before the place of the rule.
-BLOCKED_BY: Final = f"{_BLOCKED} "
 
 
 class Result:
@@ -123,8 +120,7 @@ class RequestObserver:
     def dropped(self, request: Request, why: str) -> None:
         # A flood with forged addresses must not fill logs with queries to which nobody gets a reply.
         if why != "limit":
-            isRuled = why.startswith(BLOCKED_BY)
-            self.seen(request, Result(_BLOCKED, why.removeprefix(BLOCKED_BY)) if isRuled else Result(why))
+            self.seen(request, Result(_BLOCKED, why.removeprefix(RULED)) if why.startswith(RULED) else Result(why))
 
 
 class LiveList(RequestObserver):

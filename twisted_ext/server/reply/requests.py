@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twisted_ext.packetcache.packetcache import Address
     from twisted_ext.wire.tsig import TSIGRecord, Verdict
 
-__all__ = ["Refusal", "Request", "Send"]
+__all__ = ["RULED", "Refusal", "Request", "Send"]
 
 _counts: Final = Struct(">HHHH").unpack_from
 
@@ -51,6 +51,10 @@ _SIGNED: Final = b"\x00\xfa\x00\xff"
 
 #: Octets at the end of a message that are searched for a TSIG or OPT record without reading the records before it.
 _TAIL: Final = 1024
+
+
+#: Why there is no reply if a rule says so, before the place of the rule.
+RULED: Final = "blocked "
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +85,13 @@ class Refusal:
     isBogus: bool = False
     rule: str = ""
     lasting: bool = True
+
+    @property
+    def ruled(self) -> str:
+        """
+        Why there is no reply, for observers, if a rule says so; else C{""}.
+        """
+        return f"{RULED}{self.rule}" if self.rule else ""
 
 
 #: What is known of clients without certificates over QUIC.

@@ -39,7 +39,6 @@ from twisted_ext.resolver.ask import DeferredQuery, queryOf, unknown
 from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
-from twisted_ext.server.reply.observers import BLOCKED_BY
 from twisted_ext.server.reply.opcodes import RefusalLog
 from twisted_ext.server.reply.packetcaches import isForOneTransport, offerReply, packetCacheFor, tableFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded, withCookie
@@ -611,15 +610,15 @@ class Responder:
         if refusal.silent:
             self.counters.dropped += 1
             if self.observer is not None:
-                self.observer.dropped(request, f"{BLOCKED_BY}{refusal.rule}" if refusal.rule else gate or "failure")
+                self.observer.dropped(request, refusal.ruled or gate or "failure")
             return
         self.counters.replied(refusal.rcode)
         octets = self.replyBuilder.refusal(request, refusal)
         if request.keyName:
             octets = _signed(request, octets)
         self._deliver(request, octets, send, refusal, gate)
-        lasting = gate and refusal.lasting
-        if lasting and not request.cookie and request.signature is None and not request.opcode and not isForOneTransport(request):
+        isPlain = not request.cookie and request.signature is None and not request.opcode
+        if gate and refusal.lasting and isPlain and not isForOneTransport(request):
             now = request.arrived
             reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.packetCache.epoch, request.questionEnd)
             tableFor(request).offer(request.wire, reply)

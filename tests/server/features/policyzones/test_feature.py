@@ -12,7 +12,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.server.operations.seeing import objectIn
 from tests.server.process.test_workers import Processes
@@ -26,7 +26,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base import tables
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.features.policyzones.keeper import PolicyZoneFiles
-from twisted_ext.server.features.policyzones.settings import chosenZones
+from twisted_ext.server.features.policyzones.zones import chosenZones
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 
@@ -63,7 +63,7 @@ class ZoneCase(ServiceCase):
         self.zone.write_text(_ZONE)
         self.feed = {"name": "feed", "zone": "rpz.test", "file": str(self.zone)}
         self.logged: list[str] = []
-        observer = observing(lambda event: self.logged.append(formatEvent(cast(LogEvent, event))))
+        observer = observing(lambda event: self.logged.append(formatEvent(event)))
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
@@ -83,9 +83,6 @@ class PolicyZonesTests(ZoneCase):
         """
         replies = [self.asked(name) for name in names]
         return [None if reply is None else reply.flags & 15 for reply in replies]
-
-    def do(self, path: str, **arguments: str) -> dict[str, JSON]:
-        return objectIn(self.successResultOf(self.service.status.do(path, arguments)))
 
     def test_rulesAreInForce(self) -> None:
         """
@@ -120,7 +117,7 @@ class PolicyZonesTests(ZoneCase):
         self.finish()
         self.network.advance(0.1)
         self.rcodes("bad.example", "drop.example")
-        described = self.do("policy-zones")
+        described = self.do(self.service, "policy-zones")
         self.assertEqual(
             described["said"], ["policy zones: 5 rules", f"  feed ({self.zone}): 5 rules, serial 42"]
         )
@@ -128,14 +125,14 @@ class PolicyZonesTests(ZoneCase):
         self.assertEqual((zone["apex"], zone["serial"], zone["rules"], zone["trial"]), ("rpz.test.", 42, 5, False))
         status = objectIn(self.successResultOf(self.service.status.status())["policyZones"])
         self.assertEqual(status["said"], described["said"])
-        told = self.do("why", name="bad.example", client="10.0.0.1")
+        told = self.do(self.service, "why", name="bad.example", client="10.0.0.1")
         self.assertEqual((told["rule"], told["blocked"]), ("feed: bad.example", True))
         self.assertEqual(
             told["said"], ["10.0.0.1 is in no view", "bad.example is decided by policy zone feed: bad.example: nxdomain"]
         )
-        told = self.do("why", name="www.example", client="10.0.0.9")
+        told = self.do(self.service, "why", name="www.example", client="10.0.0.9")
         self.assertEqual((told["rule"], told["blocked"]), ("feed: 32.9.0.0.10.rpz-client-ip", True))
-        told = self.do("why", name="listed.example", client="10.0.0.1")
+        told = self.do(self.service, "why", name="listed.example", client="10.0.0.1")
         self.assertEqual((told["rule"], told["blocked"]), ("block", True))
         self.assertIn("rules about addresses may decide otherwise", str(told["said"]))
         self.failureResultOf(self.service.status.do("why", {"name": "a..b", "client": "10.0.0.1"}), CallerFault)
@@ -160,12 +157,12 @@ class PolicyZonesTests(ZoneCase):
         self.assertEqual(self.rcodes("bad.example"), [3])
         self.reload(policyZone=[{**self.feed, "override": "nodata"}], policyZones="feed")
         self.assertEqual(self.rcodes("bad.example"), [0])
-        (one,) = cast(list[dict[str, JSON]], self.do("policy-zones")["zones"])
+        (one,) = cast(list[dict[str, JSON]], self.do(self.service, "policy-zones")["zones"])
         self.assertEqual(one["override"], "nodata")
         self.finish()
         self.reload()
         self.assertEqual(self.rcodes("bad.example"), [0])
-        self.assertEqual(self.do("policy-zones")["said"], ["there are no policy zones"])
+        self.assertEqual(self.do(self.service, "policy-zones")["said"], ["there are no policy zones"])
 
     def reload(self, **values: object) -> None:
         """

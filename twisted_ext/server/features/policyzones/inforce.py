@@ -17,7 +17,7 @@ from twisted_ext.resolver.policy.zones.policy import ZonePolicy
 from twisted_ext.resolver.policy.zones.rules import PolicyZones
 from twisted_ext.resolver.policy.zones.source import PolicyZoneSource
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
-from twisted_ext.server.features.policyzones.settings import chosenZones
+from twisted_ext.server.features.policyzones.zones import chosenZones
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import A

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from twisted_ext.resolver.policy.rules.table import RuleList
 from twisted_ext.server.features.base.tables import TableKeeper, counted
-from twisted_ext.server.features.policyzones.settings import namedZones, zonesOfAll
+from twisted_ext.server.features.policyzones.zones import namedZones, zonesOfAll
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
