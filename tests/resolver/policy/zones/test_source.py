@@ -192,6 +192,15 @@ class PolicyZoneSourceTests(SynchronousTestCase):
         self.assertEqual(textsOf(self.answer("plain.example", datagram=False)), ["192.0.2.81"])
         self.assertIs(self.withheld("drop.example", datagram=False).isTruncated, False)
 
+    def test_whatTCPGetsUDPDoesNot(self) -> None:
+        """
+        That clients get an answer over TCP does not let others have it over UDP, whatever is known of it by then.
+        """
+        self.rule([Row("edge.cdn.example", "CNAME", "rpz-tcp-only.")])
+        for _ in range(5):
+            self.assertEqual(len(self.answer("www.example", datagram=False).answer), 3)
+        self.assertIs(self.withheld("www.example").isTruncated, True)
+
     def test_orderOfZonesAndLists(self) -> None:
         """
         Zones come before lists, about the name and about what an alias leads to; what one lets through no list blocks.

@@ -79,9 +79,11 @@ class PolicyZoneSource(PolicySource):
             return self._applied(first, None, question, context)
         answer = self._inner.ask(question, context)
         if entry is not None and first is None and isLeft and answer is entry.answer:
-            looked = self._looked(entry.answer, question, context, None, True)
-            entry.unmet = number if looked is answer else 0
-            return looked
+            hit = zones.after(question, entry.answer, None)
+            decided = self._decided(hit, entry.answer, question, context, True)
+            # A rule that lets an answer through over TCP does not over UDP.
+            entry.unmet = number if hit is None and decided is answer else 0
+            return decided
         return furthered(answer, self._looked, question, context, first, isLeft)
 
     def _startLater(self, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -102,9 +104,19 @@ class PolicyZoneSource(PolicySource):
         @param first: the rule that decides unless another one about the answer does.
         @param isLeft: whether lists have a say in it, too.
         """
-        zones, policy = self._zones, self._policy
-        zones.tryOut(question, context.client, answer)
-        hit = zones.after(question, answer, first)
+        self._zones.tryOut(question, context.client, answer)
+        return self._decided(self._zones.after(question, answer, first), answer, question, context, isLeft)
+
+    def _decided(
+        self, hit: Hit | None, answer: Answer, question: Question, context: QueryContext, isLeft: bool
+    ) -> Answer | Start:
+        """
+        Return what a rule about an answer makes of it.
+
+        @param hit: the rule; L{None} for none.
+        @param isLeft: see L{_looked}.
+        """
+        policy = self._policy
         if hit is not None:
             applied = self._applied(hit, answer, question, context)
             return answer if applied is None else applied
