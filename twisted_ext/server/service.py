@@ -163,6 +163,8 @@ class ServerService(Service):
             raise
         self.zoneSets.connected = self._see
         self._keepers = None if worker else Keepers(reactor, settings)
+        if self._keepers is not None:
+            self._keepers.serve(self.zoneSets)
         # What keepers have published, for features that a reload switches on.
         self._published: dict[str, JSON] = {}
         self.counters = Counters()

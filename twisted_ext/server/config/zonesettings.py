@@ -57,7 +57,8 @@ class ZoneSettings:
     view: str = key(
         types.LABEL,
         "",
-        "The view whose clients are answered from it, instead of the zone for all with the same name; commands call it NAME..VIEW",
+        "The view whose clients are answered from it, instead of the zone for all with the same name; commands call it NAME..VIEW. "
+        "policy-zones for none: it is a policy zone of this server",
     )
     fallback: bool = key(
         types.FLAG,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.reply.packetcaches import Admit
     from twisted_ext.server.reply.rrl import ResponseRateLimit
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
 
 __all__ = ["Features", "Keepers"]
 
@@ -257,6 +258,13 @@ class Keepers:
             keeper = feature.keeper(reactor, settings) if settings.role in feature.roles else None
             if keeper is not None:
                 self._keepers[feature.name] = keeper
+
+    def serve(self, sets: ZoneSets) -> None:
+        """
+        See L{Keeper.serve}.
+        """
+        for keeper in self._keepers.values():
+            keeper.serve(sets)
 
     def begin(self, publish: Callable[[str, JSON], object]) -> None:
         """

@@ -132,6 +132,7 @@ class Workforce(Operations):
         self._zoneSyncs: dict[str, ZoneSyncParent] = {}
         self._relayed: RelayedRequests | None = None
         if zoneSets is not None:
+            self._keepers.serve(zoneSets)
             zoneSets.connected = self._see
             zoneSets.added = self._mirror
             zoneSets.dropped = self._mirrorNot

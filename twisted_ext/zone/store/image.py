@@ -294,6 +294,13 @@ class Image:
         return isinstance(buffer, mmap) and buffer.size() < self.end
 
     @property
+    def summed(self) -> int:
+        """
+        The checksum of the whole image, as it is written in it.
+        """
+        return self._summed
+
+    @property
     def content(self) -> int:
         """
         A checksum of the records alone: the same when an unchanged master file is read again. Reads all of them.

@@ -50,7 +50,7 @@ class CompilerTests(SynchronousTestCase):
         """
         self.count += 1
         path = str(self.folder / f"{self.count}.table")
-        self.told = compileZones(path, self.former, words, lambda: time_ns() + _LATER)
+        self.told = compileZones(path, self.former, words, now=lambda: time_ns() + _LATER)
         self.former = path
         return PolicyZones(PolicyTable.map(path))
 

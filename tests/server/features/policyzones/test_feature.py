@@ -72,7 +72,7 @@ class ZoneCase(ServiceCase):
         End the first process, with its result.
         """
         job, ended = self.started.pop(0)
-        results = compileZones(job["table"], job["former"], job["lists"])
+        results = compileZones(job["table"], job["former"], job["lists"], job["images"])
         ended.callback(json.dumps({"lists": [asdict(each) for each in results]}).encode())
 
 
@@ -259,7 +259,7 @@ class PolicyZoneFilesTests(ZoneCase):
             with self.assertRaisesRegex(BadDescription, said):
                 chosenZones(Settings.of(**values))
         for table, said in (
-            ({"name": "feed"}, 'policy-zone feed has no file; write file = "feed.zone"'),
+            ({"name": "feed"}, 'policy-zone feed has neither a file nor a zone; write file = "feed.zone"'),
             ({"name": "feed", "file": "/x", "override": "none"}, "'none' is not one of given, nxdomain"),
             ({"name": "feed", "file": "/x", "override": "cname=a..b"}, "policy-zone feed: override"),
             ({"name": "feed", "file": "/x", "overide": "drop"}, "did you mean override?"),

@@ -14,7 +14,7 @@ from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, ZoneR
 from twisted_ext.wire.names import labelsOf, nameToText
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, ZONEMD
 
-__all__ = ["Record", "RulesOfZone", "ownerOf"]
+__all__ = ["Record", "RulesOfZone", "isRule", "ownerOf", "triggerIn"]
 
 #: A record: its owner's absolute name, its type, its TTL, its rdata.
 Record = tuple[bytes, int, int, bytes]
@@ -88,14 +88,21 @@ class RulesOfZone:
                     raise ValueError("an alias stands alone")
                 if key is not None and len(self._known) < _KNOWN:
                     self._known[key] = action
-            trigger, name, isWildcard, network = _triggerIn(relative)
+            trigger, name, isWildcard, network = triggerIn(relative)
         except ValueError as error:
             self.complaints.add(0, f"{nameToText(relative + bytes(1), final=False)}: {error}")
             return None
         return ZoneRule(trigger, name, isWildcard, network, action)
 
 
-def _triggerIn(relative: bytes) -> tuple[int, bytes, bool, Network | None]:
+def isRule(rrType: int) -> bool:
+    """
+    Return whether records of a type say what a rule does; others are about the zone itself.
+    """
+    return rrType not in _OF_ZONES
+
+
+def triggerIn(relative: bytes) -> tuple[int, bytes, bool, Network | None]:
     """
     Return what a rule is about.
 

@@ -11,7 +11,7 @@ others, which have no rule themselves, are there with neither L{SELF} nor L{BELO
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from struct import Struct
 from struct import error as StructError
@@ -21,7 +21,7 @@ from twisted_ext.errors import BadDescription, BadImage
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, SOURCE, PolicyTable, RuleList, TableBuilder
 from twisted_ext.resolver.policy.zones.actions import Action
 
-__all__ = ["ADDRESS", "ALL", "CLIENT", "NAME", "Found", "PolicyZones", "PolicyZonesBuilder", "ZoneRule"]
+__all__ = ["ADDRESS", "ALL", "CLIENT", "NAME", "PREFIX", "Found", "PolicyZones", "PolicyZonesBuilder", "ZoneRule"]
 
 #: What a rule goes by, that which comes first before others of the same zone.
 CLIENT: Final = 0
@@ -32,7 +32,7 @@ ADDRESS: Final = 2
 ALL: Final = -1
 
 #: Begins the keys of prefixes: no name begins with a label of this length.
-_PREFIX: Final = (b"\xff\x00", b"", b"\xff\x02")
+PREFIX: Final = (b"\xff\x00", b"", b"\xff\x02")
 
 #: The key of what is known of prefixes: of each trigger and family which lengths there are, and which zones have rules for addresses.
 _LENGTHS: Final = b"\xff\xff"
@@ -143,7 +143,7 @@ class PolicyZonesBuilder:
         before: Action | None = None
         for trigger, owner, isWildcard, network, action in rules:
             if network is not None:
-                key, word = _PREFIX[trigger] + bytes((network.prefixlen,)) + network.network_address.packed, SELF
+                key, word = PREFIX[trigger] + bytes((network.prefixlen,)) + network.network_address.packed, SELF
                 self._lengths[trigger, network.max_prefixlen // 8] |= 1 << network.prefixlen
                 if trigger == ADDRESS:
                     self._after |= 1 << number
@@ -258,10 +258,11 @@ class PolicyZones:
     @ivar zones: what is known of them, by number.
     @ivar after: the zones with rules for addresses in answers, as bits.
     @ivar lengths: those of prefixes, the longest first, by what rules are about and by the octets of an address.
+    @ivar rulesFor: returns the bits and the place of each rule for a key, as L{PolicyTable.rulesFor} does.
     @ivar table: has the rules.
     """
 
-    __slots__ = ("after", "lengths", "table", "zones", "__weakref__", "_actions", "_all")
+    __slots__ = ("after", "lengths", "rulesFor", "table", "zones", "__weakref__", "_actions", "_all")
 
     def __init__(self, table: PolicyTable) -> None:
         """
@@ -270,6 +271,7 @@ class PolicyZones:
         @raise BadImage: it is not such a table.
         """
         self.table = table
+        self.rulesFor: Callable[[bytes], Sequence[tuple[int, int]]] = table.rulesFor
         self.zones = table.lists
         self._all = (1 << len(self.zones)) - 1
         self._actions: dict[int, Action] = {}
@@ -314,7 +316,7 @@ class PolicyZones:
         """
         found: dict[int, Found] = {}
         left = mask & self._all
-        rulesFor = self.table.rulesFor
+        rulesFor = self.rulesFor
         applies = SELF
         while True:
             rules = rulesFor(name)
@@ -347,7 +349,7 @@ class PolicyZones:
         for length in self.lengths.get((trigger, len(packed)), ()):
             shift = size - length
             network = length, (number >> shift << shift).to_bytes(len(packed), "big")
-            for word, place in self.table.rulesFor(_PREFIX[trigger] + bytes((length,)) + network[1]):
+            for word, place in self.rulesFor(PREFIX[trigger] + bytes((length,)) + network[1]):
                 zone = word & SOURCE
                 if left >> zone & 1:
                     found[zone] = Found(place, network=network)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.reply.packetcaches import Admit
     from twisted_ext.server.reply.rrl import ResponseRateLimit
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
     from twisted_ext.server.zones.table.viewzones import ViewZones
     from twisted_ext.server.zones.table.zonetable import Zones
 
@@ -222,6 +223,11 @@ class Keeper:
 
         @param publish: to be called with what the feature is to take in each process that answers, also in those that start later; with
             L{None} if there is nothing to take any more.
+        """
+
+    def serve(self, sets: ZoneSets) -> None:
+        """
+        Take the zones of the server, before it begins.
         """
 
     def apply(self, settings: Settings) -> None:

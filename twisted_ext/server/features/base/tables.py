@@ -124,6 +124,11 @@ class TableKeeper(Keeper):
         """
         self._words = self._wanted
 
+    def _came(self) -> None:
+        """
+        A table is complete, and about to be published.
+        """
+
     def _arrivedAll(self) -> None:
         """
         Clean up after all were read.
@@ -330,6 +335,7 @@ class TableKeeper(Keeper):
         self._former, self.path = self.path, path
         self._keep()
         self._told = path
+        self._came()
         self._tellAll()
         if self._again:
             self._read()

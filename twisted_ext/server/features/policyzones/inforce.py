@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadImage, BadName, CallerFault
 from twisted_ext.resolver.policy.rules.source import PolicySource
 from twisted_ext.resolver.policy.rules.table import PolicyTable
+from twisted_ext.resolver.policy.zones.changed import ChangedZones
 from twisted_ext.resolver.policy.zones.policy import ZonePolicy
 from twisted_ext.resolver.policy.zones.rules import PolicyZones
 from twisted_ext.resolver.policy.zones.source import PolicyZoneSource
@@ -64,13 +65,14 @@ class AppliedZones(Active):
         """
         Use what L{PolicyZoneFiles<twisted_ext.server.features.policyzones.keeper.PolicyZoneFiles>} has published.
         """
-        path = state.get("table") if isinstance(state, dict) else None
+        told = state if isinstance(state, dict) else {}
+        path, changes = told.get("table"), told.get("changes")
         if path is None:
             return
         zones: PolicyZones | None = None
         try:
-            zones = _zonesOf(str(path)) if path else None
-        except (OSError, BadImage) as error:
+            zones = _zonesOf(str(path), changes if isinstance(changes, dict) else {}) if path else None
+        except (OSError, BadImage, ValueError) as error:
             _log.error("the table of policy zones cannot be used: {error}", error=error)
         self.policy.use(zones)
         self._site.readmit()
@@ -119,16 +121,28 @@ class AppliedZones(Active):
             self.policy.use(None)
 
 
-#: Tables by their paths: all views use one.
+#: Tables by their paths, and those with changes in front by what was published: all views use one.
 _tables: Final[WeakValueDictionary[str, PolicyZones]] = WeakValueDictionary()
+_changed: Final[WeakValueDictionary[int, ChangedZones]] = WeakValueDictionary()
 
 
-def _zonesOf(path: str) -> PolicyZones:
+def _zonesOf(path: str, changes: dict[str, JSON]) -> PolicyZones:
     """
+    @param changes: what has changed since the table was made, by the names of zones.
+
     @raise OSError: it cannot be read.
     @raise BadImage: it is not a table.
+    @raise ValueError: these are no changes.
     """
     zones = _tables.get(path)
     if zones is None:
         zones = _tables[path] = PolicyZones(PolicyTable.map(path))
-    return zones
+    if not changes:
+        return zones
+    known = _changed.get(id(changes))
+    if known is None or known.source is not changes:
+        rows = {name: [str(row) for row in given] for name, given in changes.items() if isinstance(given, list)}
+        numbers = {each.name: number for number, each in enumerate(zones.zones)}
+        known = ChangedZones(zones, {numbers[name]: rows[name] for name in rows if name in numbers}, changes)
+        _changed[id(changes)] = known
+    return known

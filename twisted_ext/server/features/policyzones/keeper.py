@@ -11,21 +11,38 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.resolver.policy.rules.table import RuleList
+from twisted_ext.resolver.policy.zones.changed import rowsOf, rowsSince
+from twisted_ext.resolver.policy.zones.compiler import NOT_LOADED, SERVED, apexOf
 from twisted_ext.server.features.base.tables import TableKeeper, counted
 from twisted_ext.server.features.policyzones.zones import namedZones, zonesOfAll
+from twisted_ext.server.features.views.settings import POLICY_VIEW
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.resolver.policy.zones.compiler import Given
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.zones.load.zonesets import ZoneSets
+    from twisted_ext.zone.store.version import Version
 
 __all__ = ["PolicyZoneFiles"]
 
 _log: Final = Logger(__name__)
 
+#: Seconds between two publications of changes: each of them empties the packet cache.
+_PAUSE: Final = 5.0
+
+#: Names that may differ from the table; with more another one is made.
+_ROWS: Final = 10_000
+
+#: Seconds until a zone is read again that could not be.
+_AGAIN: Final = 5.0
+
 
 class PolicyZoneFiles(TableKeeper):
     """
-    The files of the policy zones of one server. It publishes C{{"table": the path of the table in force}}.
+    The policy zones of one server, in files or among its zones. It publishes C{{"table": the path of the table in force, "changes": what
+    has changed since that was made, by the names of zones}}, see L{ChangedZones
+    <twisted_ext.resolver.policy.zones.changed.ChangedZones>}.
     """
 
     module = "twisted_ext.resolver.policy.zones.compiler"
@@ -37,16 +54,101 @@ class PolicyZoneFiles(TableKeeper):
 
     def __init__(self, reactor: IReactorTime, settings: Settings) -> None:
         super().__init__(reactor, settings)
+        self._sets: ZoneSets | None = None
+        # Of zones that this server has: the versions that the table in force has, and those that the next one will have.
+        self._bases: dict[str, Version] = {}
+        self._next: dict[str, Version] = {}
+        # What has changed in them since the table was made, and in which versions.
+        self._changes: dict[str, list[str]] = {}
+        self._changed: dict[str, Version] = {}
+        # For which versions another table was asked for last, and how often.
+        self._asked: dict[str, Version] = {}
+        self._turns: dict[str, int] = {}
+        # Whether there are changes to publish, and when that may be done.
+        self._isDirty = False
+        self._due = float("-inf")
         self._use(settings)
+
+    def serve(self, sets: ZoneSets) -> None:
+        self._sets = sets
 
     def _use(self, settings: Settings) -> None:
         self._wanted = self._words = [each.word for each in zonesOfAll(settings)]
 
+    def _versionOf(self, word: str) -> Version | None:
+        """
+        Return the version in force of a zone that this server has; L{None} if there is none, or if it is a file.
+        """
+        if self._sets is None or RuleList(word).path != SERVED:
+            return None
+        apex = apexOf(word)
+        for each in (self._sets.views.get(POLICY_VIEW), self._sets.common):
+            place = None if each is None else each.zones.at(apex)
+            if place is not None:
+                # One that has expired is better than none.
+                zone = place.served()
+                return None if zone is None else zone.current
+        return None
+
+    def _stateOf(self, word: str) -> tuple[int, ...]:
+        if RuleList(word).path != SERVED:
+            return super()._stateOf(word)
+        return self._turns.get(word, 0), self._versionOf(word) is not None
+
     def _job(self) -> Mapping[str, object]:
-        return {}
+        self._next = {word: version for word in self._words if (version := self._versionOf(word)) is not None}
+        self._asked.update(self._next)
+        return {"images": {word: self._given(word, version) for word, version in self._next.items()}}
+
+    def _given(self, word: str, version: Version) -> Given:
+        image = version.image
+        path, offset = image.path, image.start
+        if not path:
+            path, offset = f"{self._madeFolder()}/{apexOf(word).hex()}.image", 0
+            image.copyTo(path)
+        return {"path": path, "offset": offset, "state": [image.summed, version.serial], "rows": rowsOf(version)}
+
+    def _came(self) -> None:
+        kept = {each.list for each in self.lists if each.kept}
+        for word, version in self._next.items():
+            if word in kept:
+                # Its image was replaced meanwhile, most likely; otherwise it is to be tried again.
+                self._retry = min(self._retry, self._reactor.seconds() + _AGAIN)
+                continue
+            self._bases[word] = version
+            self._changes.pop(word, None)
+            self._changed.pop(word, None)
+        self._follow()
+
+    def look(self) -> None:
+        self._follow()
+        if self._isDirty and self._reactor.seconds() >= self._due:
+            self._tellAll()
+        super().look()
+
+    def _follow(self) -> None:
+        """
+        Find out what has changed in the zones of this server since the table in force was made.
+        """
+        for word, base in self._bases.items():
+            version = self._versionOf(word)
+            if version is None or version is self._changed.get(word):
+                continue
+            rows = rowsSince(version, base) if version.image is base.image else None
+            if rows is not None and len(rows) <= _ROWS:
+                self._isDirty = self._isDirty or rows != self._changes.get(word, [])
+                self._changes[word], self._changed[word] = rows, version
+            elif version is not self._asked.get(word):
+                self._asked[word] = version
+                self._turns[word] = self._turns.get(word, 0) + 1
 
     def _tellAll(self) -> None:
-        self._publish(None if self._told is None else {"table": self._told})
+        self._isDirty = False
+        self._due = self._reactor.seconds() + _PAUSE
+        changes: dict[str, JSON] = {
+            RuleList(word).name: [*rows] for word, rows in self._changes.items() if rows and word in self._wanted
+        }
+        self._publish(None if self._told is None else {"table": self._told, "changes": changes})
 
     def _said(self, word: str, each: RuleList | None) -> str:
         if each is None:
@@ -55,7 +157,10 @@ class PolicyZoneFiles(TableKeeper):
 
     def _tell(self, each: RuleList) -> None:
         rules = counted(each.names, "rule")
-        if each.kept:
+        if each.said == NOT_LOADED:
+            kept = f"its former {rules} are in force" if each.names else "it has no effect until then"
+            _log.info("policy zone {zone} {said}; {kept}", zone=each.title, said=each.said, kept=kept)
+        elif each.kept:
             kept = f"it keeps its former {rules}" if each.names else "it has no effect"
             _log.error("policy zone {zone}: {said}; {kept}", zone=each.title, said=each.said, kept=kept)
         elif each.wrong:
@@ -123,4 +228,6 @@ class PolicyZoneFiles(TableKeeper):
             return {}
         found = {each.list: zones.soa(number) for number, each in enumerate(zones.zones)}
         # Five numbers of four octets are last; the serial is the first of them.
-        return {word: int.from_bytes(soa[1][-20:-16], "big") for word, soa in found.items() if soa is not None}
+        serials = {word: int.from_bytes(soa[1][-20:-16], "big") for word, soa in found.items() if soa is not None}
+        # What has changed since is in force as well.
+        return {**serials, **{word: version.serial for word, version in self._changed.items()}}

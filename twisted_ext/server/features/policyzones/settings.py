@@ -32,7 +32,8 @@ class PolicyZonesSettings(Section):
         (),
         "Give the response policy zone (RPZ) in this master file a name, by which policy-zones selects it: feed=/etc/txdns/feed.zone. In "
         "the settings file it is a table headed [[policy-zone]], with name, file, zone for its name in the DNS, override for what its "
-        "rules do in place of what they say, and trial = true to count only what they would do",
+        "rules do in place of what they say, and trial = true to count only what they would do. Without a file, it is the zone of this "
+        "server with that name, which has view = policy-zones",
         group="Blocking",
         roles=RESOLVING,
     )

@@ -54,7 +54,11 @@ class PolicyZoneSettings(TableSettings):
     __slots__ = ()
 
     zone: str = key(types.NAME, "", "Its name in the DNS, such as rpz.example, below which all names of its file are; by default its name")
-    file: str = key(types.LIST, "", "Its master file, which is read again when it has changed")
+    file: str = key(
+        types.LIST,
+        "",
+        "Its master file, which is read again when it has changed; without one, it is the [[zone]] of this server with that name",
+    )
     override: str = key(
         types.Text("given, nxdomain, nodata, passthru, drop, tcp-only, or cname= and a name", _override),
         _GIVEN,
@@ -63,16 +67,17 @@ class PolicyZoneSettings(TableSettings):
     trial: bool = key(types.FLAG, False, "Its rules have no effect: it is only counted what they would do")
 
     def check(self) -> None:
-        if not self.file:
-            raise BadDescription(f'policy-zone {self.name} has no file; write file = "{self.name}.zone"')
-        self.values = {**self.values, "file": os.path.abspath(self.file)}
+        if not self.file and not self.zone:
+            raise BadDescription(f'policy-zone {self.name} has neither a file nor a zone; write file = "{self.name}.zone"')
+        if self.file:
+            self.values = {**self.values, "file": os.path.abspath(self.file)}
 
     @classmethod
     def keysIn(cls, text: str) -> Mapping[str, object]:
         return {"file": text}
 
     def toText(self) -> str:
-        return super().toText() if len(self.values) > 2 else f"{self.name}={self.file}"
+        return f"{self.name}={self.file}" if self.file and len(self.values) == 2 else super().toText()
 
     @property
     def apex(self) -> str:
@@ -86,9 +91,9 @@ class PolicyZoneSettings(TableSettings):
         """
         The zone, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has it.
         """
-        from twisted_ext.resolver.policy.zones.compiler import wordFor
+        from twisted_ext.resolver.policy.zones.compiler import SERVED, wordFor
 
-        return wordFor(self.name, nameFromText(self.apex).lower(), self.file)
+        return wordFor(self.name, nameFromText(self.apex).lower(), self.file or SERVED)
 
     @property
     def choice(self) -> Choice:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.types import Value
 
-__all__ = ["View", "ViewSettings", "ViewsSettings", "backendKey", "isValidating", "viewsOf"]
+__all__ = ["POLICY_VIEW", "View", "ViewSettings", "ViewsSettings", "backendKey", "isValidating", "viewsOf"]
+
+
+#: What stands for the view of zones that are rules of policy zones, from which no client is answered.
+POLICY_VIEW: Final = "policy-zones"
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +79,8 @@ class ViewSettings(TableSettings):
         return super().fromTable(table, folder)
 
     def check(self) -> None:
+        if self.name == POLICY_VIEW:
+            raise BadDescription(f"view {self.name}: zones in a view of this name are for policy-zones; choose another name")
         if self.name in ("all", "default"):
             raise BadDescription(f"view {self.name}: commands mean others by all and default; choose another name")
         # Values that are removed while the server runs may leave an empty list, with which it has no clients.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.addedkeys import addedKeysPath
-from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.server.features.views.settings import POLICY_VIEW, viewsOf
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
@@ -59,7 +59,7 @@ def viewsWithZones(settings: Settings) -> dict[str, frozenset[bytes]]:
     found = zonesByView(settings)
     if not found:
         return {}
-    names = {view.name for view in viewsOf(settings)}
+    names = {POLICY_VIEW, *[view.name for view in viewsOf(settings)]}
     for view, zones in found.items():
         if view not in names:
             raise BadDescription(f"zone {zones[0].text}: there is no view {view}; add [[view]] with this name and its clients")

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
+from twisted_ext.server.features.views.settings import POLICY_VIEW
 from twisted_ext.server.reply.opcodes import EarlyRefusal
 from twisted_ext.server.zones.load.validate import checkZones, viewsWithZones, zonesIn
 from twisted_ext.server.zones.load.zonefacts import figuresOf, metricsOf
@@ -321,11 +322,15 @@ class ZoneSets:
 
     def answering(self, request: Request) -> ZoneSet:
         """
-        Return the set that answers for the zone that a request names: that of the client's view if it has the zone, otherwise that for all.
+        Return the set that answers for the zone that a request names: that of the client's view if it has the zone, otherwise that for
+        all. A zone of rules is that of all clients if no other has its name.
         """
-        view = request.record.group.view
+        view, apex = request.record.group.view, request.question.name.lower()
         own = None if view is None else self.views.get(view.shown)
-        return self.common if own is None or own.zones.at(request.question.name.lower()) is None else own
+        if own is not None and own.zones.at(apex) is not None:
+            return own
+        policies = self.views.get(POLICY_VIEW)
+        return self.common if policies is None or self.common.zones.at(apex) is not None or policies.zones.at(apex) is None else policies
 
     def isHopeless(self, key: int, request: Request, signed: bool) -> bool:
         """
