@@ -460,16 +460,52 @@ def test_signingAndReplyPoliciesAreListed() -> None:
     assert {finding.place.line for finding in result.findings if finding.severity is Severity.MISSING} == {2, 6, 7}
 
 
-def test_policyZonesAreListsOfBlockedNames() -> None:
+def test_policyZones() -> None:
     """
-    The file of a policy zone is a list; one that is transferred, or that named applies in another way, is named.
+    Policy zones are applied in their order, with what is done in place of their rules: those in files by these, others as zones of the
+    server. What named does otherwise is named.
     """
-    zones = 'zone "own.rpz" { type primary; file "own"; }; zone "far.rpz" { type secondary; primaries { 192.0.2.1; }; file "far"; };'
-    policies = 'zone "own.rpz"; zone "far.rpz"; zone "own.rpz" policy passthru;'
-    result = _converted(f"options {{ response-policy {{ {policies} }}; }}; {zones}")
-    assert result.texts("block-list") == ["/etc/own"]
-    severities = [finding.severity for finding in result.findings if "policy" in finding.reason or "rules" in finding.reason]
-    assert severities == [Severity.DIFFERS, Severity.MISSING, Severity.MISSING]
+    zones = (
+        'zone "own.rpz" { type primary; file "own"; }; zone "far.rpz" { type secondary; primaries { 192.0.2.1; }; file "far"; };'
+        'zone "new.rpz" { type primary; file "new"; allow-update { 192.0.2.1; }; };'
+    )
+    policies = 'zone "own.rpz" policy cname wall.example; zone "far.rpz" policy disabled; zone "new.rpz" log no policy no-op; zone "none";'
+    result = _converted(f"options {{ response-policy {{ {policies} }} break-dnssec yes qname-wait-recurse no; }}; {zones}")
+    assert result.values["policy-zone"] == [
+        {"name": "own-rpz", "zone": "own.rpz.", "file": "/etc/own", "override": "cname=wall.example"},
+        {"name": "far-rpz", "zone": "far.rpz.", "trial": True},
+        {"name": "new-rpz", "zone": "new.rpz.", "override": "passthru"},
+    ]
+    assert result.texts("policy-zones") == ["own-rpz", "far-rpz", "new-rpz"]
+    lines = linesOf(result)
+    assert any("there is no zone none" in line for line in lines)
+    assert not any("signed names" in line or "not looked up first" in line for line in lines)
+    lines = linesOf(_converted(f'options {{ response-policy {{ zone "own.rpz"; }}; }}; {zones}'))
+    assert any("signed names" in line for line in lines) and any("not looked up first" in line for line in lines)
+
+
+def test_policyZonesOfViews() -> None:
+    """
+    Views have policy zones of their own, which may have equal names there.
+    """
+
+    def view(name: str, clients: str, file: str) -> str:
+        zone = f'zone "rpz" {{ type primary; file "{file}"; }};'
+        return f'view "{name}" {{ match-clients {{ {clients}; }}; {zone} response-policy {{ zone "rpz"; }} break-dnssec yes; }};'
+
+    result = _converted(view("one", "192.0.2.1", "a") + view("two", "192.0.2.2", "b") + view("three", "192.0.2.3", "a"))
+    assert result.values["policy-zone"] == [
+        {"name": "rpz", "zone": "rpz.", "file": "/etc/a"},
+        {"name": "rpz-2", "zone": "rpz.", "file": "/etc/b"},
+    ]
+    tables = result.values["view"]
+    assert isinstance(tables, list)
+    chosen = {table["name"]: table.get("policy-zones") for table in tables}
+    assert (chosen["one"] or result.values.get("policy-zones")) == ["rpz"]
+    assert chosen["two"] == ["rpz-2"]
+    far = 'zone "rpz" { type secondary; primaries { 192.0.2.1; }; file "x"; }; response-policy { zone "rpz"; };'
+    result = _converted(f'view "one" {{ match-clients {{ 192.0.2.1; }}; {far} }}; view "two" {{ match-clients {{ any; }}; }};')
+    assert any('give its [[zone]] view = "policy-zones"' in line for line in linesOf(result))
 
 
 def test_policiesForSigning() -> None:

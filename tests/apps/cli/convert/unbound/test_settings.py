@@ -160,15 +160,26 @@ def test_privateReverseNames() -> None:
     assert any("nodefault, Unbound denies them by itself" in line for line in linesOf(result))
 
 
-def test_policyZonesAreListsOfBlockedNames() -> None:
+def test_policyZones() -> None:
     """
-    The file of a policy zone is a list, unless Unbound applies it in another way.
+    Policy zones are applied in their order: those in files by these, others as zones of the server that no client is answered from.
     """
-    result = _converted("rpz:\n name: rpz.example\n zonefile: own.rpz\n")
-    assert result.texts("block-list") == ["/etc/own.rpz"]
-    assert any("only its rules for names" in line for line in linesOf(result))
-    for more in ("rpz-action-override: passthru", "zonefile: ''"):
-        assert "block-list" not in _converted(f"rpz:\n name: rpz.example\n zonefile: own.rpz\n {more}\n").values
+    rpz = "rpz:\n name: {}\n {}\n"
+    result = _converted(
+        rpz.format("rpz.example", "zonefile: own.rpz")
+        + rpz.format("far.example", "primary: 192.0.2.1\n rpz-action-override: cname\n rpz-cname-override: wall.example")
+        + rpz.format("new.example", "zonefile: new.rpz\n rpz-action-override: disabled\n tags: home")
+        + rpz.format("lost.example", "url: https://lists.example/rpz")
+    )
+    assert result.values["policy-zone"] == [
+        {"name": "rpz-example", "zone": "rpz.example.", "file": "/etc/own.rpz"},
+        {"name": "far-example", "zone": "far.example.", "override": "cname=wall.example"},
+        {"name": "new-example", "zone": "new.example.", "file": "/etc/new.rpz", "trial": True},
+    ]
+    assert result.texts("policy-zones") == ["rpz-example", "far-example", "new-example"]
+    assert result.values["zone"] == [{"name": "far.example.", "view": "policy-zones", "primaries": ["192.0.2.1"]}]
+    lines = linesOf(result)
+    assert any("with tags only" in line for line in lines) and any("no primary with an address" in line for line in lines)
 
 
 def test_authZonesInLocalZones() -> None:

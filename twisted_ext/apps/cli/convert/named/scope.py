@@ -11,6 +11,7 @@ from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf,
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
+from twisted_ext.apps.cli.convert.named.policies import convertPolicies
 from twisted_ext.apps.cli.convert.named.syntax import Statement
 from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
@@ -583,13 +584,8 @@ class Scope:
 
     def _policies(self) -> None:
         found = self.find("response-policy")
-        for each in found.inside if found is not None else ():
-            zone = next((one for one in self.served if one.value.rstrip(".").lower() == each.value.rstrip(".").lower()), None)
-            own = {inner.name: inner for inner in zone.inside} if zone is not None else {}
-            if "policy" in each.words or "file" not in own or own["type"].value.lower() not in ("primary", "master"):
-                self._converted.missing(each.place, "only a policy zone from a file, without an override, becomes a list", "see block-list")
-            elif self._converted.add("block-list", self._path(own["file"].value), each.place):
-                self._converted.differs(each.place, "only its rules for names are applied, and all names that it blocks get one reply")
+        if found is not None:
+            convertPolicies(found, self.served, self._path, self._converted)
 
     # -- other statements
 

@@ -11,14 +11,14 @@ from typing import Final
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.named.scope import Scope
 from twisted_ext.apps.cli.convert.prefixes import EVERYONE, Network, byLength, disjoint, networksOf, writeAccess
-from twisted_ext.apps.cli.convert.viewnames import viewName
+from twisted_ext.apps.cli.convert.viewnames import policyZoneName, viewName
 from twisted_ext.server.config.setting import ASKING, Setting
 from twisted_ext.server.settings.plugged import allSettings
 
 __all__ = ["COPIED", "COPIED_INSTEAD", "JoinedViews", "View"]
 
 #: Settings that are not simply those of one view or another.
-_APART: Final = ("role", "allow", "refuse", "drop", "zone", "view")
+_APART: Final = ("role", "allow", "refuse", "drop", "zone", "view", "policy-zone")
 
 #: Settings that matter only where names are looked up, be it from the root on or not.
 _LOOKING_UP: Final = ("trust-anchor", "negative-trust-anchor", "stale", "stale-wait", "prefetch", "cache-size", *ASKING[1:])
@@ -112,6 +112,7 @@ class JoinedViews:
         self._role()
         self._access()
         written = [*self._returning({view.known for view in self._views}), *self._views]
+        self._policyZones()
         tables = self._settings(written)
         for view, table in zip(written, tables, strict=True):
             if view is not self._base:
@@ -153,6 +154,32 @@ class JoinedViews:
                 own.remove("upstream")
 
     # -- settings
+
+    def _policyZones(self) -> None:
+        """
+        Declare the policy zones of all views, each with a name of its own.
+        """
+        known: dict[str, dict[str, object]] = {}
+        for view in self._views:
+            own, names = view.own, {}
+            tables = own.values.get("policy-zone", [])
+            assert isinstance(tables, list)
+            for table, place in zip(tables, own.places.get("policy-zone", []), strict=True):
+                if "file" not in table and len(self._views) > 1:
+                    what = "a policy zone that is transferred, or that clients change, is not one of a view"
+                    self._into.missing(place, what, 'give its [[zone]] view = "policy-zones"')
+                    continue
+                name = str(table["name"])
+                same = next((each for each, one in known.items() if one == {**table, "name": each}), "")
+                names[name] = same or policyZoneName(name, known)
+                if not same:
+                    known[names[name]] = {**table, "name": names[name]}
+                    self._into.add("policy-zone", known[names[name]], place)
+            if "policy-zones" in own.values:
+                pairs = [(names[name], place) for name, place in own.pairs("policy-zones") if name in names]
+                own.remove("policy-zones")
+                for name, place in pairs:
+                    own.add("policy-zones", name, place)
 
     def _settings(self, written: Sequence[View]) -> list[dict[str, object]]:
         """

@@ -25,6 +25,7 @@ from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
+from twisted_ext.apps.cli.convert.unbound.policies import convertPolicyZone
 from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section, parsed
 from twisted_ext.apps.cli.convert.unbound.views import convertViews
 from twisted_ext.apps.cli.convert.validation import Validation, validates
@@ -546,13 +547,11 @@ class _Conversion:
         elif kind == "remote-control":
             self._remoteControl(section)
         elif kind == "rpz":
-            path = section.last("zonefile")
-            if not path or section.last("rpz-action-override"):
-                text = "only a policy zone from a file, without an override, becomes a list"
-                self.converted.missing(section.place, text, "see block-list")
-            elif self.converted.add("block-list", self._path(path), section.place):
-                text = "only its rules for names are applied, and all names that it blocks get one reply; the file is not transferred"
-                self.converted.differs(section.place, text)
+            name = nameFrom(section.last("name"))
+            if name is None:
+                self.converted.wrong(section.place, "the name is missing, or not valid")
+            else:
+                convertPolicyZone(section, name, self._primaries(section, name), self._path, self.converted)
         elif kind == "view":
             for option in section.options:
                 if option.name not in HANDLED:
@@ -567,13 +566,10 @@ class _Conversion:
                 if option.name not in HANDLED:
                     self._known(option)
 
-    def _authZone(self, section: Section) -> None:
-        name = nameFrom(section.last("name"))
-        if name is None:
-            self.converted.wrong(section.place, "the name is missing, or not valid")
-            return
-        if self._isDenied(name, section, routed=False):
-            return
+    def _primaries(self, section: Section, name: str) -> list[str]:
+        """
+        Return the servers that a zone is transferred from.
+        """
         primaries: list[str] = []
         for option in section.options:
             if option.name in ("master", "primary"):
@@ -584,6 +580,16 @@ class _Conversion:
                     self.converted.missing(option.place, "a primary is given by its address", f"look up {host}, and write its addresses")
             elif option.name == "url":
                 self.converted.missing(option.place, "zones are not fetched over HTTP", "transfer the zone, or fetch the file by a timer")
+        return primaries
+
+    def _authZone(self, section: Section) -> None:
+        name = nameFrom(section.last("name"))
+        if name is None:
+            self.converted.wrong(section.place, "the name is missing, or not valid")
+            return
+        if self._isDenied(name, section, routed=False):
+            return
+        primaries = self._primaries(section, name)
         if section.last("zonefile") and (primaries or name == "."):
             self.converted.needless(section.place, "transferred zones are kept in the folder that state names")
         if name == ".":
