@@ -12,7 +12,7 @@ import pytest
 
 from tests.resolver.policy.zones.test_verdict import every
 from twisted_ext.resolver.policy.rules.table import PolicyTable
-from twisted_ext.resolver.policy.zones.changed import ChangedZones, recordsIn, rowsSince
+from twisted_ext.resolver.policy.zones.changed import ChangedZones, recordsIn, rowsOf, rowsSince
 from twisted_ext.resolver.policy.zones.reading import Record, RulesOfZone
 from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, PolicyZones, PolicyZonesBuilder
 from twisted_ext.resolver.policy.zones.verdict import Selection
@@ -62,12 +62,14 @@ def _sets(random: Random, key: bytes) -> tuple[RRSet, ...]:
     return setOf(key, *random.choice(_ACTIONS))
 
 
-def imageOf(zone: dict[bytes, tuple[RRSet, ...]]) -> Version:
+def imageOf(zone: dict[bytes, tuple[RRSet, ...]], *, isOrdered: bool = True) -> Version:
     """
     Return a version with the records of a zone by their names below it.
     """
     builder = ImageBuilder(APEX)
     builder.addSets([rrset for sets in zone.values() for rrset in sets])
+    if isOrdered:
+        builder.ordered()
     return Version(Image(builder.finish()))
 
 
@@ -147,18 +149,21 @@ def _compareChanges(seed: int) -> None:
     for _ in range(random.randrange(12)):
         key = _owner(random)
         zone[key] = _sets(random, key)
-    version = imageOf(zone)
+    version = imageOf(zone, isOrdered=seed % 3 > 0)
+    assert version.image.isOrdered is (seed % 3 > 0)
     image = Version(version.image)
     table, base = _zonesOf(_recordsOf(zone)), version
     for serial in range(2, 12):
         version = version.edited(_changed(random, zone, serial))
         full = _zonesOf(_recordsOf(zone))
         rows = rowsSince(version, base)
-        assert rows is not None
+        if rows is None:
+            # A new wildcard above names, of which the image has no order.
+            assert not version.image.isOrdered
+            table, base = full, version
+            continue
         assert _differences(ChangedZones(table, {0: rows}), full, random) == []
-        whole = rowsSince(version, None)
-        assert whole is not None
-        remade = [*recordsIn(image, whole, APEX)]
+        remade = [*recordsIn(image, rowsOf(version), APEX)]
         assert sorted(remade) == sorted(_recordsOf(zone))
         if random.random() < 0.3:
             table, base = _zonesOf(remade), version
@@ -180,6 +185,11 @@ def test_wildcardAboveManyNames() -> None:
     assert rows is not None
     # With the wildcard, what it is not about, and the name above both.
     assert len(rows) == 3
+    # Without an order of names, all would have to be looked at, unless only this wildcard is there.
+    version = imageOf(zone, isOrdered=False)
+    assert rowsSince(version.edited({other: _sets(Random(1), other)}), None) is None
+    new = nameFromText("*.new.top")[:-1]
+    assert rowsSince(version.edited({new: _sets(Random(1), new)}), None) is not None
 
 
 def test_whatIsNoRow() -> None:

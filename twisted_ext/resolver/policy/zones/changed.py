@@ -12,7 +12,7 @@ from twisted_ext.resolver.policy.rules.table import BELOW, SELF, SOURCE
 from twisted_ext.resolver.policy.zones.actions import Action, actionOf
 from twisted_ext.resolver.policy.zones.reading import Record, isRule, triggerIn
 from twisted_ext.resolver.policy.zones.rules import ADDRESS, PREFIX, Found, PolicyZones
-from twisted_ext.zone.store.nodes import EMPTY, STAR, Node, parentKey
+from twisted_ext.zone.store.nodes import EMPTY, STAR, Node, keyBelow, parentKey
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["ChangedZones", "recordsIn", "rowsOf", "rowsSince"]
@@ -62,12 +62,16 @@ def rowsSince(version: Version, base: Version | None) -> list[str] | None:
         if key.startswith(STAR) and not node.flags & EMPTY and not _wasThere(version, base, key):
             # Names between this one and others below it had no mark.
             above = parentKey(key)
-            for number, below in enumerate(version.subtree(above)):
+            names = _namesBelow(version, above)
+            for number, below in enumerate(() if names is None else names):
                 if number >= _NAMES:
-                    return None
+                    names = None
+                    break
                 while parentKey(below) != above:
                     below = parentKey(below)
                 rows.setdefault(below, (below, _THERE, []))
+            if names is None:
+                return None
     return [*map(_text, rows.values())]
 
 
@@ -75,6 +79,19 @@ def _text(row: _Row) -> str:
     key, kind, given = row
     # An empty name is that of the zone.
     return " ".join([key.hex() or "-", str(kind), *[f"{rrType}:{ttl}:{rdata.hex()}" for rrType, ttl, rdata in given]])
+
+
+def _namesBelow(version: Version, key: bytes) -> Iterable[bytes] | None:
+    """
+    Return the names with records below another one; L{None} if all names of the zone would have to be looked at for that.
+    """
+    image = version.image
+    if image.isOrdered:
+        return version.subtree(key)
+    index = image.find(key)
+    if index >= 0 and image.children(index) > (image.find(STAR + key) >= 0):
+        return None
+    return [each for each, node in version.overlay.items() if node is not None and node.sets and keyBelow(each, key)]
 
 
 def _wasThere(version: Version, base: Version | None, key: bytes) -> bool:

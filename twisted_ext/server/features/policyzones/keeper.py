@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.resolver.policy.rules.table import RuleList
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.resolver.policy.zones.compiler import Given
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
     from twisted_ext.server.zones.load.zonesets import ZoneSets
     from twisted_ext.zone.store.version import Version
 
@@ -67,10 +68,42 @@ class PolicyZoneFiles(TableKeeper):
         # Whether there are changes to publish, and when that may be done.
         self._isDirty = False
         self._due = float("-inf")
+        self._soon: IDelayedCall | None = None
         self._use(settings)
 
     def serve(self, sets: ZoneSets) -> None:
         self._sets = sets
+        self._watch()
+
+    def _watch(self) -> None:
+        """
+        Be told of changes of zones. A view gets a set of zones when it has some.
+        """
+        for each in self._served:
+            each.zones.noticed = self._noticed
+
+    @property
+    def _served(self) -> list[ZoneSet]:
+        """
+        The sets of zones that may have a policy zone.
+        """
+        if self._sets is None:
+            return []
+        policies = self._sets.views.get(POLICY_VIEW)
+        return [self._sets.common] if policies is None else [policies, self._sets.common]
+
+    def _noticed(self) -> None:
+        # In the next turn: whoever changes zones is not done yet.
+        if self._bases and self._soon is None:
+            self._soon = self._reactor.callLater(0, self._catchUp)
+
+    def _catchUp(self) -> None:
+        if self._soon is not None and self._soon.active():
+            self._soon.cancel()
+        self._soon = None
+        self._follow()
+        if self._isDirty and self._reactor.seconds() >= self._due:
+            self._tellAll()
 
     def _use(self, settings: Settings) -> None:
         self._wanted = self._words = [each.word for each in zonesOfAll(settings)]
@@ -79,11 +112,9 @@ class PolicyZoneFiles(TableKeeper):
         """
         Return the version in force of a zone that this server has; L{None} if there is none, or if it is a file.
         """
-        if self._sets is None or RuleList(word).path != SERVED:
-            return None
-        apex = apexOf(word)
-        for each in (self._sets.views.get(POLICY_VIEW), self._sets.common):
-            place = None if each is None else each.zones.at(apex)
+        apex = apexOf(word) if RuleList(word).path == SERVED else b""
+        for each in self._served if apex else ():
+            place = each.zones.at(apex)
             if place is not None:
                 # One that has expired is better than none.
                 zone = place.served()
@@ -121,10 +152,20 @@ class PolicyZoneFiles(TableKeeper):
         self._follow()
 
     def look(self) -> None:
-        self._follow()
-        if self._isDirty and self._reactor.seconds() >= self._due:
-            self._tellAll()
+        self._watch()
+        self._catchUp()
         super().look()
+
+    def close(self) -> None:
+        """
+        Stop following zones, and remove the table.
+        """
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        for each in self._served:
+            each.zones.noticed = lambda: None
+        super().close()
 
     def _follow(self) -> None:
         """

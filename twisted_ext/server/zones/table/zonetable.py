@@ -159,7 +159,7 @@ class Zones:
     @ivar view: the name of that view; C{""} for those for all.
     """
 
-    __slots__ = ("_versions", "_places", "view", "changed", "copied", "damaged", "depths", "held", "told", "unsigned")
+    __slots__ = ("_versions", "_places", "view", "changed", "copied", "damaged", "depths", "held", "noticed", "told", "unsigned")
 
     def __init__(self, changed: Callable[[], object] = lambda: None, view: str = "") -> None:
         """
@@ -181,6 +181,12 @@ class Zones:
         self.copied: Callable[[], tuple[int, int]] = lambda: (0, 0)
         #: Called with the name of a zone whenever its state or version changes.
         self.told: Callable[[bytes], object] = lambda apex: None
+        #: Called after that, without a name.
+        self.noticed: Callable[[], object] = lambda: None
+
+    def _tell(self, apex: bytes) -> None:
+        self.told(apex)
+        self.noticed()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -260,7 +266,7 @@ class Zones:
             place = self._places[apex] = Place(apex, file, self.view)
             self.depths |= 1 << min(labelCount(apex), 63)
             self._disturb(apex)
-            self.told(apex)
+            self._tell(apex)
         return place
 
     def defer(self, apex: bytes, file: str = "") -> Place:
@@ -272,7 +278,7 @@ class Zones:
         place._open = None
         if place.zone is None:
             place.state = LOADING
-        self.told(apex)
+        self._tell(apex)
         return place
 
     def put(self, zone: Zone, file: str = "", now: float = 0.0) -> Place:
@@ -327,7 +333,7 @@ class Zones:
         place.serial = version.serial
         place.state = SERVING
         place.said = ""
-        self.told(apex)
+        self._tell(apex)
 
     def _made(self) -> None:
         """
@@ -345,7 +351,7 @@ class Zones:
         place.records = records
         place.since = now
         place.said = ""
-        self.told(place.apex)
+        self._tell(place.apex)
 
     def fail(self, apex: bytes, said: str, state: str = FAILED) -> None:
         """
@@ -359,7 +365,7 @@ class Zones:
             place.state = state
             if place.zone is not None:
                 place.zone.epoch.bump()
-        self.told(apex)
+        self._tell(apex)
 
     def remove(self, apex: bytes) -> None:
         place = self._places.pop(apex, None)
@@ -367,7 +373,7 @@ class Zones:
             if place.zone is not None:
                 place.zone.epoch.bump()
             self._disturb(apex)
-            self.told(apex)
+            self._tell(apex)
 
     def _disturb(self, apex: bytes) -> None:
         """
