@@ -449,15 +449,12 @@ def test_primariesThatNotifyOnly() -> None:
     assert [zone.get("notify") for zone in zones] == [["192.0.2.9"], None]
 
 
-def test_signingAndReplyPoliciesAreListed() -> None:
+def test_signingIsListed() -> None:
     """
     What this server does not do is listed with advice.
     """
-    result = _converted(
-        'options {\n response-policy { zone "rpz"; };\n};\n'
-        'zone "a" {\n type primary; file "a";\n dnssec-policy default;\n inline-signing yes;\n};'
-    )
-    assert {finding.place.line for finding in result.findings if finding.severity is Severity.MISSING} == {2, 6, 7}
+    result = _converted('zone "a" {\n type primary; file "a";\n dnssec-policy default;\n inline-signing yes;\n};')
+    assert {finding.place.line for finding in result.findings if finding.severity is Severity.MISSING} == {3, 4}
 
 
 def test_policyZones() -> None:
