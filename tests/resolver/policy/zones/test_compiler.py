@@ -120,6 +120,15 @@ class CompilerTests(SynchronousTestCase):
         self.assertEqual(self.decided(zones, "a.example", "b.example"), ["", "a b.example nxdomain"])
         self.assertEqual([each.kept for each in self.told], [True, False])
 
+    def test_withoutTTL(self) -> None:
+        """
+        Rules of a file that has no TTL are rules; of two aliases at one name the first one counts.
+        """
+        zones = self.compile(self.write("a", "a.example CNAME .\nb.example CNAME *.\nb.example CNAME .\n"))
+        self.assertEqual(self.decided(zones, "a.example", "b.example"), ["a a.example nxdomain", "a b.example nodata"])
+        self.assertEqual(self.told[0].wrong, 1)
+        self.assertIn("b.example: of several aliases the first one counts", self.told[0].said)
+
     def test_anEmptyZone(self) -> None:
         """
         A zone without rules is one.

@@ -283,12 +283,14 @@ def test_whenTheAnswerIsNeeded() -> None:
         ([Row("a", "CNAME", ".")], NXDOMAIN), ([Row("a", "CNAME", "*.")], NODATA), ([Row("a", "CNAME", "RPZ-Passthru.")], PASSTHRU),
         ([Row("a", "CNAME", "rpz-drop.")], DROP), ([Row("a", "CNAME", "rpz-tcp-only.")], TCP_ONLY),
         ([Row("a", "CNAME", "wall.example.")], GIVEN), ([Row("a", "A", "192.0.2.1"), Row("a", "TXT", "x")], GIVEN),
-        ([Row("a", "CNAME", "."), Row("a", "TXT", "x")], None), ([Row("a", "CNAME", "b."), Row("a", "CNAME", "c.")], None),
+        ([Row("a", "CNAME", "."), Row("a", "TXT", "x")], None), ([Row("a", "CNAME", "."), Row("a", "CNAME", "c.")], NXDOMAIN),
+        ([Row("a", "CNAME", "b."), Row("a", "CNAME", ".")], GIVEN),
     ],
 )  # fmt: skip
 def test_actions(records: list[Row], kind: str | None) -> None:
     """
-    Special aliases stand for actions, others and other records are given; an alias beside anything else contradicts it.
+    Special aliases stand for actions, others and other records are given; an alias beside anything else contradicts it, and of several
+    aliases the first one counts.
     """
     found = actionOf([(record[1], record[2], record[3]) for record in recordsOf(records)])
     assert (None if found is None else found.kind) == kind

@@ -51,7 +51,7 @@ def main(words: list[str]) -> int:
     from twisted_ext.files import openNow
     from twisted_ext.resolver.policy.rules.table import PolicyTable
     from twisted_ext.resolver.policy.zones.compiler import complaintsIn
-    from twisted_ext.resolver.policy.zones.reading import RulesOfZone
+    from twisted_ext.resolver.policy.zones.reading import FILE_TTL, RulesOfZone
     from twisted_ext.resolver.policy.zones.rules import ADDRESS, PolicyZones, PolicyZonesBuilder, ZoneRule
     from twisted_ext.resolver.policy.zones.verdict import Hit, Selection
     from twisted_ext.wire.escapes import printable
@@ -68,7 +68,7 @@ def main(words: list[str]) -> int:
     shown: list[dict[str, object]] = []
     for (name, path), apex in zip(zones, apexes, strict=True):
         with fileErrors(path), open(path, "rb", opener=openNow):
-            content = readMaster(path, apex)
+            content = readMaster(path, apex, ttl=FILE_TTL)
         rules = RulesOfZone(content.records(), apex.lower())
         kinds: Counter[str] = Counter()
         triggers: Counter[str] = Counter()

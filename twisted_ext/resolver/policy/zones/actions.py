@@ -105,13 +105,13 @@ def actionOf(records: Sequence[tuple[int, int, bytes]]) -> Action | None:
 
     @param records: the type, the TTL and the rdata of each.
 
-    @return: L{None} if they contradict each other: an alias beside other records, or two aliases.
+    @return: L{None} if they contradict each other: an alias beside other records. Of several aliases the first one counts.
     """
     aliases = [(ttl, rdata) for rrType, ttl, rdata in records if rrType == CNAME]
     if not aliases:
         return Action(GIVEN, min([ttl for _, ttl, _ in records]), tuple(records))
-    if len(records) > 1:
+    if len(records) > len(aliases):
         return None
     ttl, target = aliases[0]
     kind = _TARGETS.get(target.lower())
-    return Action(GIVEN, ttl, tuple(records)) if kind is None else Action(kind, ttl)
+    return Action(GIVEN, ttl, tuple(records[:1])) if kind is None else Action(kind, ttl)

@@ -27,7 +27,7 @@ from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES
 from twisted_ext.resolver.policy.rules.compiler import Unusable, begun, isUnchanged, lastingState, report, writeTable
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList
 from twisted_ext.resolver.policy.zones.changed import recordsIn
-from twisted_ext.resolver.policy.zones.reading import RulesOfZone
+from twisted_ext.resolver.policy.zones.reading import FILE_TTL, RulesOfZone
 from twisted_ext.resolver.policy.zones.rules import PolicyZones, PolicyZonesBuilder, ZoneRule
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
@@ -141,7 +141,7 @@ def _read(builder: PolicyZonesBuilder, word: str, now: Callable[[], int]) -> Rul
             if found.st_size > most:
                 raise Unusable(f"has more than {most} octets")
             state = lastingState(found, now)
-        content = readMaster(known.path, apex)
+        content = readMaster(known.path, apex, ttl=FILE_TTL)
     except (OSError, ValueError) as error:
         raise Unusable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     rules = RulesOfZone(content.records(), apex)

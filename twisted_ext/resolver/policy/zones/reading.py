@@ -12,9 +12,9 @@ from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.zones.actions import Action, actionOf
 from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, ZoneRule
 from twisted_ext.wire.names import labelsOf, nameToText
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, ZONEMD
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNSKEY, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, ZONEMD
 
-__all__ = ["Record", "RulesOfZone", "isRule", "ownerOf", "triggerIn"]
+__all__ = ["FILE_TTL", "Record", "RulesOfZone", "isRule", "ownerOf", "triggerIn"]
 
 #: A record: its owner's absolute name, its type, its TTL, its rdata.
 Record = tuple[bytes, int, int, bytes]
@@ -30,6 +30,9 @@ _OF_ZONES: Final = frozenset((SOA, DNSKEY, DS, CDS, CDNSKEY, NSEC, NSEC3, NSEC3P
 
 #: The label in place of the longest run of zeros in an IPv6 address.
 _ZEROS: Final = b"zz"
+
+#: The TTL of records in files that give none, in seconds.
+FILE_TTL: Final = 300
 
 #: Actions that are kept: most rules of a zone do one of few things.
 _KNOWN: Final = 1024
@@ -86,6 +89,8 @@ class RulesOfZone:
                 action = actionOf(given)
                 if action is None:
                     raise ValueError("an alias stands alone")
+                if len(given) > 1 and given[0][0] == CNAME:
+                    self.complaints.add(0, f"{nameToText(relative + bytes(1), final=False)}: of several aliases the first one counts")
                 if key is not None and len(self._known) < _KNOWN:
                     self._known[key] = action
             trigger, name, isWildcard, network = triggerIn(relative)
