@@ -18,6 +18,7 @@ from twisted_ext.server.config.clientwords import ClientWords
 from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
+from twisted_ext.server.features.policyzones.settings import PolicyZonesSettings
 from twisted_ext.server.features.views.settings import ViewsSettings, isValidating, viewsOf
 from twisted_ext.server.settings.doors import warnOfShortPaths
 from twisted_ext.wire.escapes import printable
@@ -154,6 +155,12 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         unused = unusedLists(settings)
         if unused:
             _log.warn("lists that are not applied: {names}; name them in lists", names=", ".join(unused))
+    policies = settings[PolicyZonesSettings]
+    if policies.policyZone or policies.policyZones:
+        from twisted_ext.server.features.policyzones.zones import idleZones
+
+        for said in idleZones(settings):
+            _log.warn("{said}", said=said)
     if settings.api:
         # Zones may be added by it.
         return

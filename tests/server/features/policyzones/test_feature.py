@@ -26,7 +26,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base import tables
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.features.policyzones.keeper import PolicyZoneFiles
-from twisted_ext.server.features.policyzones.zones import chosenZones
+from twisted_ext.server.features.policyzones.zones import chosenZones, idleZones
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 
@@ -266,6 +266,18 @@ class PolicyZoneFilesTests(ZoneCase):
         ):
             with self.assertRaisesRegex(BadDescription, said):
                 Settings.of(policyZone=[table])
+        served: dict[str, object] = {"name": "rpz.test", "file": "/x", "view": "policy-zones"}
+        cases: list[tuple[dict[str, object], list[str]]] = [
+            ({"policyZone": ["feed=/x", "more=/y"], "policyZones": ["feed"]}, ["not applied: more; name them in policy-zones"]),
+            ({"policyZone": ["feed=/x"], "policyZones": ["feed"], "role": "serve"}, ["no effect with serve; use forward"]),
+            ({"policyZone": [{"name": "feed", "zone": "RPZ.test"}], "policyZones": ["feed"], "zone": [served]}, []),
+            ({"policyZone": [{"name": "feed", "zone": "rpz.test"}], "policyZones": ["feed"]}, ['no [[zone]] with name = "rpz.test." and']),
+            ({"policyZone": ["more=/x"], "view": [{"name": "a", "clients": ["192.0.2.1"], "policy-zones": ["more"]}]}, []),
+        ]
+        for given, lines in cases:
+            found = idleZones(Settings.of(**given))
+            self.assertEqual(len(found), len(lines))
+            self.assertEqual([line for line, one in zip(lines, found, strict=True) if line not in one], [])
         tried: dict[str, object] = {"name": "feed", "file": "/x", "override": "cname=Wall.Test", "trial": True}
         (zone,) = chosenZones(Settings.of(policyZone=[tried], policyZones=["feed", "feed"]))
         self.assertEqual((zone.apex, zone.override, zone.choice.isTried), ("feed.", "cname=Wall.Test.", True))

@@ -7,15 +7,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.setting import RESOLVING
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.policyzones.settings import PolicyZonesSettings
 from twisted_ext.server.features.policyzones.zonesettings import PolicyZoneSettings
-from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.server.features.views.settings import POLICY_VIEW, viewsOf
+from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["chosenZones", "namedZones", "zonesOfAll"]
+__all__ = ["chosenZones", "idleZones", "namedZones", "zonesOfAll"]
 
 
 def namedZones(settings: Settings) -> dict[str, PolicyZoneSettings]:
@@ -52,3 +54,28 @@ def zonesOfAll(settings: Settings) -> list[PolicyZoneSettings]:
     """
     chosen = [zone for each in (settings, *[view.settings for view in viewsOf(settings)]) for zone in chosenZones(each)]
     return list({zone.name: zone for zone in chosen}.values())
+
+
+def idleZones(settings: Settings) -> list[str]:
+    """
+    Return a line about each policy zone that has no effect.
+    """
+    if settings.role not in RESOLVING:
+        return [f"policy-zones has no effect with {settings.role}; use forward, which serves zones as well"]
+    applied = zonesOfAll(settings)
+    used = {zone.name for zone in applied}
+    unused = [name for name in namedZones(settings) if name not in used]
+    said = [f"policy zones that are not applied: {', '.join(unused)}; name them in policy-zones"] if unused else []
+    without = [zone for zone in applied if not zone.file]
+    if not without or settings.zones:
+        # There may be any zone in folders and lists.
+        return said
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+    zones = map(ZoneSettings.fromText, settings.zone)
+    known = {zone.name for zone in zones if zone.view in ("", POLICY_VIEW)}
+    lacking = [zone for zone in without if nameFromText(zone.apex).lower() not in known]
+    return said + [
+        f'policy zone {zone.name} has no effect: there is no [[zone]] with name = "{zone.apex}" and view = "{POLICY_VIEW}"'
+        for zone in lacking
+    ]
