@@ -23,7 +23,7 @@ from twisted_ext.metrics.activity import Activity
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.features.querylog.log import QueryLog
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.observers import LiveList, Observers, RequestObserver, Result, resultOf
+from twisted_ext.server.reply.observers import LiveList, Observers, resultOf
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
@@ -130,17 +130,14 @@ class ObserverTests(SynchronousTestCase):
         refusal = Refusal(0, truncated=True, rule="feed: tcp.example")
         seen = resultOf(octets, refusal, "")
         self.assertEqual((seen.source, seen.server, seen.status, seen.truncated), ("blocked", "feed: tcp.example", "blocked", True))
-        results: list[Result] = []
-
-        class _Watching(RequestObserver):
-            def seen(self, request: Request, result: Result) -> None:
-                results.append(result)
-
-        server = self.server(held)
-        server.responder.observer = cast(IQueryObserver, _Watching())
+        lines: list[str] = []
+        logging = observing(lambda event: lines.append(formatEvent(event)))
+        globalLogPublisher.addObserver(logging)
+        self.addCleanup(globalLogPublisher.removeObserver, logging)
+        server.responder.observer = QueryLog(self.clock.seconds)
         server.ask(queryOf())
         held.release(Withheld("no", "feed: bad.example", isTruncated=False))
-        self.assertEqual([(each.source, each.server, each.rcode) for each in results], [("blocked", "feed: bad.example", None)])
+        self.assertEqual([line.partition(": ")[2] for line in lines], ["no reply, 0.0 ms, blocked feed: bad.example"])
 
     def test_internalErrors(self) -> None:
         """
