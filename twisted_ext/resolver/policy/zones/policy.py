@@ -5,7 +5,7 @@ The response policy zones in force for the clients of one view.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -23,6 +23,9 @@ TRIGGERS: Final = ("client", "name", "address")
 
 #: Clients of whom it is kept which rules are about them.
 _CLIENTS: Final = 4096
+
+#: Rules whose places are kept as text, which takes longer to make than anything else about a rule.
+_PLACES: Final = 1024
 
 
 class Choice(NamedTuple):
@@ -55,10 +58,13 @@ class ZonePolicy(Ruling):
         self.isTrying = False
         self.hits: Counter[tuple[str, str, str]] = Counter()
         self._choices: Sequence[Choice] = ()
-        self._named: dict[str, Choice] = {}
+        # By the numbers of zones, their names, and what is done in place of what rules say.
+        self._names: Sequence[str] = ()
+        self._actions: Mapping[int, Action] = {}
         self._selection: Selection | None = None
         self._tried: Selection | None = None
         self._clients: dict[str, Sequence[Candidate]] = {}
+        self._places: dict[Candidate, str] = {}
 
     def apply(self, choices: Sequence[Choice]) -> None:
         """
@@ -86,18 +92,21 @@ class ZonePolicy(Ruling):
 
     def _changed(self) -> None:
         zones = self.zones
-        self._named = {each.name: each for each in self._choices}
+        self._names = [] if zones is None else [each.name for each in zones.zones]
+        actions = {each.name: each.action for each in self._choices}
+        self._actions = {number: action for number, name in enumerate(self._names) if (action := actions.get(name)) is not None}
         self._selection = self._selected(zones, isTried=False)
         self._tried = self._selected(zones, isTried=True)
         self.isTrying = self._tried is not None
         self._clients.clear()
+        self._places.clear()
         self.given = self.waits or self.isTrying or self._selection is not None
         self._renumber()
 
     def _selected(self, zones: PolicyZones | None, *, isTried: bool) -> Selection | None:
         if zones is None:
             return None
-        numbers = {each.name: number for number, each in enumerate(zones.zones)}
+        numbers = {name: number for number, name in enumerate(self._names)}
         chosen = [numbers[each.name] for each in self._choices if each.isTried is isTried and each.name in numbers]
         return Selection(zones, chosen) if chosen else None
 
@@ -173,14 +182,19 @@ class ZonePolicy(Ruling):
         """
         Return the name of the zone of a rule.
         """
-        assert self.zones is not None
-        return self.zones.zones[hit.zone].name
+        return self._names[hit.zone]
 
     def placeOf(self, hit: Hit) -> str:
         """
         Return where a rule is: the name of the zone and the owner in it, with a colon between them.
         """
-        return f"{self.nameOf(hit)}: {hit.owner}"
+        key = hit.zone, hit.trigger, hit.found
+        place = self._places.get(key)
+        if place is None:
+            if len(self._places) >= _PLACES:
+                self._places.clear()
+            place = self._places[key] = f"{self.nameOf(hit)}: {hit.owner}"
+        return place
 
     def _acting(self, hit: Hit | None) -> Hit | None:
         """
@@ -188,7 +202,7 @@ class ZonePolicy(Ruling):
         """
         if hit is None:
             return None
-        action = self._named[self.nameOf(hit)].action
+        action = self._actions.get(hit.zone)
         return hit if action is None else hit._replace(action=action)
 
 

@@ -159,7 +159,7 @@ class Selection:
     def _first(self, candidates: Sequence[Candidate], position: int, name: bytes) -> Hit | None:
         if not candidates:
             return None
-        zone, trigger, found = min(candidates, key=self._order)
+        zone, trigger, found = candidates[0] if len(candidates) == 1 else min(candidates, key=self._order)
         return Hit(zone, trigger, position, name, found, self._zones.action(found))
 
     def _order(self, candidate: Candidate) -> tuple[int, int]:
