@@ -61,7 +61,7 @@ class PolicyBypassTests(NetworkTestCase):
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
         (folder / "feed").write_text(ZONE)
-        table = str(folder / "table")
+        table = self.table = str(folder / "table")
         compileZones(table, "", [wordFor("feed", nameFromText("rpz.test"), str(folder / "feed"))])
         CannedServer({**RECORDS}).listen(self.network.reactor("192.0.2.53"))
         settings = Settings.of(
@@ -120,6 +120,21 @@ class PolicyBypassTests(NetworkTestCase):
                 sets = [*found.answer, *found.authority, *found.additional]
                 self.assertEqual([each for each in sets if each.rrType == RRSIG], [])
                 self.assertEqual(found.rcode == Rcode.NXDOMAIN, name != "wall.example")
+
+    def test_ruleForAKnownClient(self) -> None:
+        """
+        A client that is known already, and that a new rule is about, gives its replies to no one.
+        """
+        bad = "192.168.0.88"
+        for client in (bad, CLIENT):
+            self.assertFalse(self.isDenied("www.example", client=client))
+        folder = Path(self.table).parent
+        (folder / "feed").write_text(f"{ZONE}32.88.0.168.192.rpz-client-ip CNAME .\n")
+        compileZones(str(folder / "next"), "", [wordFor("feed", nameFromText("rpz.test"), str(folder / "feed"))])
+        self.served.take("", str(folder / "next"))
+        for _ in range(2):
+            self.assertTrue(self.isDenied("www.example", client=bad))
+            self.assertFalse(self.isDenied("www.example"))
 
     def test_repliesOfOthers(self) -> None:
         """

@@ -162,7 +162,9 @@ def _compareChanges(seed: int) -> None:
             assert not version.image.isOrdered
             table, base = full, version
             continue
-        assert _differences(ChangedZones(table, {0: rows}), full, random) == []
+        changed = ChangedZones(table, {0: rows})
+        assert _differences(changed, full, random) == []
+        assert not full.after & ~changed.after
         remade = [*recordsIn(image, rowsOf(version), APEX)]
         assert sorted(remade) == sorted(_recordsOf(zone))
         if random.random() < 0.3:

@@ -24,13 +24,16 @@ from twisted_ext.wire.codes import AD
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, HTTPS, TXT, A
+from twisted_ext.wire.rrtypes import CNAME, HTTPS, RRSIG, TXT, A
 
 _CHAIN = (
     rrsetOf(nameFromText("www.example"), CNAME, "cdn.example."),
     rrsetOf(nameFromText("cdn.example"), CNAME, "edge.cdn.example."),
     rrsetOf(nameFromText("edge.cdn.example"), A, "192.0.2.80"),
 )
+
+
+_SIGNATURE = RRSet(nameFromText("wall.garden"), RRSIG, 1, 300, (bytes(18) + nameFromText("garden") + bytes(64),))
 
 
 def _httpsOf(name: str, rdata: str) -> Answer:
@@ -49,7 +52,7 @@ class PolicyZoneSourceTests(SynchronousTestCase):
                 ("www.example", "A"): Answer(Outcome.DATA, _CHAIN, flags=AD, security=Security.SECURE),
                 ("www.example", "CNAME"): "cdn.example.",
                 ("plain.example", "A"): Answer(Outcome.DATA, (rrsetOf(nameFromText("plain.example"), A, "192.0.2.81"),)),
-                ("wall.garden", "A"): Answer(Outcome.DATA, (rrsetOf(nameFromText("wall.garden"), A, "198.51.100.1"),), flags=AD),
+                ("wall.garden", "A"): Answer(Outcome.DATA, (rrsetOf(nameFromText("wall.garden"), A, "198.51.100.1"), _SIGNATURE), flags=AD),
                 ("hinted.example", "HTTPS"): _httpsOf("hinted.example", "1 . ipv4hint=192.0.2.7"),
                 ("hosted.example", "HTTPS"): _httpsOf("hosted.example", "1 svc.cdn.example. alpn=h2"),
             },
@@ -117,6 +120,9 @@ class PolicyZoneSourceTests(SynchronousTestCase):
             self.assertEqual((answer.flags & AD, answer.outcome), (0, Outcome.DATA))
             assert answer.origin is not None
             self.assertEqual((answer.origin.source, answer.origin.server), ("rewritten", "zone0: bad.example"))
+        # It lasts as long as what it leads to.
+        assert answer.origin is not None
+        self.assertGreater(answer.origin.expires, 0)
         alias = self.answer("bad.example", "CNAME").answer
         self.assertEqual([(each.rrType, each.rdatas) for each in alias], [(CNAME, (nameFromText("wall.garden"),))])
         self.assertEqual(self.upstream.asked, 1)
@@ -157,7 +163,7 @@ class PolicyZoneSourceTests(SynchronousTestCase):
         assert answer.origin is not None
         self.assertEqual(answer.origin.server, "zone0: 24.0.2.0.192.rpz-ip")
         self.assertEqual(self.answer("hinted.example", "HTTPS").answer, ())
-        self.assertEqual(len(self.answer("wall.garden").answer), 1)
+        self.assertEqual(self.answer("wall.garden").answer[0].rrType, A)
         self.assertEqual(self.zones.hits, {("zone0", "address", "nodata"): 2})
 
     def test_hostsOfServices(self) -> None:
@@ -221,6 +227,14 @@ class PolicyZoneSourceTests(SynchronousTestCase):
         for action, outcome in (("*.", Outcome.NODATA), ("rpz-passthru.", Outcome.DATA)):
             self.rule([Row("cdn.example", "CNAME", action)])
             self.assertIs(self.answer("www.example").outcome, outcome)
+        self.rule([Row("other.example", "CNAME", "*.")])
+        for _ in range(6):
+            self.assertIs(self.answer("www.example").outcome, Outcome.NXDOMAIN)
+        # What lists except they do not block for where it leads.
+        self.policy.apply(["edge.cdn.example"], ["www.example"], "nxdomain", ())
+        for _ in range(6):
+            self.assertIs(self.answer("www.example").outcome, Outcome.DATA)
+        self.policy.apply(["edge.cdn.example"], ["wall.garden"], "nxdomain", ())
         self.rule([Row("32.1.100.51.198.rpz-ip", "CNAME", "*.")])
         # An exception of lists is none to zones.
         self.assertIs(self.answer("wall.garden").outcome, Outcome.NODATA)
@@ -247,14 +261,16 @@ class PolicyZoneSourceTests(SynchronousTestCase):
         self.rule(rows, choices=(Choice("zone0", Action(NXDOMAIN, 30)),))
         self.assertIs(self.answer("plain.example").outcome, Outcome.NXDOMAIN)
         self.assertIs(self.answer("www.example").outcome, Outcome.NXDOMAIN)
+        self.rule(rows, choices=(Choice("zone0", Action(NXDOMAIN, 9999)),))
+        self.assertEqual([each.ttl for each in self.answer("plain.example").authority], [60])
         self.rule(rows, choices=(Choice("zone0", Action(PASSTHRU, 30)),))
         self.assertEqual(textsOf(self.answer("plain.example")), ["192.0.2.81"])
         self.zones.hits.clear()
         self.rule(rows, choices=(Choice("zone0", isTried=True),))
-        for _ in range(2):
+        for _ in range(6):
             self.assertEqual(textsOf(self.answer("plain.example")), ["192.0.2.81"])
             self.assertEqual(len(self.answer("www.example").answer), 3)
-        self.assertEqual(self.zones.hits, {("zone0", "name", "given-trial"): 2, ("zone0", "address", "drop-trial"): 2})
+        self.assertEqual(self.zones.hits, {("zone0", "name", "given-trial"): 6, ("zone0", "address", "drop-trial"): 6})
         self.rule(rows, choices=(Choice("other"),))
         self.assertEqual(textsOf(self.answer("plain.example")), ["192.0.2.81"])
 

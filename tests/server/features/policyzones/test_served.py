@@ -193,6 +193,10 @@ class ServedZoneTests(ZoneCase):
             record=SimpleNamespace(group=SimpleNamespace(view=None)), question=SimpleNamespace(name=nameFromText("RPZ.test"))
         )
         self.assertIs(sets.answering(cast(Request, request)), sets.views[POLICY_VIEW])
+        # One of this name that clients are answered from is meant first.
+        sets.common.zones.expect(nameFromText("rpz.test"))
+        self.assertIs(sets.answering(cast(Request, request)), sets.common)
+        sets.common.zones.remove(nameFromText("rpz.test"))
         self.finish()
         self.upstream.set("rpz.test", "A", "192.0.2.7")
         self.assertEqual(self.addressOf("rpz.test"), "192.0.2.7")
