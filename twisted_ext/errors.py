@@ -226,18 +226,27 @@ class Refused(PolicyFault):
 
 class Withheld(PolicyFault):
     """
-    A rule says that the client gets no answer.
+    A rule says that the client gets no answer. With the rcode 0 there is no reply at all, unless the client is told to ask over TCP.
 
     @ivar rule: its place.
-    @ivar isTruncated: whether the client is told to ask over TCP; if not, it gets no reply at all.
+    @ivar isTruncated: whether the client is told to ask over TCP.
     """
 
     rcode = 0
 
-    def __init__(self, text: str = "", rule: str = "", *, isTruncated: bool = False) -> None:
-        super().__init__(text)
+    def __init__(
+        self, text: str = "", rule: str = "", *, isTruncated: bool = False, rcode: int = 0, ede: tuple[tuple[int, str], ...] = ()
+    ) -> None:
+        super().__init__(text, rcode=rcode, ede=ede)
         self.rule = rule
         self.isTruncated = isTruncated
+
+    @property
+    def isSilent(self) -> bool:
+        """
+        Whether there is no reply at all.
+        """
+        return not (self.isTruncated or self.rcode)
 
 
 class BadUpdate(Refused):

@@ -31,6 +31,8 @@ ads.example CNAME .
 32.66.0.168.192.rpz-client-ip CNAME .
 wall.example CNAME www.example.
 tcp.example CNAME rpz-tcp-only.
+drop.example CNAME rpz-drop.
+32.82.2.0.192.rpz-ip CNAME rpz-drop.
 """
 
 #: What the upstream says.
@@ -39,6 +41,7 @@ RECORDS: Final[dict[tuple[str, str], str | list[str]]] = {
     ("ads.example", "A"): "192.0.2.1",
     ("www.example", "A"): "192.0.2.80",
     ("tcp.example", "A"): "192.0.2.81",
+    ("lost.example", "A"): "192.0.2.82",
     ("alias.example", "CNAME"): "hop.example.",
     ("hop.example", "CNAME"): "X.Ads.Example.",
     ("x.ads.example", "A"): "192.0.2.1",
@@ -120,6 +123,17 @@ class PolicyBypassTests(NetworkTestCase):
                 sets = [*found.answer, *found.authority, *found.additional]
                 self.assertEqual([each for each in sets if each.rrType == RRSIG], [])
                 self.assertEqual(found.rcode == Rcode.NXDOMAIN, name != "wall.example")
+
+    def test_connectionsAreNotExhausted(self) -> None:
+        """
+        Without a reply, each query would hold a place on its connection, until that takes none any more; over UDP there is none.
+        """
+        for name in ("drop.example", "lost.example"):
+            for number in range(3):
+                reply = self.served.ask(queryFor(name, number=number + 1), CLIENT, stream=True)
+                assert reply is not None
+                self.assertEqual((reply.rcode, reply.answer), (Rcode.REFUSED, ()))
+                self.assertIsNone(self.served.ask(queryFor(name), CLIENT))
 
     def test_ruleForAKnownClient(self) -> None:
         """

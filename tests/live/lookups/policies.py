@@ -139,6 +139,9 @@ def _answerOf(port: int, question: _Question) -> str:
             continue
         if reply.flags & dns.flags.TC:
             return "truncated"
+        if question.stream and reply.rcode() == dns.rcode.REFUSED:
+            # In place of no reply, which a connection would wait for.
+            return "no reply"
         rows = [f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} {rdata}".lower() for rrset in reply.answer for rdata in rrset]
         return " | ".join([dns.rcode.to_text(reply.rcode()), *sorted(rows)])
     return "no reply"

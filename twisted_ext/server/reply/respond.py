@@ -638,7 +638,7 @@ class Responder:
             rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
             return Refusal(rcode, ede)
         if isinstance(fault, Withheld):
-            return Refusal(Rcode.NOERROR, silent=not fault.isTruncated, truncated=fault.isTruncated, rule=fault.rule)
+            return Refusal(fault.rcode, ede, silent=fault.isSilent, truncated=fault.isTruncated, rule=fault.rule)
         if isinstance(fault, Refused):
             return Refusal(fault.rcode, ede or ((_PROHIBITED, ""),))
         if isinstance(fault, TimedOut | Unreachable):

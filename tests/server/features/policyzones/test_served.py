@@ -47,11 +47,12 @@ class ServedZoneTests(ZoneCase):
         self.applied = AppliedZones(Site(cast(IReactorTime, self.clock), Settings.of(**self.policy)), None)
         self.applied.begin()
 
-    def version(self, *names: str, serial: int = 1) -> Version:
+    def version(self, *names: str, serial: int = 1, isOrdered: bool = True) -> Version:
         """
         Return a version with an image in a file, in which these names do not exist.
         """
-        version = imageOf({b"": (soaOf(serial),), **{key: setOf(key, CNAME, ".") for key in map(self.key, names)}})
+        rules = {key: setOf(key, CNAME, ".") for key in map(self.key, names)}
+        version = imageOf({b"": (soaOf(serial),), **rules}, isOrdered=isOrdered)
         path = self.folder / f"{serial}.image"
         path.write_bytes(version.image.toBytes())
         return Version(Image.open(str(path)))
@@ -95,6 +96,7 @@ class ServedZoneTests(ZoneCase):
         files = self.files()
         self.finish()
         self.assertIn("policy zone feed (zone) is not loaded yet; it has no effect until then", self.logged)
+        self.assertIn("  feed (zone): 0 rules, without effect; it is not loaded yet", cast(list[str], files.described()["said"]))
         self.assertEqual(self.denied("a.example"), [False])
         first = self.version("a.example", "b.example")
         self.put(first)
@@ -136,6 +138,28 @@ class ServedZoneTests(ZoneCase):
         self.put(other.edited({b"": (soaOf(4),), self.key("d.example"): setOf(self.key("d.example"), CNAME, ".")}))
         self.finish()
         self.assertEqual(self.denied("a.example", "b.example", "c.example", "d.example"), [False, False, True, True])
+
+    def test_changesThatCannotBeTold(self) -> None:
+        """
+        What had changed in front of the former table is dropped with it, also if what has changed since in the new image takes one more.
+        """
+        first = self.version("a.example")
+        self.put(first)
+        files = self.files()
+        self.finish()
+        self.put(first.edited({b"": (soaOf(2),), self.key("b.example"): setOf(self.key("b.example"), CNAME, ".")}))
+        self.look(files, 6)
+        self.assertEqual(self.denied("b.example"), [True])
+        other = self.version("x.top", "y.top", serial=3, isOrdered=False)
+        self.put(other)
+        self.look(files, 2)
+        # A wildcard above names whose image has no order.
+        self.put(other.edited({b"": (soaOf(4),), self.key("*.top"): setOf(self.key("*.top"), CNAME, ".")}))
+        self.finish()
+        self.assertEqual(self.denied("b.example", "x.top", "z.top"), [False, True, False])
+        self.look(files, 3)
+        self.finish()
+        self.assertEqual(self.denied("b.example", "x.top", "z.top"), [False, True, True])
 
     def test_replacedMeanwhile(self) -> None:
         """

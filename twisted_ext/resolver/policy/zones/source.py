@@ -143,7 +143,11 @@ class PolicyZoneSource(PolicySource):
         if action.kind == PASSTHRU or (action.kind == TCP_ONLY and not context.datagram):
             return self._inner.ask(question, context) if truth is None else truth
         if action.kind in (DROP, TCP_ONLY):
-            raise Withheld(f"{question}: the rule {place} withholds the answer", place, isTruncated=action.kind == TCP_ONLY)
+            said, isTruncated = f"{question}: the rule {place} withholds the answer", action.kind == TCP_ONLY
+            if context.datagram:
+                raise Withheld(said, place, isTruncated=isTruncated)
+            # A connection would wait for a reply, and after some of them take no more queries.
+            raise Withheld(said, place, rcode=Rcode.REFUSED, ede=BLOCKED_EDE)
         origin = self._originOf(place, truth, isGiven=action.kind not in (NXDOMAIN, NODATA))
         before = _aliasesTo(hit.name, truth, question)
         target = action.aliasFor(hit.name)

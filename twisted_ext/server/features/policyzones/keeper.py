@@ -249,7 +249,7 @@ class PolicyZoneFiles(TableKeeper):
             parts += [f"all of which do {given.override}"] if given.override != "given" else []
             parts += ["on trial"] if given.trial else []
             parts += [f"{each.wrong:,} that cannot be used, the first: {each.said}"] if each.wrong else []
-            parts += [f"kept from before; it {each.said}"] if each.kept else []
+            parts += [f"{'kept from before' if each.names else 'without effect'}; it {each.said}"] if each.kept else []
             said.append(", ".join(parts))
         return {"zones": zones, "reading": self._reading, "said": said}
 
