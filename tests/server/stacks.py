@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReactorTime
 
+from twisted_ext.answers import Answer
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
@@ -31,7 +32,12 @@ def forwardStack(
     changed: Callable[[], object] = lambda: None,
 ) -> ForwardStack:
     made: list[ForwardStack] = []
-    features = Features(Site(reactor, settings, changed, inside=lambda view: made[0].asksInside(view)))
+
+    def servers(name: bytes, answer: Answer | None) -> tuple[list[bytes], list[bytes]]:
+        recursor = made[0].recursor
+        return ([], []) if recursor is None else recursor.serversOf(name, answer)
+
+    features = Features(Site(reactor, settings, changed, inside=lambda view: made[0].asksInside(view), servers=servers))
     stack = ForwardStack(reactor, settings, features, listening=listening, recursing=recursing, changed=changed)
     made.append(stack)
     features.begin()

@@ -206,6 +206,13 @@ class Delegation:
         """
         return [server for server in (self.spare if spare else self.servers) if server.missing and now < server.expires]
 
+    @property
+    def all(self) -> list[NameServer]:
+        """
+        All servers that the parent or the zone itself names.
+        """
+        return list({id(each): each for each in (*self.servers, *self.spare, *self._parental)}.values())
+
     def glue(self, name: bytes, now: float) -> tuple[str, ...]:
         """
         Return the addresses that the parent has sent for a server of this zone.
@@ -397,9 +404,23 @@ class Delegations:
                     if now < found.expires:
                         found.used = True
                         return found
-                    del known[name]
                 name = parentOf(name)
         return self.root
+
+    def leadingTo(self, name: bytes) -> list[Delegation]:
+        """
+        Return those of the zones that a name is in, the closest first, also such as have expired: what these servers have sent may be kept
+        longer. The root and the zones right below it are not among them, unless their servers are configured.
+
+        @param name: folded.
+        """
+        found: list[Delegation] = []
+        while name != ROOT:
+            each = self._known.get(name)
+            if each is not None and (each.labels > 1 or isinstance(each, FixedDelegation)):
+                found.append(each)
+            name = parentOf(name)
+        return found
 
     def find(self, zone: bytes, now: float) -> Delegation | None:
         """

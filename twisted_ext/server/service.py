@@ -148,6 +148,7 @@ class ServerService(Service):
                 self.observe,
                 lambda view: self.stack.asksInside(view),
                 lambda name, until: self.stack.suspend(name, until),
+                lambda name, answer: ((), ()) if self.recursor is None else self.recursor.serversOf(name, answer),
                 zones=self.zoneSets.common.zones,
                 variants=self.zoneSets.variantsFor(settings),
                 secret=secret,

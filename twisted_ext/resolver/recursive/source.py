@@ -5,6 +5,7 @@ The answer source that resolves from the root.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from ipaddress import ip_address
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import DNSFault, TimedOut, WorkSpent
+from twisted_ext.errors import BadDescription, DNSFault, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations
 from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options, Pause, Result
@@ -28,6 +29,7 @@ from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.recursive.pool import PoolPause, ServerPool
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import LocalSource
+from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, parentOf
@@ -106,6 +108,20 @@ class RecursiveSource(LocalSource):
             if found is not None:
                 self.delegations.drop(found)
             name = parentOf(name)
+
+    def serversOf(self, name: bytes, answer: Answer | None = None) -> tuple[list[bytes], list[bytes]]:
+        """
+        Return the servers of the zones that a name is in, as far as they are known, but for the root and the zones right below it: their
+        names, folded, and their addresses, of four or sixteen octets.
+
+        @param name: folded.
+        @param answer: the server that has sent it is one of them, also if its zone is not known any more.
+        """
+        servers = [server for each in self.delegations.leadingTo(name) for server in each.all]
+        addresses = [address for server in servers for address in server.addresses]
+        if answer is not None and answer.origin is not None and answer.origin.server:
+            addresses.append(answer.origin.server)
+        return [server.name for server in servers], [packed for each in dict.fromkeys(addresses) if (packed := _packed(each))]
 
     def close(self) -> Deferred[None]:
         if self.localRoot is None:
@@ -268,6 +284,13 @@ class _Resolution:
         answer.origin = Origin("recursive", self._server, attempts, now - self._began, zone=self._iteration.zone, work=work)
         answer.message = None
         self._ended().callback(answer)
+
+
+def _packed(server: str) -> bytes:
+    try:
+        return ip_address(Server.fromText(server).address).packed
+    except (BadDescription, ValueError):
+        return b""
 
 
 def _fromReferral(known: Delegation) -> Answer:

@@ -291,6 +291,12 @@ class Recursor:
             self.forget()
         return changed
 
+    def serversOf(self, name: bytes, answer: Answer | None) -> tuple[list[bytes], list[bytes]]:
+        """
+        See L{RecursiveSource.serversOf}.
+        """
+        return self._recursive.serversOf(name, answer)
+
     # -- for operators
 
     def forget(self, name: bytes | None = None, subtree: bool = True) -> None:

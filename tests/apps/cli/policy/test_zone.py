@@ -65,15 +65,15 @@ def test_whichRuleDecides(feed: str, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_whatCannotBeUsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Lines that are no records and rules that are not applied are listed.
+    Lines that are no records and rules that are none are listed.
     """
     path = tmp_path / "wrong.zone"
-    path.write_text("$TTL 60\n24.1.2.0.192.rpz-ip CNAME .\nns.example.rpz-nsdname CNAME .\nx NONE y\ngood CNAME .\n")
+    path.write_text("$TTL 60\n24.1.2.0.192.rpz-ip CNAME .\nrpz-nsdname CNAME .\nx NONE y\ngood CNAME .\n")
     assert main([f"rpz={path}"]) == 2
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "rpz: 1 rule: 1 about names; nxdomain 1; 3 that cannot be used"
     assert any("has host bits set" in line for line in lines)
-    assert any("rules of rpz-nsdname are not applied" in line for line in lines)
+    assert any("as ns.example.rpz-nsdname" in line for line in lines)
     assert any("wrong.zone" in line for line in lines)
 
 

@@ -14,7 +14,7 @@ from tests.resolver.policy.zones.test_verdict import every
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.resolver.policy.zones.changed import ChangedZones, recordsIn, rowsOf, rowsSince
 from twisted_ext.resolver.policy.zones.reading import Record, RulesOfZone
-from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, PolicyZones, PolicyZonesBuilder
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, SERVER_ADDRESS, PolicyZones, PolicyZonesBuilder
 from twisted_ext.resolver.policy.zones.verdict import Selection
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
@@ -34,6 +34,9 @@ _PREFIXES = [f"{length}.{last & 256 - (1 << 32 - length)}.2.0.192.rpz-ip" for le
 _CLIENTS = ["32.7.0.0.10.rpz-client-ip", "8.0.0.0.10.rpz-client-ip", "64.zz.db8.2001.rpz-client-ip", "128.7.zz.db8.2001.rpz-client-ip"]
 
 
+_NEAR = ["32.7.0.0.10.rpz-nsip", "8.0.0.0.10.rpz-nsip", "64.zz.db8.2001.rpz-nsip"]
+
+
 def soaOf(serial: int) -> RRSet:
     """
     Return the SOA record of a version.
@@ -44,10 +47,12 @@ def soaOf(serial: int) -> RRSet:
 def _owner(random: Random) -> bytes:
     chosen = random.random()
     if chosen < 0.2:
-        return nameFromText(random.choice([*_PREFIXES, *_CLIENTS]))[:-1]
+        return nameFromText(random.choice([*_PREFIXES, *_CLIENTS, *_NEAR]))[:-1]
     labels = [random.choice(_LABELS[:3]) for _ in range(random.randrange(1, 5))]
     if random.random() < 0.35:
         labels[0] = "*"
+    if chosen > 0.8:
+        labels.append("rpz-nsdname")
     return nameFromText(".".join(labels))[:-1]
 
 
@@ -94,7 +99,8 @@ def _differences(one: PolicyZones, other: PolicyZones, random: Random) -> list[o
     def told(selection: Selection, zones: PolicyZones, name: bytes, client: bytes, address: bytes) -> list[object]:
         hit = selection.before(name)
         rules: list[object] = [] if hit is None else [hit.owner, hit.action]
-        for packed, trigger in ((client, CLIENT), (address, ADDRESS)):
+        rules += [(each.name, each.isWildcard, zones.action(each)) for each in zones.forServer(name).values()]
+        for packed, trigger in ((client, CLIENT), (address, ADDRESS), (client, SERVER_ADDRESS)):
             rules += [(each.network, zones.action(each)) for each in zones.forAddress(packed, trigger).values()]
         return rules
 
@@ -165,6 +171,7 @@ def _compareChanges(seed: int) -> None:
         changed = ChangedZones(table, {0: rows})
         assert _differences(changed, full, random) == []
         assert not full.after & ~changed.after
+        assert not full.servers & ~changed.servers
         remade = [*recordsIn(image, rowsOf(version), APEX)]
         assert sorted(remade) == sorted(_recordsOf(zone))
         if random.random() < 0.3:

@@ -21,7 +21,7 @@ from twisted_ext.resolver.policy.zones.policy import Choice, ZonePolicy
 from twisted_ext.resolver.policy.zones.source import PolicyZoneSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, atHand, questionOf, rrsetOf
 from twisted_ext.wire.codes import AD
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, HTTPS, RRSIG, TXT, A
@@ -129,10 +129,44 @@ class PolicyZoneSourceTests(SynchronousTestCase):
 
     def test_aliasOfItself(self) -> None:
         """
-        An alias to the name in question is all that there is.
+        An alias to the name in question lets it through, whatever later zones and lists say; what is done in place of it is done.
         """
-        self.rule([Row("plain.example", "CNAME", "plain.example.")])
-        self.assertEqual([each.rrType for each in self.answer("plain.example").answer], [CNAME])
+        rows = [Row("plain.example", "CNAME", "plain.example.")], [Row("plain.example", "CNAME", ".")]
+        self.rule(*rows)
+        self.policy.apply(["plain.example"], [], "nxdomain", ())
+        self.assertEqual(textsOf(self.answer("plain.example")), ["192.0.2.81"])
+        self.rule(*rows, choices=(Choice("zone0", Action(NXDOMAIN, 60)),))
+        self.assertEqual(self.answer("plain.example").rcode, 3)
+
+    def test_aliasesThatAreTooLong(self) -> None:
+        """
+        With a name that is too long for the alias in its rule there is no answer, as with DNAME.
+        """
+        self.rule([Row("*.example", "CNAME", f"*.{'g' * 63}.{'h' * 63}.")])
+        fault = self.withheld(f"{'a' * 60}.{'b' * 60}.example")
+        self.assertEqual((fault.rcode, fault.isSilent), (6, False))
+        self.assertIn("longer than names may be", str(fault))
+        self.assertEqual(self.withheld(f"{'a' * 60}.{'b' * 60}.example", "CNAME").rcode, 6)
+
+    def test_servers(self) -> None:
+        """
+        Rules about servers go by what is known of them, also for what is in the cache already, and for names that do not exist.
+        """
+        known = {b"plain.example": ([nameFromText("ns.evil")], []), b"www.example": ([], [bytes((10, 3, 0, 1))])}
+        self.zones.servers = lambda name, answer: known.get(nameToText(name, final=False).encode(), ([], []))
+        self.assertEqual(textsOf(self.answer("plain.example")), ["192.0.2.81"])
+        self.rule([Row("*.evil.rpz-nsdname", "CNAME", "."), Row("8.0.0.0.10.rpz-nsip", "TXT", "no")])
+        for _ in range(2):
+            answer = self.answer("plain.example")
+            self.assertEqual(answer.rcode, 3)
+            self.assertEqual([nameToText(each.name) for each in answer.authority], ["plain.example."])
+            self.assertEqual(textsOf(self.answer("other.example")), [])
+            self.assertEqual(self.answer("www.example", "TXT").answer[0].rdatas, (b"\2no",))
+        known[b"other.example"] = known[b"plain.example"]
+        self.assertEqual(self.answer("other.example").rcode, 3)
+        place = "zone0: *.evil.rpz-nsdname"
+        origin = self.answer("plain.example").origin
+        self.assertEqual(None if origin is None else (origin.source, origin.server), ("blocked", place))
 
     def test_namesInAChain(self) -> None:
         """

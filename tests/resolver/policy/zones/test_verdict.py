@@ -30,7 +30,7 @@ from twisted_ext.resolver.policy.zones.reading import Record, RulesOfZone
 from twisted_ext.resolver.policy.zones.rules import CLIENT, PolicyZones, PolicyZonesBuilder
 from twisted_ext.resolver.policy.zones.verdict import Hit, Selection
 from twisted_ext.testing.sources import questionOf, rrsetOf
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.rrtypes import AAAA, CNAME, TXT, A, typeNumber
 
@@ -118,19 +118,39 @@ def networkFor(rows: Sequence[Row], suffix: str, addresses: Sequence[str]) -> st
     return min(found)[2] if found else None
 
 
+def serverFor(rows: Sequence[Row], servers: Sequence[str]) -> str | None:
+    """
+    Return the owner of the rule about names of servers: that about the last name in the order of DNSSEC.
+    """
+    suffix = ".rpz-nsdname"
+    about = [Row(row.owner.removesuffix(suffix), row.rrType, row.rdata) for row in rows if row.owner.endswith(suffix)]
+    found = None
+    for name in sorted(servers, key=lambda name: name.split(".")[::-1]):
+        owner = ownerFor(about, name) if about else None
+        found = found if owner is None else owner + suffix
+    return found
+
+
 def decisionOf(
-    zones: Sequence[Sequence[Row]], client: str, chain: Sequence[str], addresses: dict[str, list[str]]
+    zones: Sequence[Sequence[Row]],
+    client: str,
+    chain: Sequence[str],
+    addresses: dict[str, list[str]],
+    servers: dict[str, tuple[list[str], list[str]]],
 ) -> tuple[int, int, str] | None:
     """
     Return the position, the zone and the owner of the rule that decides.
     """
     for position, name in enumerate(chain):
         for number, rows in enumerate(zones):
-            names = [row for row in rows if not row.owner.endswith(("rpz-ip", "rpz-client-ip"))]
+            names = [row for row in rows if ".rpz-" not in row.owner]
+            hosts, near = servers.get(name, ([], []))
             candidates = [
                 networkFor(rows, ".rpz-client-ip", [client]) if position == 0 else None,
                 ownerFor(names, name) if names else None,
                 networkFor(rows, ".rpz-ip", addresses.get(name, [])),
+                serverFor(rows, hosts),
+                networkFor(rows, ".rpz-nsip", near),
             ]
             owner = next((each for each in candidates if each is not None), None)
             if owner is not None:
@@ -144,10 +164,15 @@ _PREFIXES = [
     "32.1.2.0.192.rpz-ip", "24.0.2.0.192.rpz-ip", "8.0.0.0.192.rpz-ip", "32.2.2.0.192.rpz-ip", "128.1.zz.db8.2001.rpz-ip",
     "32.zz.db8.2001.rpz-ip", "0.0.0.0.0.rpz-ip", "32.1.0.0.10.rpz-client-ip", "8.0.0.0.10.rpz-client-ip",
 ]  # fmt: skip
+_HOSTS = ["a.t", "b.a.t", "ns.s.t", "d5.s.t", "ns.u"]
+_SERVERS = [
+    *[f"{owner}.rpz-nsdname" for owner in ("a.t", "*.t", "*.s.t", "d5.s.t", "ns.u", "*")],
+    *["32.1.2.0.192.rpz-nsip", "24.0.2.0.192.rpz-nsip", "32.zz.db8.2001.rpz-nsip"],
+]
 _ACTIONS = [
     ("CNAME", "."), ("CNAME", "*."), ("CNAME", "rpz-passthru."), ("CNAME", "rpz-drop."), ("CNAME", "rpz-tcp-only."), ("A", "9.9.9.9"),
 ]  # fmt: skip
-_ZONE = st.dictionaries(st.sampled_from([*_OWNERS, *_PREFIXES]), st.sampled_from(_ACTIONS), max_size=7)
+_ZONE = st.dictionaries(st.sampled_from([*_OWNERS, *_PREFIXES, *_SERVERS]), st.sampled_from(_ACTIONS), max_size=7)
 _ADDRESSES = ["192.0.2.1", "192.0.2.2", "192.0.7.7", "198.51.100.1"]
 
 
@@ -158,12 +183,23 @@ _ADDRESSES = ["192.0.2.1", "192.0.2.2", "192.0.7.7", "198.51.100.1"]
     st.lists(st.sampled_from(["2001:db8::1", "2001:db8::2", "2001:db9::1"]), max_size=2, unique=True),
     st.sampled_from(["10.0.0.1", "10.0.0.2", "11.0.0.1", "2001:db8::1"]),
     st.booleans(),
+    st.dictionaries(
+        st.sampled_from(_NAMES),
+        st.tuples(st.lists(st.sampled_from(_HOSTS), max_size=3, unique=True), st.lists(st.sampled_from(_ADDRESSES), max_size=2)),
+        max_size=3,
+    ),
 )
 def test_theRuleThatDecides(
-    zones: list[dict[str, tuple[str, str]]], chain: list[str], four: list[str], six: list[str], client: str, isFour: bool
+    zones: list[dict[str, tuple[str, str]]],
+    chain: list[str],
+    four: list[str],
+    six: list[str],
+    client: str,
+    isFour: bool,
+    servers: dict[str, tuple[list[str], list[str]]],
 ) -> None:
     """
-    For random zones, names with aliases, addresses and clients, it is the one that a search through all rules finds.
+    For random zones, names with aliases, addresses, servers and clients, it is the one that a search through all rules finds.
     """
     rows = [[Row(owner, *action) for owner, action in zone.items()] for zone in zones]
     found = zonesOf(*rows)
@@ -175,16 +211,25 @@ def test_theRuleThatDecides(
         sets.append(rrsetOf(nameFromText(chain[-1]), number, addresses))
     answer = Answer(Outcome.DATA, tuple(sets))
     selection = every(found)
+    asked: list[tuple[str, bool]] = []
+
+    def serversOf(name: bytes, given: Answer | None) -> tuple[list[bytes], list[bytes]]:
+        asked.append((nameToText(name, final=False), given is answer))
+        names, near = servers.get(asked[-1][0], ([], []))
+        return [nameFromText(each) for each in names], [ip_address(each).packed for each in near]
+
     first = selection.before(question.name, selection.ofClient(ip_address(client).packed))
-    hit = selection.after(question, answer, first) if selection.waits(first) else first
-    wanted = decisionOf(rows, client, chain, {chain[-1]: addresses})
+    hit = selection.after(question, answer, first, serversOf) if selection.waits(first) else first
+    wanted = decisionOf(rows, client, chain, {chain[-1]: addresses}, servers)
+    # The server that has sent the answer is one of the last name of the chain.
+    assert [name for name, isGiven in asked if isGiven is not (name == chain[-1])] == []
     assert (None if hit is None else (hit.position, hit.zone, hit.owner)) == wanted
     if hit is not None:
         kind, rdata = zones[hit.zone][hit.owner]
         assert hit.action == actionOf([(record[1], 60, record[3]) for record in recordsOf([Row(hit.owner, kind, rdata)])])
         assert hit.name == nameFromText(chain[hit.position])
         # What has waited for the answer needlessly is the same.
-        assert selection.after(question, answer, first) == hit
+        assert selection.after(question, answer, first, serversOf) == hit
 
 
 # -- single promises
@@ -264,13 +309,14 @@ def test_zonesThatApply() -> None:
 
 def test_whenTheAnswerIsNeeded() -> None:
     """
-    Only a rule about addresses in a zone that comes before can come before one that is found.
+    Only a rule about addresses or servers in a zone that comes before can come before one that is found.
     """
     name, address = Row("a.t", "CNAME", "."), Row("24.0.2.0.192.rpz-ip", "CNAME", "*.")
-    client = Row("24.0.2.0.192.rpz-client-ip", "CNAME", ".")
+    client, server = Row("24.0.2.0.192.rpz-client-ip", "CNAME", "."), Row("ns.t.rpz-nsdname", "CNAME", "*.")
     for rows, order, isNeeded in (
         (([name], [address]), (0, 1), False), (([name], [address]), (1, 0), True), (([name, address],), (0,), False),
         (([address], [name]), (0, 1), True), (([address], [name]), (1,), False), (([client], [name]), (0, 1), False),
+        (([server], [name]), (0, 1), True), (([name, server],), (0,), False),
     ):  # fmt: skip
         selection = Selection(zonesOf(*rows), order)
         assert selection.waits(_hit(selection, "a.t")) is isNeeded
@@ -313,15 +359,34 @@ def test_aliasesOfRules() -> None:
     assert set(KINDS) == {NXDOMAIN, NODATA, PASSTHRU, DROP, TCP_ONLY, GIVEN}
 
 
+@pytest.mark.parametrize(
+    ("owner", "rdata", "name", "kind"),
+    [
+        ("a.t", "A.t.", "a.T", PASSTHRU), ("*.t", "b.t.", "b.t", PASSTHRU), ("*.t", "b.t.", "c.t", GIVEN), ("a.t", "b.t.", "a.t", GIVEN),
+        ("24.0.2.0.192.rpz-ip", "24.0.2.0.192.", "x", PASSTHRU), ("24.0.2.0.192.rpz-ip", "24.0.3.0.192.", "x", GIVEN),
+        ("ns.t.rpz-nsdname", "ns.t.", "x", PASSTHRU), ("16.0.0.3.10.rpz-nsip", "16.0.0.3.10.", "x", PASSTHRU),
+    ],
+)  # fmt: skip
+def test_aliasesOfThemselves(owner: str, rdata: str, name: str, kind: str) -> None:
+    """
+    An alias of what a rule is about to itself lets it through, as before there was rpz-passthru.
+    """
+    selection, question = every(zonesOf([Row(owner, "CNAME", rdata)])), questionOf(name)
+    answer = Answer(Outcome.DATA, (rrsetOf(question.name, A, "192.0.2.1"),))
+    hit = selection.after(question, answer, selection.before(question.name), lambda *_: ([nameFromText("ns.t")], [bytes((10, 3, 0, 9))]))
+    assert hit is not None
+    assert hit.action.kind == kind
+
+
 def test_whatCannotBeUsed() -> None:
     """
-    Records at the apex are about the zone. Prefixes that are none or have bits beyond their length, contradictions, and what would take the
-    servers of an answer are counted; the first rule about something counts.
+    Records at the apex are about the zone. Prefixes that are none or have bits beyond their length, names that are none, and contradictions
+    are counted; the first rule about something counts.
     """
     rows = [
         Row("", "A", "192.0.2.1"), Row("", "NS", "localhost."), Row("33.1.2.0.192.rpz-ip", "CNAME", "."),
         Row("24.1.2.0.192.rpz-ip", "CNAME", "."), Row("rpz-ip", "CNAME", "."), Row("24.x.rpz-client-ip", "CNAME", "."),
-        Row("ns.example.rpz-nsdname", "CNAME", "."), Row("32.1.2.0.192.rpz-nsip", "CNAME", "."),
+        Row("rpz-nsdname", "CNAME", "."), Row("33.1.2.0.192.rpz-nsip", "CNAME", "."),
         Row("a", "CNAME", "."), Row("a", "A", "9.9.9.9"),
         Row("b", "CNAME", "."), Row("c", "DS", "1 13 2 " + 64 * "0"), Row("128.1.zz.2.zz.2001.rpz-ip", "CNAME", "."),
     ]  # fmt: skip
@@ -329,7 +394,7 @@ def test_whatCannotBeUsed() -> None:
     assert [rule.name for rule in found] == [nameFromText("b")]
     assert found.complaints.count == 8
     said = str(found.complaints)
-    lines = ("rules of rpz-nsdname are not applied", "rules of rpz-nsip", "a: an alias stands alone", "has host bits set", "as 24.0.2.0")
+    lines = ("as ns.example.rpz-nsdname", "33.1.2.0.192.rpz-nsip: ", "a: an alias stands alone", "has host bits set", "as 24.0.2.0")
     assert [words for words in lines if words not in said] == []
     builder = PolicyZonesBuilder()
     twice = [*RulesOfZone(recordsOf([Row("b", "CNAME", ".")]), APEX), *RulesOfZone(recordsOf([Row("b", "CNAME", "*.")]), APEX)]

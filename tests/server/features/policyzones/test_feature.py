@@ -134,7 +134,7 @@ class PolicyZonesTests(ZoneCase):
         self.assertEqual((told["rule"], told["blocked"]), ("feed: 32.9.0.0.10.rpz-client-ip", True))
         told = self.do(self.service, "why", name="listed.example", client="10.0.0.1")
         self.assertEqual((told["rule"], told["blocked"]), ("block", True))
-        self.assertIn("rules about addresses may decide otherwise", str(told["said"]))
+        self.assertIn("rules about addresses or servers may decide otherwise", str(told["said"]))
         self.failureResultOf(self.service.status.do("why", {"name": "a..b", "client": "10.0.0.1"}), CallerFault)
         figures, samples = self.successResultOf(self.service.status.figures()), self.service.status.samples()
         page = exposition(figures, version="1", started=0, declared=declaredFigures(), samples=samples)

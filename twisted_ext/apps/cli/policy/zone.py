@@ -34,8 +34,12 @@ _JSON: Final = flag("--json", "one object: zones (name, rules, actions, wrong, s
 
 ARGUMENTS: Final = Arguments(_HELP, _CLIENT, _JSON)
 
-#: What is known by the numbers of triggers.
-_TRIGGERS: Final = ("client", "name", "address")
+#: What rules are about, by the numbers of triggers, and how that is shown.
+_SHOWN: Final = {
+    "client": "clients", "name": "names", "address": "addresses", "server-name": "names of servers",
+    "server-address": "addresses of servers",
+}  # fmt: skip
+_TRIGGERS: Final = tuple(_SHOWN)
 
 
 def main(words: list[str]) -> int:
@@ -134,7 +138,7 @@ def _show(zone: dict[str, object]) -> None:
     assert isinstance(said, list)
     assert isinstance(triggers, dict)
     assert isinstance(actions, dict)
-    about = ", ".join([f"{count:,} about {trigger}{'es' if trigger == 'address' else 's'}" for trigger, count in triggers.items()])
+    about = ", ".join([f"{count:,} about {_SHOWN[trigger]}" for trigger, count in triggers.items()])
     done = ", ".join([f"{kind} {count:,}" for kind, count in actions.items()])
     unused = f"; {wrong:,} that cannot be used" if wrong else ""
     print(printable(f"{zone['name']}: {rules:,} rule{'s'[: rules != 1]}{f': {about}; {done}' if rules else ''}{unused}"))

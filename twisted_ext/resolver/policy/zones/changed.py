@@ -11,7 +11,7 @@ from typing import Final
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, SOURCE
 from twisted_ext.resolver.policy.zones.actions import Action, actionOf
 from twisted_ext.resolver.policy.zones.reading import Record, isRule, triggerIn
-from twisted_ext.resolver.policy.zones.rules import ADDRESS, PREFIX, Found, PolicyZones
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, PREFIX, Found, PolicyZones, keyOf
 from twisted_ext.zone.store.nodes import EMPTY, STAR, Node, keyBelow, parentKey
 from twisted_ext.zone.store.version import Version
 
@@ -194,16 +194,18 @@ class ChangedZones(PolicyZones):
         if action is not None:
             place = len(self.table.kept) + len(self._given)
             self._given.append(action)
+            if trigger == ADDRESS:
+                self.after |= 1 << zone
+            elif trigger > ADDRESS:
+                self.servers |= 1 << zone
         if network is not None:
             octets = network.network_address.packed
             change = self._changeAt(PREFIX[trigger] + bytes((network.prefixlen,)) + octets, zone)
             change.own = place
             if place is not None:
                 lengths[trigger, len(octets)][network.prefixlen] = None
-                if trigger == ADDRESS:
-                    self.after |= 1 << zone
             return
-        change = self._changeAt(name, zone)
+        change = self._changeAt(keyOf(trigger, name), zone)
         if isWildcard:
             change.below = place if kind == _SET else None
         elif kind == _THERE:

@@ -13,13 +13,13 @@ from twisted_ext.answers import Answer
 from twisted_ext.resolver.policy.ruling import Ruling
 from twisted_ext.resolver.policy.zones.actions import Action
 from twisted_ext.resolver.policy.zones.rules import PolicyZones
-from twisted_ext.resolver.policy.zones.verdict import Candidate, Hit, Selection
+from twisted_ext.resolver.policy.zones.verdict import Candidate, Hit, Selection, Servers, noServers
 from twisted_ext.wire.message import Question
 
 __all__ = ["TRIGGERS", "Choice", "ZonePolicy"]
 
 #: What rules are about, by their numbers.
-TRIGGERS: Final = ("client", "name", "address")
+TRIGGERS: Final = ("client", "name", "address", "server-name", "server-address")
 
 #: Clients of whom it is kept which rules are about them.
 _CLIENTS: Final = 4096
@@ -48,6 +48,7 @@ class ZonePolicy(Ruling):
 
     @ivar zones: their rules, once they have been read.
     @ivar isTrying: whether some zones are on trial.
+    @ivar servers: the servers of names, for rules about them.
     @ivar hits: how often rules have decided, by the zone, what they are about, and what they do; behind that of zones which are on
         trial is C{-trial}.
     """
@@ -56,6 +57,7 @@ class ZonePolicy(Ruling):
         super().__init__()
         self.zones: PolicyZones | None = None
         self.isTrying = False
+        self.servers: Servers = noServers
         self.hits: Counter[tuple[str, str, str]] = Counter()
         self._choices: Sequence[Choice] = ()
         # By the numbers of zones, their names, and what is done in place of what rules say.
@@ -139,14 +141,14 @@ class ZonePolicy(Ruling):
         """
         Return the rule that decides, once the answer is there, see L{Selection.after}.
         """
-        return None if self._selection is None else self._acting(self._selection.after(question, answer, first))
+        return None if self._selection is None else self._acting(self._selection.after(question, answer, first, self.servers))
 
     @property
-    def hasAddresses(self) -> bool:
+    def needsAnswers(self) -> bool:
         """
-        Whether there are rules about addresses in answers.
+        Whether there are rules about addresses in answers, or about servers.
         """
-        return self._selection is not None and self._selection.hasAddresses
+        return self._selection is not None and self._selection.needsAnswers
 
     def tryOut(self, question: Question, client: str | None, answer: Answer | None) -> None:
         """
@@ -167,7 +169,7 @@ class ZonePolicy(Ruling):
             return None
         hit = tried.before(question.name, tried.ofClient(_packed(client)) if client else ())
         if answer is not None and tried.waits(hit):
-            hit = tried.after(question, answer, hit)
+            hit = tried.after(question, answer, hit, self.servers)
         return self._acting(hit)
 
     def count(self, hit: Hit, more: str = "") -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.zones.actions import Action, actionOf
-from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, ZoneRule
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, SERVER, SERVER_ADDRESS, ZoneRule
 from twisted_ext.wire.names import labelsOf, nameToText
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNSKEY, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, ZONEMD
 
@@ -19,11 +19,9 @@ __all__ = ["FILE_TTL", "Record", "RulesOfZone", "isRule", "ownerOf", "triggerIn"
 #: A record: its owner's absolute name, its type, its TTL, its rdata.
 Record = tuple[bytes, int, int, bytes]
 
-#: The last labels of owners that are about addresses.
-_TRIGGERS: Final = {b"rpz-client-ip": CLIENT, b"rpz-ip": ADDRESS}
-
-#: Those that this server does not look at, as it would have to know which servers an answer came from.
-_OTHERS: Final = (b"rpz-nsdname", b"rpz-nsip")
+#: The last labels of owners that are not about names in questions.
+_TRIGGERS: Final = {b"rpz-client-ip": CLIENT, b"rpz-ip": ADDRESS, b"rpz-nsdname": SERVER, b"rpz-nsip": SERVER_ADDRESS}
+_LAST: Final = {trigger: label.decode() for label, trigger in _TRIGGERS.items()}
 
 #: Types of records about the zone itself.
 _OF_ZONES: Final = frozenset((SOA, DNSKEY, DS, CDS, CDNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, ZONEMD))
@@ -113,19 +111,22 @@ def triggerIn(relative: bytes) -> tuple[int, bytes, bool, Network | None]:
 
     @param relative: its owner without the name of the zone.
 
-    @raise ValueError: it is not about what this server looks at; the text says why.
+    @raise ValueError: it is no such owner; the text says why.
     """
+    trigger = NAME
     if b"rpz-" in relative:
         labels = labelsOf(relative + bytes(1))
         last = labels[-1]
-        if last in _OTHERS:
-            raise ValueError(f"rules of {last.decode()} are not applied")
-        trigger = _TRIGGERS.get(last)
-        if trigger is not None:
+        trigger = _TRIGGERS.get(last, NAME)
+        if trigger == SERVER:
+            relative = relative[: -1 - len(last)]
+            if not relative:
+                raise ValueError("it begins with the name of a server, as ns.example.rpz-nsdname")
+        elif trigger != NAME:
             return trigger, b"", False, _networkIn(labels[:-1])
     if relative.startswith(b"\x01*"):
-        return NAME, relative[2:] + bytes(1), True, None
-    return NAME, relative + bytes(1), False, None
+        return trigger, relative[2:] + bytes(1), True, None
+    return trigger, relative + bytes(1), False, None
 
 
 def _networkIn(labels: list[bytes]) -> Network:
@@ -152,11 +153,12 @@ def ownerOf(trigger: int, name: bytes, isWildcard: bool, network: tuple[int, byt
 
     @param network: the length of the prefix, and the octets of its first address.
     """
-    if trigger == NAME:
+    if trigger in (NAME, SERVER):
         text = nameToText(name, final=False)
-        return f"*.{text}" if isWildcard and text != "." else "*" if isWildcard else text
+        text = f"*.{text}" if isWildcard and text != "." else "*" if isWildcard else text
+        return text if trigger == NAME else f"{text}.{_LAST[trigger]}"
     length, packed = network
-    last = "rpz-ip" if trigger == ADDRESS else "rpz-client-ip"
+    last = _LAST[trigger]
     if len(packed) == 4:
         return ".".join([str(length), *map(str, packed[::-1]), last])
     whole = str(IPv6Network((packed, length)).network_address)

@@ -7,6 +7,8 @@ buckets.
 
 A policy zone is a zone: a wildcard applies to the names below it that are not below a longer name of the zone (RFC 4592). So names between
 others, which have no rule themselves, are there with neither L{SELF} nor L{BELOW} if a wildcard is right above them.
+
+Rules about the names of servers are below another end than the root, so that they are apart from those about names.
 """
 
 from __future__ import annotations
@@ -21,21 +23,30 @@ from twisted_ext.errors import BadDescription, BadImage
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, SOURCE, PolicyTable, RuleList, TableBuilder
 from twisted_ext.resolver.policy.zones.actions import Action
 
-__all__ = ["ADDRESS", "ALL", "CLIENT", "NAME", "PREFIX", "Found", "PolicyZones", "PolicyZonesBuilder", "ZoneRule"]
+__all__ = [
+    "ADDRESS", "ALL", "CLIENT", "NAME", "PREFIX", "SERVER", "SERVER_ADDRESS", "Found", "PolicyZones", "PolicyZonesBuilder", "ZoneRule",
+    "keyOf",
+]
 
 #: What a rule goes by, that which comes first before others of the same zone.
 CLIENT: Final = 0
 NAME: Final = 1
 ADDRESS: Final = 2
+SERVER: Final = 3
+SERVER_ADDRESS: Final = 4
 
 #: All zones.
 ALL: Final = -1
 
 #: Begins the keys of prefixes: no name begins with a label of this length.
-PREFIX: Final = (b"\xff\x00", b"", b"\xff\x02")
+PREFIX: Final = (b"\xff\x00", b"", b"\xff\x02", b"", b"\xff\x04")
 
-#: The key of what is known of prefixes: of each trigger and family which lengths there are, and which zones have rules for addresses.
-_LENGTHS: Final = b"\xff\xff"
+#: Ends the keys of names of servers, in place of the root.
+_SERVERS: Final = b"\xff"
+
+#: The key of what is known of all rules: of each trigger and family of addresses which lengths of prefixes there are, and which zones have
+#: rules for addresses, and for servers.
+_LENGTHS: Final = b"\xff\xfd"
 
 #: The key of the SOA record of each zone: its TTL and its rdata.
 _SOA: Final = b"\xff\xfe"
@@ -44,8 +55,8 @@ _TTL: Final = Struct(">I")
 #: The number in place of a zone's for what is about all of them.
 _NO_ZONE: Final = SOURCE
 
-_FAMILIES: Final = ((CLIENT, 4), (CLIENT, 16), (ADDRESS, 4), (ADDRESS, 16))
-_KNOWN: Final = Struct(">17s17s17s17sQ")
+_FAMILIES: Final = tuple([(trigger, size) for trigger in (CLIENT, ADDRESS, SERVER_ADDRESS) for size in (4, 16)])
+_KNOWN: Final = Struct(">17s17s17s17s17s17sQQ")
 
 #: Zones, as many as bits.
 _ZONES: Final = 64
@@ -63,7 +74,7 @@ class ZoneRule(NamedTuple):
     """
     A rule.
 
-    @ivar trigger: L{CLIENT}, L{NAME} or L{ADDRESS}.
+    @ivar trigger: L{CLIENT}, L{NAME}, L{ADDRESS}, L{SERVER} or L{SERVER_ADDRESS}.
     @ivar name: the name that it is about, folded and absolute.
     @ivar isWildcard: whether it is about all names below that.
     @ivar network: the addresses that it is about; L{None} if it is about names.
@@ -101,6 +112,13 @@ class Found(NamedTuple):
         return length + 128 - 8 * len(packed), -int.from_bytes(packed, "big")
 
 
+def keyOf(trigger: int, name: bytes) -> bytes:
+    """
+    Return the key of a name in the table.
+    """
+    return name[:-1] + _SERVERS if trigger == SERVER else name
+
+
 class PolicyZonesBuilder:
     """
     Collects the rules of zones.
@@ -114,7 +132,7 @@ class PolicyZonesBuilder:
         self._zones: list[RuleList] = []
         self._places: dict[Action, int] = {}
         self._lengths = dict.fromkeys(_FAMILIES, 0)
-        self._after = 0
+        self._after = self._servers = 0
 
     @property
     def count(self) -> int:
@@ -145,13 +163,15 @@ class PolicyZonesBuilder:
             if network is not None:
                 key, word = PREFIX[trigger] + bytes((network.prefixlen,)) + network.network_address.packed, SELF
                 self._lengths[trigger, network.max_prefixlen // 8] |= 1 << network.prefixlen
-                if trigger == ADDRESS:
-                    self._after |= 1 << number
             else:
-                key, word = owner, BELOW if isWildcard else SELF
+                key, word = keyOf(trigger, owner), BELOW if isWildcard else SELF
                 owners.add(key)
                 if isWildcard:
                     wild.add(key)
+            if trigger == ADDRESS:
+                self._after |= 1 << number
+            elif trigger > ADDRESS:
+                self._servers |= 1 << number
             mark = key + b"*" if isWildcard else key
             if mark in seen:
                 continue
@@ -218,6 +238,7 @@ class PolicyZonesBuilder:
         for each, lengths in former.lengths.items():
             self._lengths[each] |= sum([1 << length for length in lengths])
         self._after |= (former.after >> there & 1) << number
+        self._servers |= (former.servers >> there & 1) << number
         self._zones.append(former.zones[there])
         if (soa := former.soa(there)) is not None:
             self.describe(soa)
@@ -229,7 +250,7 @@ class PolicyZonesBuilder:
         @param zones: what is known of the zones, in their order; by default what L{add} has returned.
         """
         lengths = [self._lengths[each].to_bytes(17, "big") for each in _FAMILIES]
-        self._builder.add([_LENGTHS], _NO_ZONE, [self._builder.keep(_KNOWN.pack(*lengths, self._after))])
+        self._builder.add([_LENGTHS], _NO_ZONE, [self._builder.keep(_KNOWN.pack(*lengths, self._after, self._servers))])
         return self._builder.pack(self._zones if zones is None else zones)
 
 
@@ -257,12 +278,13 @@ class PolicyZones:
 
     @ivar zones: what is known of them, by number.
     @ivar after: the zones with rules for addresses in answers, as bits.
+    @ivar servers: those with rules for servers.
     @ivar lengths: those of prefixes, the longest first, by what rules are about and by the octets of an address.
     @ivar rulesFor: returns the bits and the place of each rule for a key, as L{PolicyTable.rulesFor} does.
     @ivar table: has the rules.
     """
 
-    __slots__ = ("after", "lengths", "rulesFor", "table", "zones", "__weakref__", "_actions", "_all")
+    __slots__ = ("after", "lengths", "rulesFor", "servers", "table", "zones", "__weakref__", "_actions", "_all")
 
     def __init__(self, table: PolicyTable) -> None:
         """
@@ -277,7 +299,7 @@ class PolicyZones:
         self._actions: dict[int, Action] = {}
         try:
             (_, place), *_ = table.rulesFor(_LENGTHS)
-            *lengths, self.after = _KNOWN.unpack_from(table.kept, place)
+            *lengths, self.after, self.servers = _KNOWN.unpack_from(table.kept, place)
         except (ValueError, StructError):
             raise BadImage("this is not a table of policy zones") from None
         masks = [int.from_bytes(each, "big") for each in lengths]
@@ -335,12 +357,19 @@ class PolicyZones:
             name = name[name[0] + 1 :]
             applies = BELOW
 
+    def forServer(self, name: bytes, mask: int = ALL) -> dict[int, Found]:
+        """
+        Return the rule of each zone that has one about the name of a server. For the arguments see L{forName}.
+        """
+        found = self.forName(keyOf(SERVER, name), mask & self.servers)
+        return {zone: each._replace(name=each.name[:-1] + bytes(1)) for zone, each in found.items()}
+
     def forAddress(self, packed: bytes, trigger: int, mask: int = ALL) -> dict[int, Found]:
         """
         Return the rule of each zone that has one about an address, that for the longest prefix, by the numbers of the zones.
 
         @param packed: four or sixteen octets.
-        @param trigger: L{CLIENT} or L{ADDRESS}.
+        @param trigger: L{CLIENT}, L{ADDRESS} or L{SERVER_ADDRESS}.
         """
         found: dict[int, Found] = {}
         left = mask & self._all

@@ -21,10 +21,11 @@ from twisted_ext.resolver.policy.rules.policy import Policy
 from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE, PolicySource, late, unproved
 from twisted_ext.resolver.policy.zones.actions import DROP, NODATA, NXDOMAIN, PASSTHRU, TCP_ONLY
 from twisted_ext.resolver.policy.zones.policy import TRIGGERS, ZonePolicy
+from twisted_ext.resolver.policy.zones.rules import NAME
 from twisted_ext.resolver.policy.zones.verdict import Hit
 from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import MOST_OCTETS, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME
 
@@ -151,6 +152,10 @@ class PolicyZoneSource(PolicySource):
         origin = self._originOf(place, truth, isGiven=action.kind not in (NXDOMAIN, NODATA))
         before = _aliasesTo(hit.name, truth, question)
         target = action.aliasFor(hit.name)
+        if len(target) > MOST_OCTETS:
+            # As with DNAME.
+            said = f"{question}: the alias of the rule {place} is longer than names may be"
+            raise Withheld(said, place, rcode=Rcode.YXDOMAIN, ede=FORGED_EDE)
         if target and question.rrType != CNAME:
             alias = RRSet(hit.name, CNAME, IN, action.ttl, (target,))
             led = Answer(Outcome.DATA, (*before, alias), origin=origin)
@@ -159,7 +164,7 @@ class PolicyZoneSource(PolicySource):
         sets = _setsFor(hit, question.rrType)
         if sets:
             return Answer(Outcome.DATA, (*before, *sets), ede=FORGED_EDE, origin=origin)
-        soa = emptySOA(hit.found.name or hit.name, min(action.ttl, _DENIED_TTL))
+        soa = emptySOA(hit.found.name if hit.trigger == NAME else hit.name, min(action.ttl, _DENIED_TTL))
         if action.kind == NXDOMAIN:
             return Answer(Outcome.NXDOMAIN, before, (soa,), rcode=Rcode.NXDOMAIN, ede=BLOCKED_EDE, origin=origin)
         return Answer(Outcome.NODATA, before, (soa,), ede=BLOCKED_EDE, origin=origin)

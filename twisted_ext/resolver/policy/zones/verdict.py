@@ -2,33 +2,45 @@
 Which rule of response policy zones decides about a question.
 
 Rules are compared as named does: first by how many aliases lead to what they are about; then by the order of the zones; then what is about
-the client comes before what is about a name, and that before what is about an address of the answer.
+the client comes before what is about a name, that before what is about an address of the answer, and that before what is about the
+name and the address of a server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from twisted_ext.answers import Answer
 from twisted_ext.resolver.policy.rebinding import addressesIn
-from twisted_ext.resolver.policy.zones.actions import GIVEN, NODATA, NXDOMAIN, Action
+from twisted_ext.resolver.policy.zones.actions import GIVEN, NODATA, NXDOMAIN, PASSTHRU, Action
 from twisted_ext.resolver.policy.zones.reading import ownerOf
-from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, Found, PolicyZones
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, NAME, SERVER, SERVER_ADDRESS, Found, PolicyZones
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameEnd
+from twisted_ext.wire.names import labelsOf, nameEnd, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, SVCB, A
 
-__all__ = ["Candidate", "Hit", "Selection"]
+__all__ = ["Candidate", "Hit", "Selection", "Servers", "noServers"]
 
 #: A rule that may decide: its zone, what it is about, and the rule.
 Candidate = tuple[int, int, Found]
+
+#: Returns the servers of the zones that a folded name is in, as far as they are known, and that which has sent an answer, if there is one:
+#: their names, folded, and their addresses, of four or sixteen octets.
+Servers = Callable[[bytes, Answer | None], tuple[Sequence[bytes], Sequence[bytes]]]
 
 _SERVICES: Final = (HTTPS, SVCB)
 
 #: The types whose records have addresses. Services have them as hints.
 _ADDRESSES: Final = (A, AAAA, ANY, *_SERVICES)
+
+
+def noServers(name: bytes, answer: Answer | None) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """
+    Return the servers of a name where they are not known.
+    """
+    return (), ()
 
 
 class Hit(NamedTuple):
@@ -63,7 +75,7 @@ class Selection:
     The zones that apply to some clients, in their order.
     """
 
-    __slots__ = ("_after", "_earlier", "_mask", "_ranks", "_zones")
+    __slots__ = ("_after", "_earlier", "_mask", "_ranks", "_servers", "_zones")
 
     def __init__(self, zones: PolicyZones, numbers: Sequence[int]) -> None:
         """
@@ -71,20 +83,21 @@ class Selection:
         """
         self._zones = zones
         self._ranks = {number: rank for rank, number in enumerate(numbers)}
-        # Of each zone those with rules for addresses that come before it, as bits.
+        # Of each zone those that come before it with rules for addresses or servers, as bits.
         self._earlier: dict[int, int] = {}
-        self._mask = self._after = 0
+        self._mask = self._after = self._servers = 0
         for number in numbers:
-            self._earlier[number] = self._after
+            self._earlier[number] = self._after | self._servers
             self._mask |= 1 << number
             self._after |= zones.after & 1 << number
+            self._servers |= zones.servers & 1 << number
 
     @property
-    def hasAddresses(self) -> bool:
+    def needsAnswers(self) -> bool:
         """
-        Whether there are rules about addresses in answers.
+        Whether there are rules about addresses in answers, or about servers.
         """
-        return bool(self._after)
+        return bool(self._after or self._servers)
 
     def ofClient(self, packed: bytes) -> Sequence[Candidate]:
         """
@@ -107,18 +120,19 @@ class Selection:
         """
         Return whether the answer has to be there before it is known which rule decides.
 
-        @param first: as L{before} has found it. A rule for an address may come before it, if its zone does.
+        @param first: as L{before} has found it. A rule for an address or a server may come before it, if its zone does.
         """
         return first is None or bool(self._earlier[first.zone])
 
-    def after(self, question: Question, answer: Answer, first: Hit | None) -> Hit | None:
+    def after(self, question: Question, answer: Answer, first: Hit | None, servers: Servers = noServers) -> Hit | None:
         """
         Return the rule that decides, once the answer is there.
 
         @param first: as L{before} has found it.
         """
-        position = 0
-        for position, name in enumerate(_namesIn(answer, question)):
+        names = [*_namesIn(answer, question)]
+        last = len(names) - 1
+        for position, name in enumerate(names):
             candidates: list[Candidate] = []
             if position:
                 candidates += self._aboutName(name)
@@ -126,23 +140,34 @@ class Selection:
                 candidates.append((first.zone, first.trigger, first.found))
             if self._after and question.rrType in _ADDRESSES:
                 candidates += self._aboutAddresses(answer, question, name.lower())
+            if self._servers:
+                candidates += self._aboutServers(*servers(name.lower(), answer if position == last else None))
             hit = self._first(candidates, position, name)
             if hit is not None:
                 return hit
-        return self._ofTargets(answer, question, position + 1) if question.rrType in _SERVICES else None
+        return self._ofTargets(answer, question, last + 1) if question.rrType in _SERVICES else None
 
     def _aboutName(self, name: bytes) -> list[Candidate]:
         return [(zone, NAME, found) for zone, found in self._zones.forName(name.lower(), self._mask).items()]
 
     def _aboutAddresses(self, answer: Answer, question: Question, name: bytes) -> list[Candidate]:
+        sets = [each for each in answer.answer if question.rrType in (each.rrType, ANY) and each.name.lower() == name]
+        return self._best(ADDRESS, [packed for each in sets for packed in addressesIn(each)])
+
+    def _aboutServers(self, names: Iterable[bytes], addresses: Iterable[bytes]) -> list[Candidate]:
+        # Of several names that rules are about, the last one in the order of DNSSEC counts.
+        last: dict[int, Found] = {}
+        for name in sorted(names, key=_canonical):
+            last.update(self._zones.forServer(name, self._mask))
+        return [*[(zone, SERVER, found) for zone, found in last.items()], *self._best(SERVER_ADDRESS, addresses)]
+
+    def _best(self, trigger: int, addresses: Iterable[bytes]) -> list[Candidate]:
         best: dict[int, Found] = {}
-        for rrset in answer.answer:
-            if (question.rrType in (rrset.rrType, ANY)) and rrset.name.lower() == name:
-                for packed in addressesIn(rrset):
-                    for zone, found in self._zones.forAddress(packed, ADDRESS, self._mask).items():
-                        if zone not in best or found.rank > best[zone].rank:
-                            best[zone] = found
-        return [(zone, ADDRESS, found) for zone, found in best.items()]
+        for packed in addresses:
+            for zone, found in self._zones.forAddress(packed, trigger, self._mask).items():
+                if zone not in best or found.rank > best[zone].rank:
+                    best[zone] = found
+        return [(zone, trigger, found) for zone, found in best.items()]
 
     def _ofTargets(self, answer: Answer, question: Question, position: int) -> Hit | None:
         """
@@ -160,10 +185,26 @@ class Selection:
         if not candidates:
             return None
         zone, trigger, found = candidates[0] if len(candidates) == 1 else min(candidates, key=self._order)
-        return Hit(zone, trigger, position, name, found, self._zones.action(found))
+        hit = Hit(zone, trigger, position, name, found, self._zones.action(found))
+        return hit._replace(action=Action(PASSTHRU, hit.action.ttl)) if hit.action.alias and _isOwn(hit) else hit
 
     def _order(self, candidate: Candidate) -> tuple[int, int]:
         return self._ranks[candidate[0]], candidate[1]
+
+
+def _canonical(name: bytes) -> list[bytes]:
+    return labelsOf(name)[::-1]
+
+
+def _isOwn(hit: Hit) -> bool:
+    """
+    Return whether a rule gives what it is about for itself. Before there was rpz-passthru, that said that the answer remains.
+    """
+    target = hit.action.aliasFor(hit.name).lower()
+    if hit.trigger == NAME:
+        return target == hit.name.lower()
+    prefix, _, _ = hit.owner.rpartition(".")
+    return target == nameFromText(prefix)
 
 
 def _targetsOf(rrset: RRSet) -> Sequence[bytes]:

@@ -8,7 +8,7 @@ feature does is imported when it is switched on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from time import time
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.answers import Answer
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
@@ -92,6 +93,8 @@ class Site:
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
     @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
         longer.
+    @ivar servers: returns the authoritative servers of the zones that a folded name is in, and that which has sent an answer, if there is
+        one: their names and their addresses; none unless names are resolved from the root.
     @ivar today: returns the seconds since 1970.
     @ivar zones: the zones that every client may query; L{None} if there can be none.
     @ivar variants: for views with zones of their own, what their clients are answered from, by the names of the views.
@@ -109,6 +112,7 @@ class Site:
     observing: Callable[[], object] = lambda: None
     inside: Callable[[str], bool] = lambda view: False
     suspend: Callable[[bytes, int | None], object] = lambda name, until: None
+    servers: Callable[[bytes, Answer | None], tuple[Sequence[bytes], Sequence[bytes]]] = lambda name, answer: ((), ())
     today: Callable[[], float] = time
     zones: Zones | None = None
     variants: Mapping[str, ViewZones] = field(default_factory=dict)

@@ -4,7 +4,7 @@ The policy zones that one process applies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -20,10 +20,11 @@ from twisted_ext.resolver.policy.zones.source import PolicyZoneSource
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.policyzones.zones import chosenZones
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import A
 
 if TYPE_CHECKING:
+    from twisted_ext.answers import Answer
     from twisted_ext.interfaces import IAnswerSource
     from twisted_ext.metrics.figures import JSON
 
@@ -47,6 +48,7 @@ class AppliedZones(Active):
         zones = chosenZones(site.settings)
         self._choices = [each.choice for each in zones]
         policy = self.policy = ZonePolicy() if former is None else former.policy
+        self._routed = [nameFromText(each.partition("=")[0]).lower() for each in site.settings.route]
         self.rereads = "policy zones"
         names = ", ".join([f"{each.name}{' on trial' * each.trial}" for each in zones])
 
@@ -58,7 +60,14 @@ class AppliedZones(Active):
 
         self.parts = (Part(Stage.UPSTREAM, lambda: f"policy-zones: {names}", wrap=wrapped),)
 
+    def _serversOf(self, name: bytes, answer: Answer | None) -> tuple[Sequence[bytes], Sequence[bytes]]:
+        """
+        Return what is known of the servers of a name, unless an upstream of its own is asked for it.
+        """
+        return ((), ()) if any(isBelow(name, each) for each in self._routed) else self._site.servers(name, answer)
+
     def begin(self) -> None:
+        self.policy.servers = self._serversOf
         self.policy.apply(self._choices)
 
     def take(self, state: JSON) -> None:
@@ -99,8 +108,8 @@ class AppliedZones(Active):
         said += ["the policy zones are being read"] if policy.waits else []
         said += [] if hit is None else [f"{shown} is decided by policy zone {policy.placeOf(hit)}: {hit.action.kind}"]
         said += [] if tried is None else [f"on trial, policy zone {policy.placeOf(tried)} would do {tried.action.kind}"]
-        if policy.waitsFor(hit) and policy.hasAddresses:
-            said.append("rules about addresses may decide otherwise, once the name is looked up: see txdns control explain")
+        if policy.waitsFor(hit) and policy.needsAnswers:
+            said.append("rules about addresses or servers may decide otherwise, once the name is looked up: see txdns control explain")
         kind = "" if hit is None else hit.action.kind
         return {
             "client": client,

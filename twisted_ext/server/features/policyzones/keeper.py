@@ -20,6 +20,7 @@ from twisted_ext.server.features.views.settings import POLICY_VIEW
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.resolver.policy.zones.compiler import Given
+    from twisted_ext.resolver.policy.zones.rules import PolicyZones
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.zones.load.zoneset import ZoneSet
     from twisted_ext.server.zones.load.zonesets import ZoneSets
@@ -65,6 +66,8 @@ class PolicyZoneFiles(TableKeeper):
         # For which versions another table was asked for last, and how often.
         self._asked: dict[str, Version] = {}
         self._turns: dict[str, int] = {}
+        # Those of which it was said that rules about servers have no effect.
+        self._warned: set[str] = set()
         # Whether there are changes to publish, and when that may be done.
         self._isDirty = False
         self._due = float("-inf")
@@ -140,6 +143,7 @@ class PolicyZoneFiles(TableKeeper):
         return {"path": path, "offset": offset, "state": [image.summed, version.serial], "rows": rowsOf(version)}
 
     def _came(self) -> None:
+        self._warn()
         kept = {each.list for each in self.lists if each.kept}
         for word, version in self._next.items():
             if word in kept:
@@ -253,18 +257,35 @@ class PolicyZoneFiles(TableKeeper):
             said.append(", ".join(parts))
         return {"zones": zones, "reading": self._reading, "said": said}
 
-    def _serials(self) -> dict[str, int]:
+    def _table(self) -> PolicyZones | None:
         """
-        Return the serial of each zone that has one, by its word.
+        Return the rules of the table in force.
         """
         from twisted_ext.errors import BadImage
         from twisted_ext.resolver.policy.rules.table import PolicyTable
         from twisted_ext.resolver.policy.zones.rules import PolicyZones
 
         try:
-            zones = PolicyZones(PolicyTable.map(self.path)) if self.path else None
+            return PolicyZones(PolicyTable.map(self.path)) if self.path else None
         except (OSError, BadImage):
-            zones = None
+            return None
+
+    def _warn(self) -> None:
+        """
+        Say once of each zone that its rules about servers have no effect.
+        """
+        zones = None if self._settings.role == "recurse" else self._table()
+        for number, each in enumerate(() if zones is None else zones.zones):
+            if zones is not None and zones.servers >> number & 1 and each.list not in self._warned:
+                self._warned.add(each.list)
+                text = "policy zone {zone}: its rules about servers (rpz-nsdname, rpz-nsip) have no effect: upstreams do not tell which"
+                _log.warn(f"{text} servers their answers came from; role = recurse applies them", zone=each.title)
+
+    def _serials(self) -> dict[str, int]:
+        """
+        Return the serial of each zone that has one, by its word.
+        """
+        zones = self._table()
         if zones is None:
             return {}
         found = {each.list: zones.soa(number) for number, each in enumerate(zones.zones)}
