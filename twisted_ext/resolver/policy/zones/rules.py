@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from itertools import chain
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
@@ -47,6 +48,9 @@ _SERVERS: Final = b"\xff"
 #: The key of what is known of all rules: of each trigger and family of addresses which lengths of prefixes there are, and which zones have
 #: rules for addresses, and for servers.
 _LENGTHS: Final = b"\xff\xfd"
+
+#: The first octet of the keys of prefixes, which no label has as its length.
+_NO_LABEL: Final = 0xFF
 
 #: The key of the SOA record of each zone: its TTL and its rdata.
 _SOA: Final = b"\xff\xfe"
@@ -153,10 +157,10 @@ class PolicyZonesBuilder:
         """
         number = self._next()
         builder, places = self._builder, self._places
-        seen: set[bytes] = set()
+        # The keys of rules about something itself, and about what is below it.
+        single: set[bytes] = set()
         waiting: dict[int, tuple[list[bytes], list[int]]] = {}
         wild: set[bytes] = set()
-        owners: set[bytes] = set()
         count = place = 0
         before: Action | None = None
         for trigger, owner, isWildcard, network, action in rules:
@@ -165,22 +169,19 @@ class PolicyZonesBuilder:
                 self._lengths[trigger, network.max_prefixlen // 8] |= 1 << network.prefixlen
             else:
                 key, word = keyOf(trigger, owner), BELOW if isWildcard else SELF
-                owners.add(key)
-                if isWildcard:
-                    wild.add(key)
             if trigger == ADDRESS:
                 self._after |= 1 << number
             elif trigger > ADDRESS:
                 self._servers |= 1 << number
-            mark = key + b"*" if isWildcard else key
-            if mark in seen:
+            known = wild if isWildcard else single
+            if key in known:
                 continue
-            seen.add(mark)
+            known.add(key)
             # Most do the same as the one before.
             if action is not before:
                 before = action
-                known = places.get(action, -1)
-                place = places[action] = known if known >= 0 else builder.keep(action.pack())
+                there = places.get(action, -1)
+                place = places[action] = there if there >= 0 else builder.keep(action.pack())
             keys, kept = waiting.setdefault(number | word, ([], []))
             keys.append(key)
             kept.append(place)
@@ -192,7 +193,7 @@ class PolicyZonesBuilder:
         for bits, (keys, kept) in waiting.items():
             builder.add(keys, bits, kept)
         if wild:
-            between = _between(wild, owners)
+            between = _between(wild, single)
             builder.add(between, number, [0] * len(between))
         told = RuleList(zone, count)
         self._zones.append(told)
@@ -254,14 +255,16 @@ class PolicyZonesBuilder:
         return self._builder.pack(self._zones if zones is None else zones)
 
 
-def _between(wild: set[bytes], owners: set[bytes]) -> list[bytes]:
+def _between(wild: set[bytes], single: set[bytes]) -> list[bytes]:
     """
     Return the names above others of the zone that are right below that of a wildcard. Names below these need no mark: a search from them
     upwards ends here.
     """
     found: list[bytes] = []
     seen: set[bytes] = set()
-    for owner in owners:
+    for owner in chain(single, wild):
+        if owner[0] == _NO_LABEL:
+            continue
         name = owner[owner[0] + 1 :]
         while len(name) > 1 and name not in seen:
             seen.add(name)
