@@ -296,6 +296,38 @@ def test_aliasesThatAreAskedFor() -> None:
         assert (hit is not None) is isHit
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "decided"),
+    [
+        ("sub.test.example", "192.0.2.42", (0, PASSTHRU)), ("higher.example", "192.0.2.66", (0, GIVEN)),
+        ("same.example", "192.0.2.66", (0, PASSTHRU)), ("blocked.example", "192.0.2.100", (0, PASSTHRU)),
+        ("delegated.example", "192.0.2.42", (0, PASSTHRU)), ("else.example", "192.0.2.42", (1, NXDOMAIN)),
+    ],
+)  # fmt: skip
+def test_precedenceAsPowerDNSTestsIt(name: str, address: str, decided: tuple[int, str]) -> None:
+    """
+    A rule of an earlier zone about an address, or about that of a server, comes before one of a later zone about the name, and after one of
+    its own zone. PowerDNS denies "blocked" without a look-up, against its own reading of the draft.
+    """
+    zones = zonesOf(
+        [
+            Row("*.test.example", "CNAME", "rpz-passthru."), Row("32.66.2.0.192.rpz-ip", "A", "192.0.2.1"),
+            Row("32.100.2.0.192.rpz-ip", "CNAME", "rpz-passthru."), Row("same.example", "CNAME", "rpz-passthru."),
+            Row("32.1.0.0.127.rpz-nsip", "CNAME", "rpz-passthru."),
+        ],
+        [
+            Row("sub.test.example", "CNAME", "."), Row("higher.example", "CNAME", "rpz-passthru."),
+            Row("blocked.example", "A", "192.0.2.1"), Row("32.42.2.0.192.rpz-ip", "CNAME", "."),
+        ],
+    )  # fmt: skip
+    selection, question = every(zones), questionOf(name)
+    answer = Answer(Outcome.DATA, (rrsetOf(question.name, A, address),))
+    near = [bytes((127, 0, 0, 1))] if name == "delegated.example" else []
+    hit = selection.after(question, answer, selection.before(question.name), lambda *_: ([], near))
+    assert hit is not None
+    assert (hit.zone, hit.action.kind) == decided
+
+
 def test_zonesThatApply() -> None:
     """
     Of the zones that apply the first one decides, in the order of who uses them.
