@@ -42,6 +42,10 @@ def _found(folder: Path) -> list[Found]:
         return []
 
 
+def _hosts(folder: Path) -> list[Found]:
+    return [each for each in _found(folder) if each.row.name.startswith("org.example.h")]
+
+
 def _log(folder: Path, *words: str) -> list[str]:
     """
     Return the lines of C{txdns log}, which asks the server for the folder.
@@ -110,8 +114,8 @@ def test_everyQueryOnce(tmp_path: Path) -> None:
 
 def test_recorderIsKilled(tmp_path: Path) -> None:
     """
-    While queries come the recorder is killed: no reply is lost, another one begins, and the log and the figures say so. What was written is
-    still there, and each file can be read.
+    While queries come the recorder is killed: no reply is lost, another one begins, and the log and the figures say so. All queries are in
+    the history, also those that it had not written, and those that come first after it was killed while none came; each file can be read.
     """
     with Upstream(otherwise="192.0.2.80") as upstream:
         for number in range(50):
@@ -125,6 +129,13 @@ def test_recorderIsKilled(tmp_path: Path) -> None:
                 wait(lambda: _recordersOf(server) not in ([], [first]), server)
                 wait(lambda: len(_found(tmp_path)) > before + 1000, server)
             assert (load.lost, load.wrong) == (0, 0)
+            wait(lambda: len(_hosts(tmp_path)) == load.asked, server)
+            (second,) = _recordersOf(server)
+            os.kill(second, signal.SIGKILL)
+            wait(lambda: _recordersOf(server) not in ([], [second]), server)
+            for number in range(300):
+                exchange(server.port, f"h{number % 50}.example.org")
+            wait(lambda: len(_hosts(tmp_path)) == load.asked + 300, server)
             assert "the recorder of the history has ended" in server.text()
     for path in _history(tmp_path).glob("*.sqlite"):
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as sql:
@@ -149,7 +160,7 @@ def test_recorderStands(tmp_path: Path) -> None:
             assert (load.lost, load.wrong) == (0, 0) and load.asked > 500
             os.kill(recorder, signal.SIGCONT)
             # Nothing was dropped yet: 8 MB are some seconds.
-            wait(lambda: len([each for each in _found(tmp_path) if each.row.name.startswith("org.example.h")]) == load.asked, server)
+            wait(lambda: len(_hosts(tmp_path)) == load.asked, server)
 
 
 def test_serverIsKilled(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from twisted_ext.server.features.queryhistory.pipe import RecorderPipe
-from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, Unframed
+from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, Unframed
 from twisted_ext.server.limits import HISTORY_QUEUE
 
 
@@ -44,6 +44,13 @@ class Listener:
         except BlockingIOError:
             pass
         return found
+
+    def say(self, *counts: int) -> None:
+        """
+        Say that batches are written.
+        """
+        assert self._accepted is not None
+        self._accepted.send(b"".join([count.to_bytes(COUNT_OCTETS, "big") for count in counts]))
 
     def close(self) -> None:
         """
@@ -126,29 +133,73 @@ def test_aRecorderThatDoesNotRead(path: Path) -> None:
         found += listener.take()
     told = [said for each in found[1:] for said in each]
     assert len([said for said in told if said == batch]) == pipe.told // 10
+    assert vars(pipe)["_octets"] > 0
+    listener.say(len(found) - 1)
+    clock.advance(1)
     assert vars(pipe)["_octets"] == 0
+    assert clock.getDelayedCalls() == []
     pipe.close()
     assert clock.getDelayedCalls() == []
     listener.close()
 
 
-def test_aRecorderThatIsKilled(path: Path) -> None:
+@pytest.mark.parametrize("isQuiet", [True, False])
+def test_aRecorderThatIsKilled(path: Path, isQuiet: bool) -> None:
     """
-    After a recorder has gone, the next one is told from the next whole batch on.
+    After a recorder has gone, the next one gets all that the first has not written, in its order, whether more comes meanwhile or not.
     """
     clock = Clock()
     listener, pipe = Listener(path), RecorderPipe(clock)
     pipe.follow(str(path))
-    pipe.send([("r", 1)], 1)
+    batches = [[("r", number)] for number in range(9)]
+    for batch in batches[:5]:
+        pipe.send(batch, 1)
     listener.take()
+    listener.say(2)
+    listener.say(1)
+    if not isQuiet:
+        for batch in batches[5:7]:
+            pipe.send(batch, 1)
+    # What was said is read after the end, too.
     listener.close()
-    clock.advance(1)
-    pipe.send([("r", 2)], 1)
+    if not isQuiet:
+        clock.advance(1)
+        pipe.send(batches[7], 1)
     listener = Listener(path)
+    pipe.follow(str(path))
     clock.advance(1)
-    pipe.send([("r", 3)], 1)
-    pipe.send([("r", 4)], 1)
-    assert listener.take()[-2:] == [[("r", 3)], [("r", 4)]]
+    pipe.send(batches[8], 1)
+    assert listener.take() == [HANDSHAKE, *batches[3:5], *([] if isQuiet else batches[5:8]), batches[8]]
+    assert pipe.dropped == 0
+    listener.say(7)
+    pipe.close()
+    listener.close()
+
+
+def test_killedInTheMiddle(path: Path) -> None:
+    """
+    A batch of which only a part could be sent is sent as a whole to the next recorder; numbers may come in pieces, or be wrong.
+    """
+    clock = Clock()
+    listener, pipe = Listener(path), RecorderPipe(clock)
+    pipe.follow(str(path))
+    large = ("x", bytes(3_000_000))
+    pipe.send([("r", 1)], 1)
+    pipe.send([large], 1)
+    assert listener.take() == [HANDSHAKE, [("r", 1)]]
+    listener.close()
+    listener = Listener(path)
+    clock.advance(2)
+    found = listener.take()
+    while vars(pipe)["_waiting"]:
+        clock.advance(1)
+        found += listener.take()
+    found += listener.take()
+    assert found == [HANDSHAKE, [("r", 1)], [large]]
+    listener.say(1 << 31)
+    clock.advance(1)
+    assert not vars(pipe)["_sent"]
+    assert vars(pipe)["_octets"] == 0
     pipe.close()
     listener.close()
 

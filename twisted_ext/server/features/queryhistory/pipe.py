@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, framed
+from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, framed
 from twisted_ext.server.limits import HISTORY_QUEUE
 
 if TYPE_CHECKING:
@@ -21,10 +20,14 @@ __all__ = ["RecorderPipe"]
 _AGAIN: Final = 1.0
 _SOON: Final = 0.05
 
+#: Octets of the recorder that are read at a time.
+_COUNTS: Final = 4096
+
 
 class RecorderPipe:
     """
-    Sends batches. While the recorder does not take them they wait, up to L{HISTORY_QUEUE} octets; more are dropped, and counted.
+    Sends batches. Each is kept until the recorder says that it has written it, or has counted that it could not: if it ends before, its
+    successor is sent the batch again. Up to L{HISTORY_QUEUE} octets are kept; more are dropped, and counted.
 
     @ivar told: how many queries were sent, or wait.
     @ivar dropped: how many were dropped.
@@ -36,7 +39,12 @@ class RecorderPipe:
         self._path = ""
         self._socket: socket.socket | None = None
         self._waiting: deque[bytes] = deque()
+        # Those that were sent, and are not written yet.
+        self._sent: deque[bytes] = deque()
         self._octets = 0
+        # How much of the first one that waits was sent, and how much of a number has come.
+        self._part = 0
+        self._counted = b""
         self._tryAt = float("-inf")
         self._again: IDelayedCall | None = None
 
@@ -44,12 +52,11 @@ class RecorderPipe:
         """
         Use the socket of this path from now on; C{""} for none. Batches that were sent before its path was known have waited.
         """
-        if path != self._path:
-            if self._path:
-                self.close()
-            self._path = path
-            self._tryAt = float("-inf")
-            self._go()
+        if path != self._path and self._path:
+            self.close()
+        self._path = path
+        self._tryAt = float("-inf")
+        self._go()
 
     def send(self, batch: list[Any], queries: int) -> None:
         """
@@ -83,28 +90,58 @@ class RecorderPipe:
         return made
 
     def _go(self) -> None:
+        if self._socket is not None and not self._take(self._socket):
+            self._lose(self._socket)
         sending = self._socket or self._connect()
         try:
             while sending is not None and self._waiting:
                 octets = self._waiting[0]
-                sent = sending.send(octets)
-                self._octets -= sent
-                if sent < len(octets):
-                    self._waiting[0] = octets[sent:]
+                self._part += sending.send(octets[self._part :] if self._part else octets)
+                if self._part < len(octets):
                     break
-                self._waiting.popleft()
+                self._part = 0
+                self._sent.append(self._waiting.popleft())
         except BlockingIOError:
             pass
         except OSError:
-            # It has ended. What was sent in part cannot be continued.
-            self._socket = None
             if sending is not None:
-                sending.close()
-            if self._waiting:
-                self._octets -= len(self._waiting.popleft())
-        if self._waiting and self._path and self._again is None:
+                # What it has said before it ended can still be read.
+                self._take(sending)
+                self._lose(sending)
+        if (self._waiting or self._sent) and self._path and self._again is None:
             # Perhaps no other query comes.
-            self._again = self._reactor.callLater(_SOON if self._socket is not None else _AGAIN, self._goAgain)
+            isFull = self._socket is not None and bool(self._waiting)
+            self._again = self._reactor.callLater(_SOON if isFull else _AGAIN, self._goAgain)
+
+    def _take(self, connected: socket.socket) -> bool:
+        """
+        Forget the batches that the recorder says it has written.
+
+        @return: whether it is there.
+        """
+        try:
+            while octets := connected.recv(_COUNTS):
+                octets = self._counted + octets
+                whole = len(octets) // COUNT_OCTETS * COUNT_OCTETS
+                self._counted = octets[whole:]
+                for start in range(0, whole, COUNT_OCTETS):
+                    for _ in range(min(int.from_bytes(octets[start : start + COUNT_OCTETS], "big"), len(self._sent))):
+                        self._octets -= len(self._sent.popleft())
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def _lose(self, connected: socket.socket) -> None:
+        """
+        The recorder has ended: what it has not written is sent to the next one.
+        """
+        connected.close()
+        self._socket = None
+        self._waiting.extendleft(reversed(self._sent))
+        self._sent.clear()
+        self._part, self._counted = 0, b""
 
     def _goAgain(self) -> None:
         self._again = None
@@ -117,8 +154,6 @@ class RecorderPipe:
             self._again.cancel()
             self._again = None
         if self._socket is not None:
-            with suppress(OSError):
-                self._socket.close()
-            self._socket = None
+            self._lose(self._socket)
         self._waiting.clear()
         self._octets = 0

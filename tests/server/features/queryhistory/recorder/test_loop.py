@@ -16,7 +16,7 @@ import pytest
 
 from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, hit, rowOf, told
 from twisted_ext.server.features.queryhistory.recorder import loop
-from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, SOCKET, framed
+from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, SOCKET, framed
 from twisted_ext.server.features.queryhistory.recorder.loop import Recorder
 from twisted_ext.server.features.queryhistory.recorder.search import Filter, search
 from twisted_ext.server.features.queryhistory.recorder.segments import Writer, segmentsIn
@@ -232,15 +232,28 @@ class _Telling:
             self._socket.send(value if isinstance(value, bytes) else framed(value))
         self.turn()
 
+    def written(self) -> int:
+        """
+        How many batches are said to be written.
+        """
+        self._socket.settimeout(0)
+        try:
+            octets = self._socket.recv(1024)
+        except BlockingIOError:
+            return 0
+        return sum([int.from_bytes(octets[start : start + COUNT_OCTETS], "big") for start in range(0, len(octets), COUNT_OCTETS)])
+
     def isClosed(self) -> bool:
         """
         Whether the recorder has closed the connection.
         """
         self._socket.settimeout(0)
         try:
-            return self._socket.recv(1) == b""
+            while self._socket.recv(1024):
+                pass
         except BlockingIOError:
             return False
+        return True
 
     def close(self) -> None:
         """
@@ -260,6 +273,34 @@ def test_processesThatTell(recording: Recording) -> None:
     first.tell(octets[10:])
     recording.take()
     assert sorted(recording.names()) == ["example.a", "example.b"]
+    first.close()
+    second.close()
+
+
+def test_whatIsWrittenIsSaid(tmp_path: Path) -> None:
+    """
+    Each process is told how many of its batches are written, once they are: also of those of which nothing is kept or could be written.
+    """
+    recording = Recording(tmp_path)
+    first, second = _Telling(recording), _Telling(recording)
+    first.tell(HANDSHAKE, [told("a.example")], [told("b.example")])
+    second.tell(HANDSHAKE, [told("c.example")])
+    assert (first.written(), second.written()) == (0, 0)
+    recording.take()
+    assert sorted(recording.names()) == ["example.a", "example.b", "example.c"]
+    assert (first.written(), second.written()) == (2, 1)
+    first.tell([])
+    recording.recorder.look()
+    assert (first.written(), second.written()) == (1, 0)
+    with patch.object(Writer, "write", side_effect=OSError(28, "full")):
+        first.tell([told("d.example")])
+        recording.take()
+    assert (first.written(), recording.recorder.unwritten) == (1, 1)
+    second.tell([told("e.example")], [("h", 0.0)])
+    assert second.written() == 2
+    first.tell(*[[told("f.example")]] * 3)
+    recording.recorder.close()
+    assert first.written() == 3
     first.close()
     second.close()
 

@@ -11,7 +11,8 @@ A batch is a list of these tuples, in the order in which queries were answered:
     name in wire form; C{rcode} is -1 if there was no reply; the text of the first extended error; and a word of
     L{SECURITIES<twisted_ext.server.features.queryhistory.recorder.rows.SECURITIES>}
 
-Times are in seconds since 1970.
+Times are in seconds since 1970. The recorder answers with numbers of L{COUNT_OCTETS} octets: how many more batches are written, or are
+counted as those that could not be.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final
 
-__all__ = ["FRAME_OCTETS", "HANDSHAKE", "SOCKET", "Unframed", "framed"]
+__all__ = ["COUNT_OCTETS", "FRAME_OCTETS", "HANDSHAKE", "SOCKET", "Unframed", "framed"]
 
 #: The name of the socket in the folder of the history.
 SOCKET: Final = "recorder.sock"
 
 #: The first frame of each connection.
-HANDSHAKE: Final = ("txdns-history", 2, sys.version_info[:2])
+HANDSHAKE: Final = ("txdns-history", 3, sys.version_info[:2])
 
 #: Octets of the largest frame: 512 queries with replies of 65,535 octets are less.
 FRAME_OCTETS: Final = 1 << 26
+
+#: Octets of the numbers that the recorder answers with.
+COUNT_OCTETS: Final = 4
 
 _LENGTH: Final = Struct(">I")
 

@@ -17,7 +17,7 @@ from struct import Struct
 from threading import Thread
 from typing import Any, Final
 
-from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, SOCKET, Unframed
+from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, SOCKET, Unframed
 from twisted_ext.server.features.queryhistory.recorder.rows import Row, Rows
 from twisted_ext.server.features.queryhistory.recorder.segments import Segment, Writer, finish, segmentsIn, unclosed
 
@@ -62,6 +62,18 @@ class _Connection:
         self.socket = socket
         self.frames = Unframed()
         self.isKnown = False
+        # Batches that were taken and are not written yet.
+        self.taken = 0
+
+    def tell(self) -> None:
+        """
+        Tell that all batches are written.
+        """
+        if self.taken:
+            # If it does not read, or has gone, it sends them to the next recorder again.
+            with suppress(OSError):
+                self.socket.send(self.taken.to_bytes(COUNT_OCTETS, "big"))
+            self.taken = 0
 
 
 class Recorder:
@@ -156,7 +168,12 @@ class Recorder:
             accepted.setblocking(False)
             self._selector.register(accepted, EVENT_READ, _Connection(accepted))
 
-    def _read(self, connection: _Connection) -> None:
+    def _read(self, connection: _Connection) -> bool:
+        """
+        Read from a connection, which is closed at its end.
+
+        @return: whether there was something.
+        """
         try:
             octets = connection.socket.recv(_READ)
             if not octets:
@@ -166,15 +183,20 @@ class Recorder:
                     if said != HANDSHAKE:
                         raise ValueError("another version of this program, or of Python")
                     connection.isKnown = True
-                else:
-                    self.take(said)
+                    continue
+                # Also one that is not valid: it would be no better another time.
+                connection.taken += 1
+                self.take(said)
         except BlockingIOError:
-            pass
+            return False
         except (OSError, EOFError, ValueError) as error:
             if isinstance(error, ValueError):
                 self._report(f"a process that answers queries is not understood: {error}")
+                self._write()
             self._selector.unregister(connection.socket)
             connection.socket.close()
+            return False
+        return True
 
     def take(self, batch: object) -> None:
         """
@@ -197,6 +219,9 @@ class Recorder:
         now = time.monotonic()
         if self._waiting and now - self._since >= _SECONDS:
             self._write()
+        elif not self._waiting:
+            # Nothing of them is to be kept.
+            self._tell()
         if now >= self._lookAt:
             self._lookAt = now + _LOOK
             self._threads = [each for each in self._threads if each.is_alive()]
@@ -208,7 +233,17 @@ class Recorder:
             self._reportAt = now + _REPORT
             self._report(json.dumps({"rows": self.rows, "unwritten": self.unwritten, "said": self._said}))
 
+    def _tell(self) -> None:
+        for key in self._selector.get_map().values():
+            if isinstance(key.data, _Connection):
+                key.data.tell()
+
     def _write(self) -> None:
+        if self._waiting:
+            self._writeRows()
+        self._tell()
+
+    def _writeRows(self) -> None:
         rows, self._waiting = self._waiting, []
         now = time.monotonic()
         if now < self._writeAt:
@@ -283,14 +318,15 @@ class Recorder:
             # Unless the recorder of a server that was started meanwhile has made it.
             if os.stat(path).st_ino == self._own:
                 os.unlink(path)
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.data, _Connection):
-                self._read(key.data)
-                key.data.socket.close()
+        known = [key.data for key in self._selector.get_map().values() if isinstance(key.data, _Connection)]
+        for connection in known:
+            while self._read(connection):
+                pass
+        self._write()
+        for connection in known:
+            connection.socket.close()
         self._selector.close()
         self._socket.close()
-        if self._waiting:
-            self._write()
         self._turn()
         for thread in self._threads:
             thread.join()
