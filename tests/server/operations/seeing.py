@@ -161,6 +161,7 @@ class Response:
 
     @ivar code: the status.
     @ivar headers: the headers; their names are in lower case.
+    @ivar cookies: the value of each cookie that is set.
     @ivar body: the body, with chunked encoding removed.
     """
 
@@ -169,6 +170,8 @@ class Response:
         first, *lines = head.decode("latin-1").split("\r\n")
         self.code = int(first.split()[1])
         self.headers = {name.lower(): value.strip() for name, _, value in [line.partition(":") for line in lines]}
+        told = [line.partition(":")[2].partition(";")[0].strip() for line in lines if line.lower().startswith("set-cookie:")]
+        self.cookies = dict([each.partition("=")[::2] for each in told])
         self.body = _unchunked(body) if self.headers.get("transfer-encoding") == "chunked" else body
 
     @property
@@ -298,14 +301,20 @@ class Peer:
 
 
 def talk(
-    site: WebSite, clock: Clock, target: str, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
+    site: WebSite,
+    clock: Clock,
+    target: str,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    address: str = "127.0.0.1",
 ) -> Response:
     """
-    Send one request and return the response.
+    Send one request from an address and return the response.
     """
     said = {"Host": "localhost", "Connection": "close", **({"Content-Length": str(len(body))} if body else {}), **(headers or {})}
     head = f"{method} {target} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in said.items()]) + "\r\n"
-    peer = Peer(site, clock)
+    peer = Peer(site, clock, address=address)
     peer.say(head.encode("latin-1") + body)
     return Response(peer.heard)
 

@@ -14,11 +14,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.operations.seeing import Response, talk
+from tests.server.operations.seeing import Peer, Response, talk
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.operations.audit import AuditLog
+from twisted_ext.web.console.site import browsers
 from twisted_ext.web.console.site import sessions as sessionsModule
 from twisted_ext.web.console.site import site as module
+from twisted_ext.web.console.site.browsers import KnownBrowsers
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.web.console.site.site import consoleSite
 from twisted_ext.web.console.site.table import ConsoleRow, ConsoleTable
@@ -54,8 +56,26 @@ class SiteTests(SynchronousTestCase):
         noting.start()
         self.addCleanup(noting.stop)
 
+        # Passwords whose comparison is under way, if they are held.
+        self.held: list[tuple[Deferred[object], Callable[[], object]]] | None = None
+        self.known = str(self.folder / "known")
+        self.audit = audit
+        self.cookie = ""
+        self.address = "127.0.0.1"
+        # That by which a browser is known.
+        self.mark = ""
+        self.start()
+
+    def start(self) -> None:
+        """
+        Make the site, as after a restart.
+        """
+
         def outside(work: Callable[[], object]) -> Deferred[object]:
-            return maybeDeferred(work)
+            if self.held is None:
+                return maybeDeferred(work)
+            self.held.append((Deferred(), work))
+            return self.held[-1][0]
 
         scopes = {"GET": "read", "POST": "zones"}
         rows = [
@@ -65,14 +85,18 @@ class SiteTests(SynchronousTestCase):
             ConsoleTable(rows),
             ConsoleUsers(str(self.file)),
             Passwords(outside),
+            KnownBrowsers(self.known, self.clock.seconds, maybeDeferred),
             self.clock,
             self.clock.seconds,
-            audit=audit,
+            audit=self.audit,
             hosts=("dns.example",),
             isEncrypted=self.isEncrypted,
             timer=self.clock.seconds,
         )
-        self.cookie = ""
+
+    @property
+    def markName(self) -> str:
+        return f"{'__Host-' * self.isEncrypted}txdns-known"
 
     def page(self, asked: ConsoleAsked) -> ConsoleReply:
         if asked.method == "POST":
@@ -91,12 +115,16 @@ class SiteTests(SynchronousTestCase):
         given |= {"Cookie": self.cookie} if self.cookie else {}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         given = {name: value for name, value in given.items() if value}
-        return talk(self.site, self.clock, target, "POST", urlencode(fields).encode(), given)
+        return talk(self.site, self.clock, target, "POST", urlencode(fields).encode(), given, self.address)
 
     def signIn(self, name: str = "anna", password: str = "right password", to: str = "/") -> Response:
-        reply = self.post("/signin", {"name": name, "password": password, "to": to})
-        if "set-cookie" in reply.headers:
-            self.cookie = reply.headers["set-cookie"].partition(";")[0]
+        cookies = "; ".join([each for each in (self.cookie, f"{self.markName}={self.mark}" if self.mark else "") if each])
+        reply = self.post("/signin", {"name": name, "password": password, "to": to}, Cookie=cookies)
+        for each, value in reply.cookies.items():
+            if each == self.markName:
+                self.mark = value
+            else:
+                self.cookie = f"{each}={value}"
         return reply
 
     def proof(self) -> str:
@@ -118,8 +146,10 @@ class SiteTests(SynchronousTestCase):
         reply = self.signIn(to="/form")
         self.assertEqual((reply.code, reply.headers["location"]), (303, "/form"))
         prefix, more = ("__Host-", "; Secure") if self.isEncrypted else ("", "")
-        wanted = rf"{prefix}txdns=[\w-]{{43}}; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict{more}"
+        self.assertEqual([*reply.cookies], [f"{prefix}txdns", self.markName])
+        wanted = rf"{self.markName}=[\w-]{{43}}; Path=/; Max-Age=7776000; HttpOnly; SameSite=Strict{more}"
         self.assertRegex(reply.headers["set-cookie"], f"^{wanted}$")
+        self.assertRegex(self.cookie, rf"^{prefix}txdns=[\w-]{{43}}$")
         reply = self.get()
         self.assertEqual((reply.code, b"anna (zones)" in reply.body), (200, True))
         self.assertIn("default-src 'none'", reply.headers["content-security-policy"])
@@ -130,7 +160,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_wrongPasswords(self) -> None:
         """
-        A wrong password and an unknown name get the same words. After five of them a network waits, and after thirty everybody.
+        A wrong password and an unknown name get the same words. After five of them a network waits.
         """
         wrong = [self.signIn("anna", "wrong"), self.signIn("nobody", "right password"), self.signIn("anna", "")]
         self.assertEqual([reply.code for reply in wrong], [401, 401, 401])
@@ -142,8 +172,117 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual((reply.code, b"Try again in 60 seconds" in reply.body), (429, True))
         self.clock.advance(60.1)
         self.assertEqual(self.signIn().code, 303)
-        with patch.object(FailedAttempts, "waitFor", lambda *_: 0.0):
+        with patch.object(FailedAttempts, "waitFor", lambda *_, **__: 0.0):
             self.assertEqual({self.signIn("anna", "wrong").code for _ in range(8)}, {401})
+
+    def test_severalTriesAtOnce(self) -> None:
+        """
+        What is being compared counts: nine tries at once are no more than five.
+        """
+        self.held = []
+        request = urlencode({"name": "anna", "password": "wrong"}).encode()
+        headers = {"Host": _HOST, "Origin": f"http://{_HOST}", "Content-Type": "application/x-www-form-urlencoded"}
+        head = f"POST /signin HTTP/1.1\r\nContent-Length: {len(request)}\r\n"
+        head += "".join([f"{name}: {value}\r\n" for name, value in headers.items()]) + "\r\n"
+        peers = [Peer(self.site, self.clock, address="192.0.2.1") for _ in range(9)]
+        for peer in peers:
+            peer.say(head.encode() + request)
+        done = 0
+        while done < len(self.held):
+            deferred, work = self.held[done]
+            done += 1
+            deferred.callback(work())
+        self.assertEqual(sorted([Response(peer.heard).code for peer in peers]), [401] * 5 + [429] * 4)
+        # One that was right does not count.
+        self.held = None
+        self.clock.advance(61)
+        self.address = "192.0.2.2"
+        for _ in range(12):
+            self.assertEqual(self.signIn().code, 303)
+
+    def guess(self, networks: int, tries: int = 5, name: str = "anna") -> None:
+        """
+        Have strangers guess passwords.
+        """
+        mine = self.address, self.cookie, self.mark
+        self.cookie = self.mark = ""
+        for number in range(networks):
+            self.address = f"198.51.{number}.1"
+            for _ in range(tries):
+                self.signIn(name, "wrong")
+        self.address, self.cookie, self.mark = mine
+
+    def test_strangersDoNotLockOut(self) -> None:
+        """
+        Strangers have others wait after thirty wrong passwords, but not who sits at the server, and not a browser where this user has
+        signed in before: not after a restart either.
+        """
+        self.address = "192.0.2.1"
+        self.signIn()
+        mark = self.mark
+        self.guess(12)
+        for self.mark, name, code in (("", "anna", 429), (mark, "guest", 429), ("x" * 43, "anna", 429), (mark, "ANNA", 303)):
+            self.assertEqual((self.signIn(name).code, name), (code, name))
+        self.assertNotEqual(self.mark, mark)
+        former, mark = mark, self.mark
+        self.start()
+        self.guess(12)
+        for self.mark, code in ((former, 429), (mark, 303)):
+            self.assertEqual(self.signIn().code, code)
+        self.mark, self.address = "", "127.0.0.1"
+        self.assertEqual(self.signIn().code, 303)
+        with patch.object(KnownBrowsers, "knows", lambda *_: ""):
+            self.address = "192.0.2.1"
+            self.assertEqual(self.signIn().code, 429)
+
+    def test_behindAProxy(self) -> None:
+        """
+        All clients of a proxy at the server have one address: of strangers who guess there only unknown browsers see anything.
+        """
+        self.signIn()
+        mark, self.mark = self.mark, ""
+        for _ in range(5):
+            self.signIn("anna", "wrong")
+        self.assertEqual(self.signIn().code, 429)
+        self.mark = mark
+        self.assertEqual(self.signIn().code, 303)
+        # These did not count for all.
+        self.mark, self.address = "", "192.0.2.1"
+        self.guess(5)
+        self.assertEqual(self.signIn().code, 303)
+
+    def test_marks(self) -> None:
+        """
+        A mark gives a count of its own, of the same tries, and signs no one in. It ends after three months, there are a thousand of them at
+        most, and a file that cannot be used has none.
+        """
+        self.signIn()
+        self.cookie = ""
+        self.assertEqual(self.get(Cookie=f"{self.markName}={self.mark}").code, 303)
+        codes = [self.signIn("anna", "wrong").code for _ in range(6)]
+        self.assertEqual(codes, [401] * 5 + [429])
+        self.assertEqual(self.signIn().code, 429)
+        self.clock.advance(61)
+        self.assertEqual(self.signIn().code, 303)
+        text = Path(self.known).read_text()
+        self.assertEqual((Path(self.known).stat().st_mode & 0o777, self.mark in text), (0o600, False))
+        self.clock.advance(90 * 86_400)
+        self.address = "192.0.2.1"
+        self.guess(7)
+        self.assertEqual(self.signIn().code, 429)
+        self.clock.advance(61)
+        mark = self.mark
+        with patch.object(browsers, "_MOST", 2):
+            for _ in range(2):
+                self.mark = ""
+                self.signIn()
+            self.mark = mark
+            self.guess(7)
+            self.assertEqual(self.signIn().code, 429)
+        for text in ("", "[1, 2]", "{}", "[" * 100_000, '[["a", "anna", "x"]]'):
+            Path(self.known).write_text(text)
+            self.start()
+            self.assertEqual(self.signIn().code, 303)
 
     def test_fixation(self) -> None:
         """

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import CONSOLE_PORT
 from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.web.console.site.browsers import KnownBrowsers
 from twisted_ext.web.console.site.site import consoleSite
 from twisted_ext.web.console.site.users import ConsoleUsers, Passwords
 from twisted_ext.web.console.table import consoleTable
@@ -39,9 +40,17 @@ def consoleServiceFor(reactor: IReactorSocket, settings: Settings, operations: O
     """
     if not settings.consoleUsers:
         raise CallerFault("console takes console-users, a file with those who may sign in: txdns console user NAME --scope admin >> FILE")
-    users = ConsoleUsers(settings.consoleUsers)
+    users, state = ConsoleUsers(settings.consoleUsers), settings.stateFolder()
     return ConsoleService(
-        reactor, settings.console, operations, users, time, audit=audit, hosts=settings.consoleHosts, certificate=settings.consoleTls
+        reactor,
+        settings.console,
+        operations,
+        users,
+        time,
+        audit=audit,
+        browsers=f"{state}/console-browsers.json" if state else "",
+        hosts=settings.consoleHosts,
+        certificate=settings.consoleTls,
     )
 
 
@@ -60,18 +69,21 @@ class ConsoleService(SecuredService):
         today: Callable[[], float],
         *,
         audit: AuditLog | None = None,
+        browsers: str = "",
         hosts: tuple[str, ...] = (),
         certificate: str = "",
         port: int | None = None,
     ) -> None:
         """
+        @param browsers: the path of the file that keeps which browsers are known; C{""} for none.
         @param certificate: the path of the file with certificate and key; C{""} for no encryption.
 
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
         pages = consoleTable(reactor, operations, audit, today)
+        known = KnownBrowsers(browsers, today, elsewhere)
         make = partial(
-            consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
+            consoleSite, pages, users, Passwords(elsewhere), known, clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
         super().__init__(reactor, address, CONSOLE_PORT, make, certificate, port=port)

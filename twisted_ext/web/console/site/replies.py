@@ -75,7 +75,7 @@ class ConsoleReply:
     @ivar values: what the template of the page shows.
     @ivar template: the name of another template, without its ending; C{""} for that of the page.
     @ivar location: the page to go to instead; C{""} for none.
-    @ivar cookie: the content of a C{Set-Cookie} header; C{""} for none.
+    @ivar cookies: the content of each C{Set-Cookie} header.
     @ivar octets: those of a file.
     @ivar kind: their type.
     @ivar name: the name under which a browser is to keep the file; C{""} to show it.
@@ -90,7 +90,7 @@ class ConsoleReply:
         *,
         template: str = "",
         location: str = "",
-        cookie: str = "",
+        cookies: tuple[str, ...] = (),
         octets: bytes = b"",
         kind: bytes = b"text/html; charset=utf-8",
         name: str = "",
@@ -101,7 +101,7 @@ class ConsoleReply:
         self.values = values or {}
         self.code = code
         self.location = location
-        self.cookie = cookie
+        self.cookies = cookies
         self.octets = octets
         self.kind = kind
         self.name = name

@@ -23,6 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TimedOut
 from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
 from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.web.console.site.browsers import KNOWN_SECONDS, KnownBrowsers
 from twisted_ext.web.console.site.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.web.console.site.sessions import LONGEST, ConsoleSessions
 from twisted_ext.web.console.site.table import ConsoleTable
@@ -54,6 +55,9 @@ _SHARE: Final = 0.25
 #: Wrong passwords in a minute, of a network and of all, after which others have to wait for the rest of it.
 _WRONG: Final = 5
 _WRONG_OF_ALL: Final = 30
+
+#: Where clients are that sit at the server, or come through a proxy there.
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 _HEADERS: Final = (
     (
@@ -89,6 +93,7 @@ class _Console(Resource):
         table: ConsoleTable,
         users: ConsoleUsers,
         passwords: Passwords,
+        browsers: KnownBrowsers,
         clock: IReactorTime,
         today: Callable[[], float],
         audit: AuditLog | None,
@@ -99,6 +104,7 @@ class _Console(Resource):
         self._table = table
         self._users = users
         self._passwords = passwords
+        self._browsers = browsers
         self._clock = clock
         self._today = today
         self._audit = audit
@@ -106,6 +112,7 @@ class _Console(Resource):
         self._isEncrypted = isEncrypted
         # The prefix has browsers keep it from other ports and names.
         self._cookie = "__Host-txdns" if isEncrypted else "txdns"
+        self._mark = f"{self._cookie}-known"
         self._sessions = ConsoleSessions()
         self._attempts = FailedAttempts(_WRONG, ofAll=_WRONG_OF_ALL)
         self._templates = Environment(
@@ -154,9 +161,11 @@ class _Console(Resource):
         else:
             given = {name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()}
             asked.fields = {name: _shown(value) for name, value in given.items()}
-        secret = self._secretIn(request)
+        secret = _cookieIn(request, self._cookie)
         if parts == ["signin"]:
-            return self._signIn(asked, secret) if method == "POST" else _signInPage(asked.fields.get("to", ""))
+            if method == "POST":
+                return self._signIn(asked, secret, _cookieIn(request, self._mark))
+            return _signInPage(asked.fields.get("to", ""))
         session = self._sessions.find(secret, self._clock.seconds()) if secret else None
         if session is not None and self._user(session.user.name) != session.user:
             # The file of users has changed.
@@ -171,7 +180,7 @@ class _Console(Resource):
             raise ConsoleRefusal(403, "This form is not of this session. Open the page again.")
         if parts == ["signout"] and method == "POST":
             self._sessions.end(secret)
-            return ConsoleReply(location="/signin", cookie=self._setCookie("", 0))
+            return ConsoleReply(location="/signin", cookies=(self._setCookie(self._cookie, "", 0),))
         found = self._table.find(method, parts)
         if found is None:
             raise ConsoleRefusal(404, "There is no such page.")
@@ -191,16 +200,9 @@ class _Console(Resource):
         if site is not None and site not in (b"same-origin", b"none"):
             raise ConsoleRefusal(403, "A page of another site has sent this form.")
 
-    def _secretIn(self, request: Request) -> str:
-        for each in (request.getHeader(b"cookie") or b"").decode("latin-1").split(";"):
-            name, _, value = each.strip().partition("=")
-            if name == self._cookie:
-                return value
-        return ""
-
-    def _setCookie(self, secret: str, seconds: float) -> str:
+    def _setCookie(self, name: str, secret: str, seconds: float) -> str:
         more = "; Secure" if self._isEncrypted else ""
-        return f"{self._cookie}={secret}; Path=/; Max-Age={seconds:.0f}; HttpOnly; SameSite=Strict{more}"
+        return f"{name}={secret}; Path=/; Max-Age={seconds:.0f}; HttpOnly; SameSite=Strict{more}"
 
     # -- signing in
 
@@ -213,27 +215,39 @@ class _Console(Resource):
         except BadDescription:
             raise ConsoleRefusal(503, "The users of this server cannot be read; its log says why.") from None
 
-    def _signIn(self, asked: ConsoleAsked, former: str) -> Deferred[ConsoleReply]:
+    def _signIn(self, asked: ConsoleAsked, former: str, mark: str) -> Deferred[ConsoleReply]:
+        """
+        @param former: the secret of the session that the browser had.
+        @param mark: what it has if it is known.
+        """
         name, to = asked.form.get("name", ""), asked.form.get("to", "")
-        network, now = siteOf(asked.client), self._clock.seconds()
-        if wait := self._attempts.waitFor(network, now):
+        user, known = self._user(name), self._browsers.knows(mark, name)
+        # Whatever strangers do, who has signed in there before and who sits at the server can try.
+        isApart = bool(known) or asked.client in _LOOPBACK
+        network, now = known or siteOf(asked.client), self._clock.seconds()
+        if wait := self._attempts.waitFor(network, now, isApart=isApart):
             raise ConsoleRefusal(429, f"There were too many wrong passwords. Try again in {wait:.0f} seconds.")
-        user = self._user(name)
+        self._attempts.note(network, now, isApart=isApart)
 
         def compared(isRight: bool) -> ConsoleReply:
             if not isRight or user is None:
-                self._attempts.note(network, self._clock.seconds())
                 self._note(asked, 401, {"user": name[:64]})
                 return _signInPage(to, "The name or the password is wrong.", 401)
+            self._attempts.forgive(network, isApart=isApart)
             # Another secret than before, which someone else may have put into this browser.
             self._sessions.end(former)
             secret = self._sessions.begin(user, self._clock.seconds())
             self._note(asked, 303, {"user": user.name})
-            return ConsoleReply(location=ownPath(to), cookie=self._setCookie(secret, LONGEST))
+            cookies = (
+                self._setCookie(self._cookie, secret, LONGEST),
+                self._setCookie(self._mark, self._browsers.remember(mark, user.name), KNOWN_SECONDS),
+            )
+            return ConsoleReply(location=ownPath(to), cookies=cookies)
 
         try:
-            return self._passwords.isRight(user, asked.form.get("password", "")).addCallback(compared)
+            return self._passwords.isRight(user, asked.form.get("password", ""), isKnown=bool(known)).addCallback(compared)
         except TooManyTries:
+            self._attempts.forgive(network, isApart=isApart)
             raise ConsoleRefusal(429, "Too many people are signing in at this moment. Try again.") from None
 
     # -- replies
@@ -248,8 +262,8 @@ class _Console(Resource):
             self._note(asked, 303 if made.location else made.code, asked.told)
         if isGone:
             return
-        if made.cookie:
-            request.responseHeaders.addRawHeader(b"Set-Cookie", made.cookie.encode("latin-1"))
+        for cookie in made.cookies:
+            request.responseHeaders.addRawHeader(b"Set-Cookie", cookie.encode("latin-1"))
         session = None if asked is None else asked.session
         if made.said and session is not None:
             session.said, session.undo = made.said, made.undo
@@ -293,6 +307,17 @@ class _Console(Resource):
         entry: dict[str, JSON] = {"at": round(self._today(), 3), "token": None, "user": name, "from": asked.client}
         entry |= {"method": asked.method, "path": "/" + "/".join(asked.parts), "status": code, **told}
         self._audit.note(entry)
+
+
+def _cookieIn(request: Request, wanted: str) -> str:
+    """
+    Return the value of a cookie; C{""} if there is none.
+    """
+    for each in (request.getHeader(b"cookie") or b"").decode("latin-1").split(";"):
+        name, _, value = each.strip().partition("=")
+        if name == wanted:
+            return value
+    return ""
 
 
 def _fieldsIn(octets: bytes) -> dict[str, str]:
@@ -339,6 +364,7 @@ def consoleSite(
     table: ConsoleTable,
     users: ConsoleUsers,
     passwords: Passwords,
+    browsers: KnownBrowsers,
     clock: IReactorTime,
     today: Callable[[], float],
     *,
@@ -353,5 +379,5 @@ def consoleSite(
     @param isEncrypted: whether it is served over HTTPS, so that cookies are kept to that.
     @param timer: a clock in seconds to measure turns.
     """
-    root = _Console(table, users, passwords, clock, today, audit, hosts, isEncrypted)
+    root = _Console(table, users, passwords, browsers, clock, today, audit, hosts, isEncrypted)
     return PublicSite(root, clock, _FormRequest, share=_SHARE, timer=timer)

@@ -33,8 +33,9 @@ _SHORTEST: Final = 8
 #: 19 MiB and two passes: the first choice of RFC 9106 for servers with little memory, as OWASP gives it; 40 ms.
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1, type=Type.ID)
 
-#: Tries that wait for their turn: each takes 19 MiB and 40 ms.
+#: Tries that wait for their turn, each of which takes 19 MiB and 40 ms; and how many of these places are for known browsers only.
 _WAITING: Final = 8
+_KEPT: Final = 2
 
 #: The hash of a password that no one has, so that an unknown name takes as long as a wrong password.
 _UNKNOWN: Final = "$argon2id$v=19$m=19456,t=2,p=1$r9QTI48HOMvT5CtSnGPi4w$DIS0N9CRovZOObgNunSWB7814n90zFq8kuMZfK7jef4"
@@ -105,11 +106,15 @@ class Passwords:
         self._elsewhere = elsewhere
         self._turns = DeferredLock()
 
-    def isRight(self, user: ConsoleUser | None, password: str) -> Deferred[bool]:
+    def isRight(self, user: ConsoleUser | None, password: str, *, isKnown: bool = False) -> Deferred[bool]:
         """
-        Return whether a user has a password; it takes as long for L{None}. Fails with L{TooManyTries}.
+        Return whether a user has a password; it takes as long for L{None}.
+
+        @param isKnown: whether the user has signed in from this browser before.
+
+        @raise TooManyTries: others wait.
         """
-        if len(self._turns.waiting) >= _WAITING:
+        if len(self._turns.waiting) >= (_WAITING if isKnown else _WAITING - _KEPT):
             raise TooManyTries
         kept = _UNKNOWN if user is None else user.password
 
