@@ -5,6 +5,7 @@ Live tests of what the console has of blocking and of look-ups.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,8 +53,19 @@ def test_pause(console: Console) -> None:
     assert browser.post("/blocking", action="pause", view="default", time="5m") == 303
     wait(lambda: ask(console.server, "ads.example.net", A).rcode != Rcode.NXDOMAIN, console.twistd)
     assert browser.get(browser.location) == 200
-    assert "Blocking is paused for default." in browser.page
+    assert re.search(r"Blocking is paused for clients in no view until \d\d:\d\d:\d\d", browser.page)
+    # Each pause has its end, and what ends it, for as long as it goes on.
+    assert browser.post("/blocking", action="pause", view="children", time="2h") == 303
+    assert browser.get("/blocking") == 200
+    forms = [form for form in browser.page.split("<form") if 'value="resume"' in form]
+    assert [re.findall(r'name="view" value="(\w+)"', form) for form in forms] == [["default"], ["children"]]
+    assert "Blocking is paused for view children until " in forms[1]
     assert browser.post("/blocking", action="resume", view="default") == 303
+    assert browser.get("/blocking") == 200
+    assert "clients in no view until" not in browser.page and "view children until" in browser.page
+    assert browser.get("/") == 200
+    assert "paused blocking for view children for 2 hours" in browser.page
+    assert "ended the pause of blocking for clients in no view" in browser.page
     wait(lambda: ask(console.server, "ads.example.net", A).rcode == Rcode.NXDOMAIN, console.twistd)
     for fields in ({"action": "pause", "view": "none"}, {"action": "fetch", "list": "none"}, {"action": "other"}):
         browser.get("/blocking")

@@ -117,8 +117,8 @@ class Browser:
         """
         Send a form of the last page.
         """
-        proof = re.search(r'name="proof" value="([^"]+)"', self.page)
-        return self._ask("POST", path, urlencode({**fields, "proof": html.unescape(proof[1]) if proof else ""}))
+        hidden = {name: html.unescape(value) for name, value in re.findall(r'name="(proof|loaded)" value="([^"]*)"', self.page)}
+        return self._ask("POST", path, urlencode({"proof": "", **hidden, **fields}))
 
     def download(self, path: str, **fields: str) -> bytes:
         """
@@ -181,6 +181,65 @@ def test_changeIsShownFirst(console: Console) -> None:
     gone = {"name": "www.example.org.", "type": "A", "ttl": "", "data": "", "etag": browser.field("etag")}
     assert browser.post("/zones/example.org./edit", **gone, action="apply") == 303
     assert ask(console.server, "www.example.org", A).rcode == Rcode.NXDOMAIN
+
+
+def test_addedRecords(console: Console) -> None:
+    """
+    What is added to a name and type that have records stays beside these, as the form and what it shows say; so does what is written over
+    the name of a form for other records. A form for these very records replaces them.
+    """
+    browser = Browser(console)
+    assert browser.get("/zones/example.org./edit") == 200
+    assert "which are added to those of the name and type" in browser.page
+    fields = {"name": "www", "type": "A", "ttl": "300", "data": "192.0.2.81", "etag": browser.field("etag")}
+    assert browser.post("/zones/example.org./edit", **fields, action="show") == 200
+    assert "- www.example.org." not in browser.page and "+ www.example.org. 300 A 192.0.2.81" in browser.page
+    assert browser.post("/zones/example.org./edit", **fields, action="apply") == 303
+    assert found(console.server, "www.example.org", A) == {"192.0.2.80", "192.0.2.81"}
+    assert browser.get("/zones/example.org./edit?name=ns1&type=A") == 200
+    assert browser.field("loaded") == "ns1 A"
+    fields = {"name": "www", "type": "A", "ttl": "300", "data": "192.0.2.1", "etag": browser.field("etag")}
+    assert browser.post("/zones/example.org./edit", **fields, action="apply") == 303
+    assert found(console.server, "www.example.org", A) == {"192.0.2.80", "192.0.2.81", "192.0.2.1"}
+    assert browser.get("/zones/example.org./edit") == 200
+    assert browser.post("/zones/example.org./edit", name="www", type="A", data="", etag=browser.field("etag"), action="apply") == 422
+    assert "There is no record to add." in browser.page
+    # A name that a link has without its type, or the zone itself, has no records to begin with.
+    assert browser.get("/zones/example.org./edit?type=NS") == 200
+    assert browser.field("loaded") == ""
+
+
+def test_whatWasChanged(console: Console) -> None:
+    """
+    Administrators see who has changed what, and when, in words; wrong passwords of strangers do not push that out, nor does what would be
+    changed.
+    """
+    browser, other = Browser(console), Browser(console, "bert")
+    assert other.get("/zones/example.org./edit?name=www&type=A") == 200
+    fields = {"name": "www", "type": "A", "ttl": "60", "data": "192.0.2.81", "etag": other.field("etag")}
+    assert other.post("/zones/example.org./edit", **fields, action="show") == 200
+    assert other.post("/zones/example.org./edit", **fields, action="apply") == 303
+    assert browser.get("/zones/example.org.") == 200
+    assert browser.post("/zones/example.org.", action="freeze") == 303
+    other.get("/")
+    assert other.post("/zones/example.org.", action="thaw") == 403
+    for number in range(12):
+        other.post("/signin", name="anna", password=f"wrong {number}")
+
+    def rows() -> list[list[str]]:
+        assert browser.get("/") == 200
+        table = browser.page.partition("<h2>Changes</h2>")[2].partition("</table>")[0].partition("<tbody>")[2]
+        return [[html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in table.split("</tr>")[:-1]]
+
+    wait(lambda: len(rows()) == 3, console.twistd)
+    assert [row[1:] for row in rows()] == [
+        ["bert", "127.0.0.1", "tried: POST /zones/example.org.; that was refused (403)"],
+        ["anna", "127.0.0.1", "froze zone example.org."],
+        ["bert", "127.0.0.1", "changed www.example.org. A of zone example.org., serial 10 to 11"],
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row[0]) for row in rows())
+    log = (console.folder / "state" / "refused.jsonl").read_text()
+    assert '"user": "anna"' in log and "wrong" not in log
 
 
 def test_twoBrowsers(console: Console) -> None:

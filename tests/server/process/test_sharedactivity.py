@@ -144,6 +144,8 @@ class SharedTests(SynchronousTestCase):
             },
         )
         self.assertEqual(clientsOf([{"shown": False}]), {"shown": False})
+        # That of workers that have just begun is not that they are not shown.
+        self.assertEqual(clientsOf([]), {"shown": True, "total": 0, "clients": [], "names": []})
 
     def test_namesAreMerged(self) -> None:
         """

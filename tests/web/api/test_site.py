@@ -133,15 +133,17 @@ class SiteTests(SynchronousTestCase):
         self.ask("/api/y", "PATCH", X_API_Key="wrong")
         self.fault = StorageFault("no space")
         self.ask("/api/y", "DELETE")
-        text = Path(self.audit.path).read_text()
+        texts = [Path(self.audit.path).with_name(name).read_text() for name in ("audit.jsonl", "refused.jsonl")]
+        text = "".join(texts)
+        self.assertEqual([each.count("\n") for each in texts], [2, 1])
         entries = [json.loads(line) for line in text.splitlines()]
         told = [(each["token"], each["from"], each["method"], each["status"], each.get("zone")) for each in entries]
         self.assertEqual(
             told,
             [
                 ("one", "127.0.0.1", "PATCH", 200, "example.org."),
-                (None, "127.0.0.1", "PATCH", 401, None),
                 ("one", "127.0.0.1", "DELETE", 503, None),
+                (None, "127.0.0.1", "PATCH", 401, None),
             ],
         )
         self.assertNotIn("right", text)

@@ -216,6 +216,18 @@ TTLS: Final = ("min-ttl", "max-ttl", "max-negative-ttl")
 ADDED: Final = "added.toml"
 
 
+#: What it means that a setting has another value, or no longer has it.
+_SENTENCES: Final = {
+    "block": ("blocked {value} for {whose}", "no longer blocks {value} for {whose}"),
+    "block-except": ("allowed {value} for {whose}", "no longer allows {value} for {whose}"),
+    "lists": ("applied list {value} to {whose}", "no longer applies list {value} to {whose}"),
+    "safe-search": ("switched safe search of {value} on for {whose}", "switched safe search of {value} off for {whose}"),
+    "local": ("added the local name {value}", "removed the local name {value}"),
+    "clients": ("put client {value} into view {view}", "took client {value} out of view {view}"),
+}
+_USUAL: Final = ("added {value} to {setting} for {whose}", "removed {value} from {setting} for {whose}")
+
+
 @dataclass(frozen=True, slots=True)
 class AddedValue:
     """
@@ -234,6 +246,15 @@ class AddedValue:
     def __str__(self) -> str:
         whose = f"view {self.view}" if self.view else "all clients"
         return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
+
+    @property
+    def sentence(self) -> str:
+        """
+        What was done, as a sentence without its subject.
+        """
+        whose = f"view {self.view}" if self.view else "all clients"
+        added, removed = _SENTENCES.get(self.setting, _USUAL)
+        return (removed if self.isRemoved else added).format(setting=self.setting, value=self.value, whose=whose, view=self.view)
 
     def on(self, values: dict[str, None]) -> None:
         """

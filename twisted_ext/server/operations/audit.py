@@ -1,12 +1,15 @@
 """
-The audit log: who has changed what over the API or in the console, or tried to, as a JSON object on each line.
+The audit log: who has changed what over the API or in the console, or tried to, as a JSON object on each line. Wrong passwords and tokens,
+which anyone can send, are in a file of their own: they push no change out of the log.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
+from itertools import islice
 from typing import Final
 
 from twisted.application.service import Service
@@ -23,6 +26,9 @@ _log: Final = Logger(__name__)
 #: Octets of a file from which the next one is begun, and how many are kept.
 _OCTETS: Final = 10 * 1024 * 1024
 _KEPT: Final = 5
+
+#: The status of what has no valid password or token.
+_UNAUTHORIZED: Final = 401
 
 
 class _Rotated:
@@ -73,37 +79,20 @@ class _Rotated:
             os.close(self._descriptor)
 
 
-class AuditLog(Service):
+class _Kept:
     """
-    Writes the log, in a thread.
+    A file with entries, and those before it.
     """
 
-    def __init__(self, folder: str) -> None:
-        """
-        @param folder: that of the state.
-        """
-        self.path = f"{folder}/audit.jsonl"
-        self._file = _Rotated(self.path)
-        self._queue = LogQueue(self._file, lambda count: json.dumps({"dropped": count}) + "\n")
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file = _Rotated(path)
+        self.queue = LogQueue(self.file, lambda count: json.dumps({"dropped": count}) + "\n")
 
-    def startService(self) -> None:
+    def entries(self) -> Iterator[dict[str, JSON]]:
         """
-        Begin to write. A file that cannot be opened is tried again with each entry.
+        Read the entries, the newest first.
         """
-        self.running = 1
-        try:
-            self._file.open()
-        except OSError as error:
-            _log.error("{path}: {error}; what is changed is not noted there", path=self.path, error=error.strerror or error)
-        self._queue.start()
-
-    def latest(self, most: int, before: float) -> list[JSON]:
-        """
-        Read the latest entries, the newest first. It blocks, and entries of the last moment may be missing.
-
-        @param before: seconds since 1970; later ones are left out.
-        """
-        found: list[JSON] = []
         for number in range(_KEPT):
             try:
                 with open(f"{self.path}.{number}" if number else self.path, encoding="utf-8", errors="replace") as file:
@@ -112,19 +101,60 @@ class AuditLog(Service):
                 break
             for line in reversed(lines):
                 entry = _entryIn(line)
-                if entry is not None and float(str(entry["at"])) < before:
-                    found.append(entry)
-                    if len(found) >= most:
-                        return found
-        return found
+                if entry is not None:
+                    yield entry
+
+
+class AuditLog(Service):
+    """
+    Writes the log, in a thread.
+
+    @ivar path: that of the file of changes.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """
+        @param folder: that of the state.
+        """
+        self._changes, self._refused = _Kept(f"{folder}/audit.jsonl"), _Kept(f"{folder}/refused.jsonl")
+        self.path = self._changes.path
+
+    def startService(self) -> None:
+        """
+        Begin to write. A file that cannot be opened is tried again with each entry.
+        """
+        self.running = 1
+        try:
+            self._changes.file.open()
+        except OSError as error:
+            _log.error("{path}: {error}; what is changed is not noted there", path=self.path, error=error.strerror or error)
+        for each in (self._changes, self._refused):
+            each.queue.start()
+
+    def latest(self, most: int, before: float, wanted: Callable[[Mapping[str, JSON]], bool] | None = None) -> list[JSON]:
+        """
+        Read the latest entries, the newest first. It blocks, and entries of the last moment may be missing.
+
+        @param before: seconds since 1970; later ones are left out.
+        @param wanted: says which entries about changes are wanted; by default all are, and wrong passwords and tokens as well.
+        """
+        kept = (self._changes,) if wanted is not None else (self._changes, self._refused)
+        entries = merge(*[each.entries() for each in kept], key=_timeOf, reverse=True)
+        return list(islice((each for each in entries if _timeOf(each) < before and (wanted is None or wanted(each))), most))
 
     def note(self, entry: Mapping[str, JSON]) -> None:
-        self._queue.write(json.dumps(entry, ensure_ascii=True) + "\n")
+        kept = self._refused if entry.get("status") == _UNAUTHORIZED else self._changes
+        kept.queue.write(json.dumps(entry, ensure_ascii=True) + "\n")
 
     def stopService(self) -> None:
         self.running = 0
-        self._queue.finish()
-        self._file.close()
+        for each in (self._changes, self._refused):
+            each.queue.finish()
+            each.file.close()
+
+
+def _timeOf(entry: Mapping[str, JSON]) -> float:
+    return float(str(entry["at"]))
 
 
 def _entryIn(line: str) -> dict[str, JSON] | None:

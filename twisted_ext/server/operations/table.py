@@ -80,7 +80,8 @@ def clientsOf(said: list[JSON]) -> dict[str, JSON]:
     """
     found: list[JSON] = [each for each in _objects(said) if each.get("shown")]
     if not found:
-        return {"shown": False}
+        # Of workers that have just begun none says anything.
+        return {"shown": False} if said else {"shown": True, "total": 0, "clients": [], "names": []}
     asked = next(_objects(found)).get("client")
     if asked:
         newest: dict[tuple[str, str], dict[str, JSON]] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 
+from twisted_ext.server.features.queryhistory.searching import HistorySearch
 from twisted_ext.server.process.jobs.subprocess import SparingThread
 from twisted_ext.web.console.pages.backup import BackupPage
 from twisted_ext.web.console.pages.blocking import BlockingPage
@@ -40,15 +41,16 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
     @param audit: L{None} if there is no folder for it.
     """
     elsewhere, clock = SparingThread(reactor), IReactorTime(reactor)
-    zones, clients = ZonePages(operations, clock, elsewhere), ClientsPage(operations)
+    history = HistorySearch(operations, reactor)
+    zones, clients = ZonePages(operations, clock, elsewhere), ClientsPage(operations, history, today)
     text, changes, keys = ZoneTextPage(operations, elsewhere), ZoneChangesPage(operations), ZoneKeysPage(operations, clock, today)
     blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
-    home, queries = HomePage(operations, audit, elsewhere), QueriesPage(operations, reactor)
+    home, queries = HomePage(operations, audit, elsewhere), QueriesPage(operations, history)
     return ConsoleTable(
         [
             ConsoleRow("GET", "", "read", home, "home", "Home", True),
             ConsoleRow("GET", "queries", "read", queries, "queries", "Queries", True),
-            ConsoleRow("GET", "clients", "read", clients.list, "clients", "Clients", True),
+            ConsoleRow("GET", "clients", "read", clients.all, "clients", "Clients", True),
             ConsoleRow("GET", "clients/*", "read", clients.one, "client"),
             ConsoleRow("GET", "blocking", "read", blocking.show, "blocking", "Blocking", True),
             ConsoleRow("POST", "blocking", "admin", blocking.do),

@@ -411,7 +411,8 @@ class BlockingServerTests(ListCase, ServiceCase):
         self.assertNotIn("txdns_blocking_paused", page)
         self.successResultOf(self.service.status.do("pause", {"view": "default"}))
         self.assertEqual(self.service.status.samples()["blockingPaused"], {"default": 1.0})
-        shown = objectIn(self.successResultOf(self.service.status.status())["blocking"])["shown"]
+        shown = objectIn(objectIn(self.successResultOf(self.service.status.status())["blocking"])["shown"])
+        self.assertLess(abs(float(str(objectIn(shown.pop("ends"))["default"])) - time.time() - 300), 60)
         listed = {"name": str(self.list), "place": str(self.list), "names": 1, "wrong": 0, "failing": False}
         self.assertEqual(shown, {"lists": [listed], "paused": ["default"]})
         self.successResultOf(self.service.status.do("resume", {"view": "default"}))
@@ -484,6 +485,7 @@ class BlockingServerTests(ListCase, ServiceCase):
                 "shown": {
                     "lists": [{"name": str(self.list), "place": str(self.list), "names": 1, "wrong": 1, "failing": False}],
                     "paused": [],
+                    "ends": {},
                 },
             },
         )

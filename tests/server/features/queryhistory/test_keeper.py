@@ -5,6 +5,7 @@ Tests of what keeps the recorder running.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.queryhistory.keeper import HistoryKeeper
+from twisted_ext.server.features.queryhistory.searching import missingIn
 from twisted_ext.server.settings.plugged import allSettings
 
 
@@ -119,12 +121,22 @@ def test_aFullDiskIsSaid() -> None:
     Why nothing is written is in the figures and facts until it is over.
     """
     processes = Processes()
-    keeper = HistoryKeeper(processes, _settings())
+    keeper = HistoryKeeper(processes, _settings(), processes.seconds)
     keeper.begin(lambda state: None)
-    processes.say('{"rows": 7, "unwritten": 1, "said": "disk full"}')
-    assert keeper.figures()["historyWrong"] == 1.0 and "disk full" in str(keeper.facts())
+    processes.advance(100)
+    for said in ("disk full", "still full"):
+        processes.say(json.dumps({"rows": 7, "unwritten": 1, "said": said}))
+        assert keeper.figures()["historyWrong"] == 1.0
+        told = keeper.facts()["queryHistory"]
+        assert isinstance(told, dict)
+        assert (told["wrong"], told["since"]) == (said, 100.0)
+        assert re.fullmatch(rf"Queries since 1970-01-0\d \d\d:\d\d are not in the history: {said}\.", missingIn(told))
+        processes.advance(60)
     processes.say('{"rows": 8, "unwritten": 1, "said": ""}')
     assert keeper.figures()["historyWrong"] == 0.0 and "8 queries written" in str(keeper.facts())
+    told = keeper.facts()["queryHistory"]
+    assert isinstance(told, dict)
+    assert missingIn(told) == ""
 
 
 def test_aRecorderThatCannotBegin() -> None:

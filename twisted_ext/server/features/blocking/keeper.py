@@ -164,7 +164,8 @@ class BlockLists(TableKeeper):
         for word in self._wanted:
             each = known.get(word) or RuleList(word)
             lists.append({"name": each.name, "place": each.place, "names": each.names, "wrong": each.wrong, "failing": word in failing})
-        return {"lists": lists, "paused": [view or "default" for view in self._pauses.paused]}
+        ends: dict[str, JSON] = {view or "default": end for view, end in self._pauses.ends().items()}
+        return {"lists": lists, "paused": [*ends], "ends": ends}
 
     def fetch(self, name: str, anyway: bool) -> dict[str, JSON]:
         """

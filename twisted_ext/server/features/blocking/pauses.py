@@ -106,11 +106,15 @@ class Pauses:
         """
         Return a line for each view that is paused.
         """
-        now, today = self._reactor.seconds(), self._today()
-        return [
-            f"  paused for {_shown(name)} until {datetime.fromtimestamp(today + end - now).astimezone():%H:%M:%S}"
-            for name, end in sorted(self._ends.items())
-        ]
+        ends = self.ends().items()
+        return [f"  paused for {_shown(name)} until {datetime.fromtimestamp(end).astimezone():%H:%M:%S}" for name, end in ends]
+
+    def ends(self) -> dict[str, float]:
+        """
+        Return until when each view is paused, in seconds since 1970.
+        """
+        offset = self._today() - self._reactor.seconds()
+        return {name: end + offset for name, end in sorted(self._ends.items())}
 
     def _end(self, names: list[str]) -> list[str]:
         for name in names:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ProcessExitedAlready
@@ -68,8 +69,9 @@ class HistoryKeeper(Keeper):
     Runs the recorder while the settings want a history. It publishes the path of its socket.
     """
 
-    def __init__(self, reactor: IReactorTime, settings: Settings) -> None:
+    def __init__(self, reactor: IReactorTime, settings: Settings, today: Callable[[], float] = time) -> None:
         self._reactor = reactor
+        self._today = today
         self._settings = settings
         self._publish: Callable[[JSON], object] = lambda state: None
         self._process: _Process | None = None
@@ -80,6 +82,8 @@ class HistoryKeeper(Keeper):
         self._unwritten = self._unwrittenBefore = 0
         # Why nothing is written, and why the recorder cannot begin.
         self._said = self._failed = ""
+        # Since when, in seconds since 1970.
+        self._since = 0.0
         self._began = False
         if self._isWanted() and not settings.stateFolder():
             raise BadDescription("query-history needs a folder where it is kept; set state")
@@ -185,6 +189,7 @@ class HistoryKeeper(Keeper):
         self._unwritten = int(said.get("unwritten", 0))
         why = str(said.get("said", ""))
         if why != self._said:
+            self._note(why or self._failed)
             self._said = why
             if why:
                 _log.error("history: queries cannot be written: {said}; that is tried again each minute", said=why)
@@ -197,11 +202,16 @@ class HistoryKeeper(Keeper):
         """
         if failure == self._failed:
             return
+        self._note(failure or self._said)
         self._failed = failure
         if failure:
             _log.error("the history of queries is not kept: {failure}; that is tried again", failure=failure)
         else:
             _log.info("the history of queries is kept again")
+
+    def _note(self, wrong: str) -> None:
+        if wrong and not (self._said or self._failed):
+            self._since = self._today()
 
     def ended(self, process: _Process, reason: Failure) -> None:
         if process is not self._process:
@@ -227,7 +237,8 @@ class HistoryKeeper(Keeper):
         rows = self._before + self._rows
         wrong = self._failed or self._said
         state = f"queries cannot be written: {wrong}" if wrong else f"{rows:,} queries written"
-        return {"queryHistory": {"folder": self.folder, "rows": rows, "said": [f"history: {state}"], "shown": True}}
+        more: dict[str, JSON] = {"wrong": wrong, "since": self._since} if wrong else {}
+        return {"queryHistory": {"folder": self.folder, "rows": rows, "said": [f"history: {state}"], "shown": True, **more}}
 
     def _stop(self) -> None:
         self._publish(None)

@@ -5,23 +5,27 @@ Searches the history of queries for pages of a browser, one search at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.internet.defer import DeferredLock
 
 from twisted_ext.errors import CallerFault, StorageFault, TimedOut
 from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
 from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, reversedName
-from twisted_ext.server.features.queryhistory.recorder.search import Filter, Found, Place, search
+from twisted_ext.server.features.queryhistory.recorder.search import Filter, Found, Place, Tally, clientTallies, search
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.operations import Operations
 
-__all__ = ["FIELDS", "MATCHES", "HistorySearch", "NoHistory"]
+__all__ = ["FIELDS", "MATCHES", "HistorySearch", "NoHistory", "missingIn"]
+
+_Result = TypeVar("_Result")
 
 #: The fields of the form; C{before} is that of the link to older queries.
 FIELDS: Final = ("name", "match", "client", "outcome", "since", "until", "before")
@@ -61,34 +65,64 @@ class HistorySearch:
         self._reactor = reactor
         self._lock = DeferredLock()
 
-    async def find(self, given: Mapping[str, str], most: int) -> tuple[list[Found], list[str]]:
+    async def find(self, given: Mapping[str, str], most: int, *, isAllowed: bool = False) -> tuple[list[Found], list[str]]:
         """
-        Return queries, the newest first, and a line for each file that could not be searched.
+        Return queries, the newest first, and a line for each file that could not be searched, or for what is missing in them.
 
         @param given: what the form says, by L{FIELDS}.
         @param most: how many queries.
+        @param isAllowed: whether to show them even where C{show-clients} does not show them to everybody.
 
         @raise NoHistory: there is nothing to search.
         @raise CallerFault: a field is not valid.
         @raise TimedOut: too many searches wait.
         @raise StorageFault: the history cannot be read.
         """
-        if not self._operations.inForce.showClients:
+        folder, wrong = await self._begun(isAllowed)
+        wanted = _filter(given, folder)
+        return await self._run(lambda: list(islice(_searched(folder, wanted, wrong), most))), wrong
+
+    async def clients(self, since: float, *, isAllowed: bool = False) -> tuple[dict[str, Tally], list[str]]:
+        """
+        Return what the history has of each client; for the rest see L{find}.
+
+        @param since: seconds since 1970.
+        """
+        folder, wrong = await self._begun(isAllowed)
+        return await self._run(lambda: clientTallies(folder, int(since * 1e6), wrong.append, seconds=_SECONDS)), wrong
+
+    async def _begun(self, isAllowed: bool) -> tuple[str, list[str]]:
+        """
+        Return the folder of the history, and a line if it is not written at the moment.
+        """
+        if not (isAllowed or self._operations.inForce.showClients):
             raise NoHistory("What clients ask is not shown here; show-clients = true in the server's file shows it.", True)
         said = (await self._operations.status()).get("queryHistory")
         if not isinstance(said, dict):
             raise NoHistory("This server keeps no history of queries; query-history = true in its file makes it do so.", False)
         if len(self._lock.waiting) >= _WAITING:
             raise TimedOut("Other searches are going on; try again in some seconds.")
-        folder = str(said.get("folder"))
-        wrong: list[str] = []
+        return str(said.get("folder")), [missing] if (missing := missingIn(said)) else []
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
         try:
-            wanted = _filter(given, folder)
-            return await self._lock.run(inThread, self._reactor, lambda: list(islice(_searched(folder, wanted, wrong), most))), wrong
+            return await self._lock.run(inThread, self._reactor, work)
         except OSError as error:
             raise StorageFault(f"The history cannot be read: {error.strerror or error}.") from None
         except sqlite3.Error as error:
             raise StorageFault(f"The history cannot be read: {error}.") from None
+
+
+def missingIn(said: Mapping[str, JSON]) -> str:
+    """
+    Return a sentence about queries that are not written; C{""} if they are.
+
+    @param said: what the status of the server says of the history.
+    """
+    wrong, since = said.get("wrong"), said.get("since")
+    if not wrong or not isinstance(since, int | float):
+        return ""
+    return f"Queries since {time.strftime('%Y-%m-%d %H:%M', time.localtime(since))} are not in the history: {wrong}."
 
 
 def _searched(folder: str, wanted: Filter, wrong: list[str]) -> Iterator[Found]:

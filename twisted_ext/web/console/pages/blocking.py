@@ -60,6 +60,7 @@ class BlockingPage:
         rules = [each for each in _rulesIn(inForce) if wanted in str(each["value"])]
         values: dict[str, object] = {
             "shown": shown if isinstance(shown, dict) else None,
+            "pauses": _pausesIn(shown.get("ends") if isinstance(shown, dict) else None),
             "pausable": [*views, "default", "all"] if views else ["default"],
             "views": views,
             "times": _TIMES,
@@ -86,7 +87,9 @@ class BlockingPage:
         form, action = asked.form, asked.form.get("action", "")
         asked.told = {"action": action, "view": form.get("view", "")[:80], "list": form.get("list", "")[:80]}
         if action == "pause":
-            doing = self._operations.do("pause", {"view": form.get("view", ""), "time": form.get("time", "5m")})
+            length = form.get("time", "5m")
+            asked.told["time"] = _TIMES.get(length, length[:20])
+            doing = self._operations.do("pause", {"view": form.get("view", ""), "time": length})
         elif action == "resume":
             doing = self._operations.do("resume", {"view": form.get("view", "")})
         elif action == "fetch":
@@ -99,6 +102,19 @@ class BlockingPage:
 def _linesIn(said: Mapping[str, object]) -> list[str]:
     lines = said.get("said")
     return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
+def _pausesIn(ends: JSON) -> list[dict[str, str]]:
+    """
+    Return each pause that goes on: the view as forms name it, for whom that is, and until when.
+    """
+    found: list[dict[str, str]] = []
+    for view, end in ends.items() if isinstance(ends, dict) else ():
+        until = time.localtime(float(str(end)))
+        isToday = until[:3] == time.localtime()[:3]
+        whom = "clients in no view" if view == "default" else f"view {view}"
+        found.append({"view": view, "whom": whom, "until": time.strftime("%H:%M:%S" if isToday else "%Y-%m-%d %H:%M", until)})
+    return found
 
 
 def _scopesIn(settings: Settings) -> Iterator[tuple[str, BlockingSettings]]:

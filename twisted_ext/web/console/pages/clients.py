@@ -1,24 +1,39 @@
 """
-The pages of clients: which ask most, and what one of them asks, is called, and may look up.
+The pages of clients: which ask most, and what one of them asks, is called, and may look up: from the history of queries, or else from what
+the server has in memory.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.server.features.queryhistory.recorder.rows import shownName
+from twisted_ext.server.features.queryhistory.searching import FIELDS, HistorySearch, NoHistory
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
+from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.features.queryhistory.recorder.search import Found
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["ClientsPage"]
 
-_HIDDEN = "Clients are not counted here; show-clients = true in the server's file shows them."
+#: Seconds in which queries are counted, and clients of the page.
+_DAY: Final = 86_400.0
+_SHOWN: Final = 200
+
+#: Queries of a client that are looked at for its latest names, and how many of these the page has.
+_LOOKED: Final = 2_000
+_NAMES: Final = 50
+
+_HIDDEN: Final = "Clients are not counted here; show-clients = true in the server's file shows them."
 
 
 class ClientsPage:
@@ -26,16 +41,33 @@ class ClientsPage:
     Makes the pages. Their forms lead to L{SettingsPage.do<twisted_ext.web.console.pages.settings.SettingsPage.do>}.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, history: HistorySearch, today: Callable[[], float]) -> None:
         self._operations = operations
+        self._history = history
+        self._today = today
 
-    def list(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
-        return Deferred.fromCoroutine(self._list())
+    def all(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
+        return Deferred.fromCoroutine(self._all(asked))
 
-    async def _list(self) -> ConsoleReply:
+    async def _all(self, asked: ConsoleAsked) -> ConsoleReply:
         said = await self._operations.do("clients", {})
-        if not said.get("shown"):
-            raise ConsoleRefusal(403, _HIDDEN)
+        try:
+            tallies, wrong = await self._history.clients(self._today() - _DAY, isAllowed=asked.mayAdminister)
+        except NoHistory:
+            if not said.get("shown"):
+                raise ConsoleRefusal(403, _HIDDEN) from None
+            return ConsoleReply({"rows": await self._remembered(said), "isKept": False, "wrong": []})
+        listed = said.get("clients")
+        hosts = {each["client"]: each.get("host") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else {}
+        total = sum([each.queries for each in tallies.values()])
+        rows: list[dict[str, object]] = []
+        for client, each in sorted(tallies.items(), key=lambda item: item[1].queries, reverse=True)[:_SHOWN]:
+            row = {"client": client, "host": hosts.get(client) or "", "count": each.queries, "seen": _clock(each.last / 1e6)}
+            more = {"share": each.queries / total, "blocked": each.blocked / each.queries, "view": await self._viewOf(client)}
+            rows.append({**row, **more})
+        return ConsoleReply({"rows": rows, "isKept": True, "wrong": wrong})
+
+    async def _remembered(self, said: Mapping[str, JSON]) -> list[dict[str, object]]:
         found, total = said.get("clients"), float(str(said.get("total") or 0))
         rows: list[dict[str, object]] = []
         for each in found if isinstance(found, list) else []:
@@ -43,17 +75,20 @@ class ClientsPage:
             count = float(str(each["queries"]))
             row = {"client": each["client"], "host": each.get("host", ""), "count": round(count), "seen": _clock(each["seen"])}
             rows.append({**row, "share": min(count / total, 1.0) if total else 0.0, "view": await self._viewOf(str(each["client"]))})
-        return ConsoleReply({"rows": rows})
+        return rows
 
     def one(self, asked: ConsoleAsked, address: str) -> Deferred[ConsoleReply]:
-        return Deferred.fromCoroutine(self._one(address))
+        return Deferred.fromCoroutine(self._one(asked, address))
 
-    async def _one(self, address: str) -> ConsoleReply:
-        said = await self._operations.do("clients", {"address": address})
-        if not said.get("shown"):
-            raise ConsoleRefusal(403, _HIDDEN)
-        found = said.get("names")
-        names = [{**each, "seen": _clock(each["seen"])} for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    async def _one(self, asked: ConsoleAsked, address: str) -> ConsoleReply:
+        try:
+            names = await self._latest(address, isAllowed=asked.mayAdminister)
+        except NoHistory:
+            said = await self._operations.do("clients", {"address": address})
+            if not said.get("shown"):
+                raise ConsoleRefusal(403, _HIDDEN) from None
+            found = said.get("names")
+            names = [{**each, "seen": _clock(each["seen"])} for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         inForce, single = self._operations.inForce, {address, f"{address}/32", f"{address}/128"}
         values: dict[str, object] = {
             "title": address[:80],
@@ -64,6 +99,18 @@ class ClientsPage:
             "fixed": [each.name for each in viewsOf(inForce) if not single.isdisjoint(each.clients)],
         }
         return ConsoleReply(values)
+
+    async def _latest(self, address: str, *, isAllowed: bool) -> list[dict[str, object]]:
+        """
+        Return the latest names of a client that the history has, each type of a name once.
+        """
+        given = {**dict.fromkeys(FIELDS, ""), "client": address}
+        found, _ = await self._history.find(given, _LOOKED, isAllowed=isAllowed)
+        latest: dict[tuple[str, int], Found] = {}
+        for each in found:
+            latest.setdefault((each.row.name, each.row.type), each)
+        rows = [each.row for each in latest.values()][:_NAMES]
+        return [{"seen": _clock(row.at / 1e6), "name": shownName(row.name), "type": typeName(row.type)} for row in rows]
 
     async def _viewOf(self, client: str) -> str:
         """

@@ -7,12 +7,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.metrics.history import SPANS
+from twisted_ext.server.features.queryhistory.searching import missingIn
 from twisted_ext.server.zones.table.zonetable import SERVING
+from twisted_ext.web.console.pages.changed import changeIn, isChange
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 
 if TYPE_CHECKING:
@@ -203,10 +205,12 @@ class HomePage:
         operations = self._operations
         status, figures, ready = await operations.status(), await operations.figures(), await operations.ready()
         zones = [] if operations.zoneSets is None else list(operations.zoneSets.places())
-        entries: object = []
+        changes: list[dict[str, str]] = []
         if self._audit is not None and asked.user is not None and asked.user.reaches("admin"):
             audit = self._audit
-            entries = await self._elsewhere(lambda: audit.latest(_LINES, _NEVER))
+            entries = cast("list[JSON]", await self._elsewhere(lambda: audit.latest(_LINES, _NEVER, isChange)))
+            changes = [changeIn(each) for each in entries if isinstance(each, dict)]
+        history = status.get("queryHistory")
         span = asked.fields.get("span", "") if asked.fields.get("span") in SPANS else "hour" if self._isYoung(status) else "day"
         points = joined(_spanIn(await operations.do("history", {}), span))
         failures = sum([count for code, count in figures.replies.items() if code == "SERVFAIL"])
@@ -223,7 +227,8 @@ class HomePage:
                 ("zones", f"{len(zones):,}"),
             ],
             "broken": [place for place in zones if place.said or place.state != SERVING][:_LINES],
-            "entries": entries,
+            "changes": changes,
+            "problems": [missing] if isinstance(history, dict) and (missing := missingIn(history)) else [],
             "span": span,
             "spans": [*SPANS],
             "charts": chartsOf(points) if len(points) > 1 else [],

@@ -36,12 +36,9 @@ class QueriesPage:
     Makes the page.
     """
 
-    def __init__(self, operations: Operations, reactor: object) -> None:
-        """
-        @param reactor: searches are made in its threads.
-        """
+    def __init__(self, operations: Operations, history: HistorySearch) -> None:
         self._operations = operations
-        self._history = HistorySearch(operations, reactor)
+        self._history = history
 
     def __call__(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         return Deferred.fromCoroutine(self._page(asked))
@@ -52,7 +49,7 @@ class QueriesPage:
         rows: list[dict[str, object]] = []
         wrong: list[str] = []
         try:
-            found, wrong = await self._history.find(given, _SHOWN + 1)
+            found, wrong = await self._history.find(given, _SHOWN + 1, isAllowed=asked.mayAdminister)
             rows = [_rowOf(each) for each in found[:_SHOWN]]
             older = _address({**given, "before": str(found[_SHOWN - 1].place)}) if len(found) > _SHOWN else ""
         except NoHistory as none:

@@ -59,6 +59,10 @@ class ConsoleAsked:
         self.told: dict[str, JSON] = {}
         self.row: ConsoleRow | None = None
 
+    @property
+    def mayAdminister(self) -> bool:
+        return self.user is not None and self.user.reaches("admin")
+
     def expectScope(self, scope: str) -> None:
         """
         @raise ConsoleRefusal: the user may not do that.

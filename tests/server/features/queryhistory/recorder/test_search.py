@@ -4,12 +4,15 @@ Tests of the search in a history, beside a look at each row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +20,15 @@ from hypothesis import strategies as some
 
 from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, Row, reversedName, shownName
-from twisted_ext.server.features.queryhistory.recorder.search import Filter, Place, rowAt, search
+from twisted_ext.server.features.queryhistory.recorder.search import (
+    Filter,
+    Place,
+    Tally,
+    clientTallies,
+    counts,
+    rowAt,
+    search,
+)
 from twisted_ext.wire.names import nameFromText
 
 _NAMES = tuple("example www.example xwww.example a\\.b.example a.b.example exam-ple example.org %.example _x.example .".split())
@@ -140,6 +151,60 @@ def test_asByLookingAtEachRow(folder: Path, wanted: Filter) -> None:
     older = _ROWS if wanted.before is None else _ROWS[: _olderThan(wanted.before)]
     assert found == [row for row in reversed(older) if _isFound(row, wanted)]
     assert complaints == []
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_FILTERS, some.sampled_from(("client", "name", "rule")))
+def test_countsAsByLookingAtEachRow(folder: Path, wanted: Filter, kind: str) -> None:
+    """
+    What is counted is what is found, of rows that have a client, a name or a rule.
+    """
+    wanted = replace(wanted, before=None)
+    values = [getattr(row, kind) for row in _ROWS if _isFound(row, wanted)]
+    assert counts(str(folder), wanted, kind, print) == Counter([each for each in values if each or kind == "name"])
+
+
+def test_talliesOfClients(folder: Path) -> None:
+    """
+    Of each client it is known how many queries there were since a time, how many of them were blocked, and when the last one was.
+    """
+    for since in (0, (BEGIN + 60) * 1_000_000, (BEGIN + 1000) * 1_000_000):
+        wanted: dict[str, Tally] = {}
+        for row in _ROWS:
+            if row.client and row.at >= since:
+                known = wanted.get(row.client, Tally())
+                blocked = known.blocked + (STATUSES[row.status] == "blocked")
+                wanted[row.client] = Tally(known.queries + 1, blocked, max(known.last, row.at))
+        assert clientTallies(str(folder), since, print) == wanted
+
+
+def test_countingGoesByTheBestWay(folder: Path) -> None:
+    """
+    Rows are read in their order where most of them are counted, and by an index where that has what is counted.
+    """
+    asked: list[str] = []
+
+    class Noted(sqlite3.Connection):
+        def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+            """
+            Note how a count is made.
+            """
+            if "GROUP BY" in sql:
+                asked.append(" ".join([str(row[3]) for row in super().execute(f"EXPLAIN QUERY PLAN {sql}", values)]))
+            return super().execute(sql, values)
+
+    connect = sqlite3.connect
+    with patch.object(sqlite3, "connect", lambda *given, **more: connect(*given, **more, factory=Noted)):
+        for wanted, kind, word in (
+            (Filter(statuses=frozenset([3])), "name", "SCAN q"), (Filter(), "name", "USING COVERING INDEX byname"),
+            (Filter(), "rule", "USING COVERING INDEX byrule"), (Filter(since=(BEGIN + 1) * 1_000_000), "client", "SCAN q"),
+            (Filter(name="example.www"), "client", "byname"),
+        ):  # fmt: skip
+            asked.clear()
+            counts(str(folder), wanted, kind, print)
+            # The last file is still written.
+            assert word in asked[-1], (wanted, asked)
+            assert ("INDEX" in asked[-1]) is ("SCAN q" != word)
 
 
 def test_eachFilterAlone(folder: Path) -> None:

@@ -16,10 +16,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from twisted_ext.server.features.queryhistory.recorder.rows import Row, shownName
+from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, Row, shownName
 from twisted_ext.server.features.queryhistory.recorder.segments import CLIENT, NAME, RULE, VERSION, Segment, segmentsIn
 
-__all__ = ["Filter", "Found", "Place", "counts", "extent", "rowAt", "search"]
+__all__ = ["Filter", "Found", "Place", "Tally", "clientTallies", "counts", "extent", "rowAt", "search"]
 
 #: Instructions of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
@@ -86,6 +86,14 @@ class Filter:
     until: int | None = None
     before: Place | None = None
 
+    @property
+    def isNarrow(self) -> bool:
+        """
+        Whether an index finds what is wanted. Otherwise SQLite would count by that of what it groups by, and look at each row in the order
+        of that, which takes far longer than to read all rows.
+        """
+        return self.name is not None or bool(self.part or self.rule or self.rcode) or self.clients is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -127,10 +135,55 @@ def counts(folder: str, wanted: Filter, kind: str, complain: Callable[[str], obj
     found: Counter[str] = Counter()
     for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
         with _complaining(segment, complain):
+            if not condition:
+                # What has no rule is not in the index of rules.
+                condition = f"WHERE q.{kind} IS NOT NULL"
+            elif not wanted.isNarrow:
+                condition = f"NOT INDEXED {condition}"
             grouped = f"SELECT q.{kind} AS word, count(*) AS queries FROM query q {condition} GROUP BY q.{kind}"
             for text, count in sql.execute(f"SELECT w.text, g.queries FROM ({grouped}) g JOIN word w ON w.id = g.word", values):
                 found[text] += count
     return found
+
+
+class Tally(NamedTuple):
+    """
+    What the history has of a client.
+
+    @ivar last: when it was answered last, in microseconds since 1970.
+    """
+
+    queries: int = 0
+    blocked: int = 0
+    last: int = 0
+
+
+def clientTallies(folder: str, since: int, complain: Callable[[str], object], *, seconds: float = 60.0) -> dict[str, Tally]:
+    """
+    Count the queries of each client. For the arguments see L{search}.
+
+    @param since: microseconds since 1970.
+
+    @raise OSError: the folder cannot be read.
+    """
+    found: dict[str, Tally] = {}
+    wanted = Filter(since=since)
+    for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
+        with _complaining(segment, complain):
+            grouped = "SELECT q.client AS word, count(*) AS queries, sum(q.status = ?) AS blocked, max(q.at) AS last"
+            grouped += f" FROM query q NOT INDEXED {condition} GROUP BY q.client"
+            rows = sql.execute(
+                f"SELECT w.text, g.queries, g.blocked, g.last FROM ({grouped}) g JOIN word w ON w.id = g.word", [_BLOCKED, *values]
+            )
+            for text, queries, blocked, last in rows:
+                known = found.get(text, _NOTHING)
+                found[text] = Tally(known.queries + queries, known.blocked + blocked, max(known.last, last))
+    return found
+
+
+_NOTHING: Final = Tally()
+
+_BLOCKED: Final = STATUSES.index("blocked")
 
 
 def rowAt(folder: str, place: Place) -> Row | None:

@@ -160,11 +160,15 @@ class ZonePages:
         rrset = _setAt(version, name, rrType)
         ttl = 3600 if rrset is None else rrset.ttl
         data = "" if rrset is None else "\n".join([rdataToText(rrType, rdata) for rdata in rrset.rdatas])
-        return self._edit(place, owner, kind, str(ttl), data, etagOf(version), new=rrset is None)
+        loaded = "" if rrset is None or not owner else _loaded(owner, kind.upper())
+        return self._edit(place, owner, kind, str(ttl), data if loaded else "", etagOf(version), loaded=loaded)
 
     def _edit(
-        self, place: Place, owner: str, kind: str, ttl: str, data: str, etag: str, *, new: bool = False, code: int = 200, **more: object
+        self, place: Place, owner: str, kind: str, ttl: str, data: str, etag: str, *, loaded: str = "", code: int = 200, **more: object
     ) -> ConsoleReply:
+        """
+        @param loaded: the name and the type whose records the form had at first; C{""} if what it has is added to those there are.
+        """
         values: dict[str, object] = {
             "title": f"{owner or '@'} {kind} of {place.text}",
             "place": place,
@@ -173,7 +177,7 @@ class ZonePages:
             "ttl": ttl,
             "data": data,
             "etag": etag,
-            "new": new,
+            "loaded": loaded,
             "types": _TYPES,
             "why": whyNot(self._operations, place),
             "difference": None,
@@ -192,12 +196,23 @@ class ZonePages:
         owner, kind, ttl = form.get("name", "").strip(), form.get("type", "").strip().upper(), form.get("ttl", "").strip()
         data, etag = form.get("data", ""), form.get("etag", "")
         isDry = form.get("action", "") != "apply"
+        # Whoever has written another name or type over those of the form has not seen the records of these.
+        loaded = form.get("loaded", "") if form.get("loaded", "") == _loaded(owner or "@", kind) else ""
+
+        def edit(etag: str, code: int = 200, **more: object) -> ConsoleReply:
+            return self._edit(place, owner, kind, ttl, data, etag, loaded=loaded, code=code, **more)
+
         try:
             name, rrType = _named(owner or "@", kind, place.apex)
             rrset = _setOf(name, rrType, ttl, data, place.apex)
+            if rrset is None and not loaded:
+                raise ConsoleRefusal(422, "There is no record to add.")
         except (BadName, BadRecord, ConsoleRefusal) as fault:
             said = fault.text if isinstance(fault, ConsoleRefusal) else str(fault)
-            return _now(self._edit(place, owner, kind, ttl, data, etag, code=422, fault=said))
+            return _now(edit(etag, code=422, fault=said))
+        there = None if loaded else _setAt(former, name, rrType)
+        if rrset is not None and there is not None:
+            rrset = RRSet(name, rrType, IN, rrset.ttl, tuple(dict.fromkeys((*there.rdatas, *rrset.rdatas))))
 
         def apply(transaction: Transaction) -> None:
             if rrset is None:
@@ -216,18 +231,16 @@ class ZonePages:
                 return leadingTo(pathOf(place.text), f"It is at serial {edited.version.serial} now.", q=nameToText(name))
             checking = self._elsewhere(lambda: newFindings(edited.former, edited.version))
             lines = [] if edited.difference is None else linesOf(edited.difference)
-            return checking.addCallback(
-                lambda found: self._edit(place, owner, kind, ttl, data, etag, difference=lines, findings=found or [])
-            )
+            return checking.addCallback(lambda found: edit(etag, difference=lines, findings=found or []))
 
         def failed(failure: object) -> ConsoleReply:
             fault = getattr(failure, "value", failure)
             if isinstance(fault, StaleEdit):
                 now = _setAt(fault.version, name, rrType)
                 theirs = [] if now is None else [f"{now.ttl} {rdataToText(rrType, rdata)}" for rdata in now.rdatas]
-                return self._edit(place, owner, kind, ttl, data, etagOf(fault.version), code=412, theirs=theirs)
+                return edit(etagOf(fault.version), code=412, theirs=theirs)
             if isinstance(fault, BadChange | NotEditable):
-                return self._edit(place, owner, kind, ttl, data, etag, code=422, fault=str(fault))
+                return edit(etag, code=422, fault=str(fault))
             assert isinstance(fault, BaseException)
             raise fault
 
@@ -301,6 +314,10 @@ def _named(owner: str, kind: str, apex: bytes) -> tuple[bytes, int]:
     if keyBelow(name, apex) is None:
         raise ConsoleRefusal(422, f"{nameToText(name)} is not in {nameToText(apex)}")
     return name, rrType
+
+
+def _loaded(owner: str, kind: str) -> str:
+    return f"{owner} {kind}"
 
 
 def _setAt(version: Version, name: bytes, rrType: int) -> RRSet | None:
