@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -185,13 +185,13 @@ def test_countingGoesByTheBestWay(folder: Path) -> None:
     asked: list[str] = []
 
     class Noted(sqlite3.Connection):
-        def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        def execute(self, sql: str, values: object = (), /) -> sqlite3.Cursor:
             """
             Note how a count is made.
             """
             if "GROUP BY" in sql:
-                asked.append(" ".join([str(row[3]) for row in super().execute(f"EXPLAIN QUERY PLAN {sql}", values)]))
-            return super().execute(sql, values)
+                asked.append(" ".join([str(row[3]) for row in super().execute(f"EXPLAIN QUERY PLAN {sql}", cast("Any", values))]))
+            return super().execute(sql, cast("Any", values))
 
     connect = sqlite3.connect
     with patch.object(sqlite3, "connect", lambda *given, **more: connect(*given, **more, factory=Noted)):
