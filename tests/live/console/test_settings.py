@@ -114,7 +114,7 @@ def test_allowFromQueries(console: Console) -> None:
     wait(lambda: browser.get("/queries?outcome=blocked") == 200 and "ads.example.net" in browser.page, console.twistd)
     assert press(browser, "Allow ads.example.net.") == "ads.example.net. and all names below it are allowed for all clients."
     assert not blocked(console, "ads.example.net")
-    assert press(browser, "Undo") == "block-except no longer has ads.example.net. for all clients"
+    assert press(browser, "Undo") == "no longer allows ads.example.net. for all clients"
     assert blocked(console, "ads.example.net")
     assert "Undo" not in browser.page
     assert "Traceback" not in console.twistd.text()
@@ -146,8 +146,8 @@ def test_kept(console: Console) -> None:
     wait(lambda: blocked(console, "ads.example.net"), console.twistd)
     settings = (console.folder / "settings.toml").read_text()
     browser.get("/blocking")
-    assert press(browser, "Switch ads off for all clients") == "lists no longer has ads for all clients"
-    assert press(browser, "Switch games on for view children") == "lists has games for view children"
+    assert press(browser, "Switch off ads for all clients") == "no longer applies list ads to all clients"
+    assert press(browser, "Switch on games for view children") == "applied list games to view children"
     assert "view children: on" in browser.page
     said = press(browser, "Block", name="Tracker.Example.NET", view="")
     assert said == "Tracker.Example.NET and all names below it are blocked for all clients."
@@ -165,9 +165,9 @@ def test_kept(console: Console) -> None:
     assert (console.folder / "settings.toml").read_text() == settings
     browser = Browser(console)
     browser.get("/blocking")
-    assert press(browser, "Remove tracker.example.net.") == "block no longer has tracker.example.net. for all clients"
+    assert press(browser, "Remove tracker.example.net.") == "no longer blocks tracker.example.net. for all clients"
     assert not blocked(console, "tracker.example.net")
-    assert press(browser, "Switch ads on for all clients") == "lists has ads for all clients"
+    assert press(browser, "Switch on ads for all clients") == "applied list ads to all clients"
     wait(lambda: blocked(console, "ads.example.net"), console.twistd)
     assert "Traceback" not in console.twistd.text()
 
@@ -179,7 +179,7 @@ def test_names(console: Console) -> None:
     browser, guest = Browser(console), Browser(console, "guest")
     browser.get("/names?address=127.0.0.7")
     said = press(browser, "Add", name="printer.lan", type="A", value="127.0.0.7")
-    assert said == "local has printer.lan A 127.0.0.7 for all clients"
+    assert said == "added the local name printer.lan A 127.0.0.7"
     assert addresses(ask(console.server, "printer.lan", A)) == ["127.0.0.7"]
     assert guest.get("/names") == 200
     assert "printer.lan A 127.0.0.7" in guest.page
@@ -189,7 +189,7 @@ def test_names(console: Console) -> None:
         browser.get("/names")
         assert (browser.post("/settings", action="add", setting="local", value=wrong), wrong) == (422, wrong)
     browser.get("/names")
-    assert press(browser, "Remove printer.lan A 127.0.0.7") == "local no longer has printer.lan A 127.0.0.7 for all clients"
+    assert press(browser, "Remove printer.lan A 127.0.0.7") == "removed the local name printer.lan A 127.0.0.7"
     assert ask(console.server, "printer.lan", A).rcode == Rcode.NXDOMAIN
 
 
@@ -204,9 +204,9 @@ def test_clients(console: Console) -> None:
     assert browser.get("/clients/127.0.0.1") == 200
     assert "It is in no view." in browser.page
     assert "www.example.net." in browser.page
-    assert press(browser, "Put it into this view", view="children") == "clients has 127.0.0.1/32 for view children"
+    assert press(browser, "Put it into this view", view="children") == "put client 127.0.0.1/32 into view children"
     assert "It is in view children." in browser.page
-    assert press(browser, "Take it out", view="children") == "clients no longer has 127.0.0.1/32 for view children"
+    assert press(browser, "Take it out", view="children") == "took client 127.0.0.1/32 out of view children"
     assert press(browser, "Block www.example.net.") == "www.example.net. and all names below it are blocked for all clients."
     assert blocked(console, "www.example.net")
 

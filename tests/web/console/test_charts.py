@@ -35,8 +35,17 @@ class ChartTests(SynchronousTestCase):
         A line has a gap where there is no value, and the table says so.
         """
         chart = Chart("Line", [0.0, 60.0, 120.0, 180.0], [Series("a", "A", [2, None, 1, 2])], plain)
-        self.assertEqual(chart.shapes, [("a", "M0.0,0.0M426.7,60.0L640.0,0.0")])
+        self.assertEqual(chart.shapes, [("a", "M0.0,0.0h2M426.7,60.0L640.0,0.0")])
         self.assertEqual([values for _, values in chart.rows], [["2"], ["1"], ["–"], ["2"]])
+
+    def test_singlePoints(self) -> None:
+        """
+        A value with none on either side is seen, too.
+        """
+        chart = Chart("Line", [0.0, 60.0, 120.0, 180.0, 240.0], [Series("a", "A", [2, None, 1, None, 2])], plain)
+        self.assertEqual(chart.shapes, [("a", "M0.0,0.0h2M320.0,60.0h-2M640.0,0.0h-2")])
+        chart = Chart("Line", [0.0], [Series("a", "A", [2])], plain)
+        self.assertEqual(chart.shapes, [("a", "M0.0,0.0h2")])
 
     def test_nothing(self) -> None:
         """

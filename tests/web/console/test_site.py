@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
@@ -142,6 +142,13 @@ class SiteTests(SynchronousTestCase):
         """
         reply = self.get("/form")
         self.assertEqual((reply.code, reply.headers["location"]), (303, "/signin?to=%2Fform"))
+        # With the query that a link has.
+        reply = self.get("/form?said=a+b%26c&x=\u00fc".replace("\u00fc", "%C3%BC"))
+        to = reply.headers["location"].removeprefix("/signin?to=")
+        self.assertEqual(unquote(to), "/form?said=a+b%26c&x=%C3%BC")
+        reply = self.signIn(to=unquote(to))
+        self.assertEqual(reply.headers["location"], "/form?said=a+b%26c&x=%C3%BC")
+        self.cookie = ""
         self.assertEqual(self.get("/signin?to=/form").code, 200)
         reply = self.signIn(to="/form")
         self.assertEqual((reply.code, reply.headers["location"]), (303, "/form"))

@@ -106,6 +106,32 @@ def test_why(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (said["view"], said["blocked"], said["rule"]) == (None, True, "ads:2")
 
 
+def test_whatWasAdded(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What was added or removed while the server ran holds here, too; what does not fit any more is said, and has no effect.
+    """
+    (house / "txdns.toml").write_text(_SETTINGS)
+    (house / "state").mkdir()
+    (house / "state" / "added.toml").write_text(
+        '[[added]]\nsetting = "block"\nvalue = "added.example"\n'
+        '[[added]]\nsetting = "block"\nvalue = "kids.example"\nview = "children"\n'
+        '[[added]]\nsetting = "block"\nvalue = "gone.example"\nview = "gone"\n'
+        '[[removed]]\nsetting = "lists"\nvalue = "ads"\nview = "children"\n'
+    )
+    said: list[bool] = []
+    for name, client in (
+        ("added.example", "192.0.2.1"), ("added.example", "192.168.1.41"), ("kids.example", "192.168.1.41"), ("kids.example", "192.0.2.1"),
+        ("gone.example", "192.0.2.1"), ("www.ads.example", "192.168.1.41"),
+    ):  # fmt: skip
+        assert main(["policy", "why", name, client, "--config", "txdns.toml", "--json"]) == OK
+        found = capsys.readouterr()
+        said.append(json.loads(found.out)["blocked"])
+        assert "added.toml: not applied: block has gone.example. for view gone: " in found.err
+    assert said == [True, True, True, False, False, False]
+    (house / "state" / "added.toml").write_text("nonsense")
+    assert main(["policy", "why", "a.example", "192.0.2.1", "--config", "txdns.toml"]) == USAGE
+
+
 def test_copiesOfServer(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     A list that a server has fetched is read from its copy, unless that is damaged.

@@ -16,12 +16,14 @@ from twisted.internet.task import Clock
 from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, ExitError, complain
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.copies import Copies
 from twisted_ext.server.features.blocking.lists import fetchedLists, linesOfLists, listsOfAll
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
+from twisted_ext.server.settings.additions import addedIn, withAdded
 from twisted_ext.server.settings.tomlfile import readSettings
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def offlineRules(path: str) -> Iterator[OfflineRules]:
     if not path:
         raise ExitError(USAGE, "the settings file is missing; write --config /etc/txdns/txdns.toml")
     try:
-        settings = Settings(readSettings(path))
+        settings = _withAdded(Settings(readSettings(path)))
         with TemporaryDirectory(prefix="txdns-policy-") as folder:
             table = f"{folder}/table"
             for each in compileLists(table, "", words := listsOfAll(settings), _copiesIn(settings, words), linesOfLists(settings)):
@@ -78,6 +80,18 @@ def offlineRules(path: str) -> Iterator[OfflineRules]:
         raise ExitError(USAGE, str(fault)) from None
     except OSError as error:
         raise ExitError(BATCH, f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def _withAdded(own: Settings) -> Settings:
+    """
+    Return settings with what was added and removed while their server ran, as it would use them.
+
+    @raise BadDescription: the file of these is not valid.
+    """
+    folder = own.stateFolder()
+    if not folder:
+        return own
+    return withAdded(own, addedIn(folder), lambda value, reason: complain(f"{os.path.join(folder, ADDED)}: not applied: {value}: {reason}"))
 
 
 def _copiesIn(settings: Settings, words: list[str]) -> dict[str, tuple[str, str]]:

@@ -93,7 +93,10 @@ class BlockingPage:
         elif action == "resume":
             doing = self._operations.do("resume", {"view": form.get("view", "")})
         elif action == "fetch":
-            doing = self._operations.do("lists/fetch", {"list": form.get("list", "")})
+            name = form.get("list", "")
+            doing = self._operations.do("lists/fetch", {"list": name})
+            said = f"List {name[:80]} is being fetched; the table below says what has come of it once this page is loaded again."
+            return doing.addCallback(lambda _: leadingTo("/blocking", said))
         else:
             raise ConsoleRefusal(422, "There is no such action.")
         return doing.addCallback(lambda said: leadingTo("/blocking", "; ".join(_linesIn(said))))

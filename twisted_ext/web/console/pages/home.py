@@ -37,6 +37,9 @@ _NEVER: Final = float("inf")
 _WIDTH: Final = 640
 _HEIGHT: Final = 120
 
+#: Pixels of the line for a single point.
+_DOT: Final = 2
+
 #: Points of a drawing: one for each quarter of an hour of a day.
 _POINTS: Final = 96
 
@@ -126,6 +129,9 @@ def _line(values: Sequence[float | None], most: float) -> str:
     for place, value in enumerate(values):
         if value is not None:
             words.append(f"{'L' if isOn else 'M'}{_across(place, len(values))},{_down(value, most)}")
+            if not isOn and values[place + 1 : place + 2] in ([], [None]):
+                # One by itself would not be seen.
+                words.append(f"h{-_DOT if place else _DOT}")
         isOn = value is not None
     return "".join(words)
 

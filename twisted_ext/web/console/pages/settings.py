@@ -79,8 +79,8 @@ class SettingsPage:
         Return what was done, and what undoes it.
         """
         changed = await self._operations.alter(changes)
-        told = [str(each) for each in changed]
-        asked.told = {"settings": [each.sentence for each in changed]}
+        told = [each.sentence for each in changed]
+        asked.told = {"settings": [*told]}
         told += await self._operations.applied()
         back = json.dumps([(each.setting, each.value, each.view, not each.isRemoved) for each in changed])
         return "; ".join(told) or "Nothing has changed.", Undo("/settings", {"action": "undo", "undo": back}) if changed else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -173,6 +173,7 @@ class _Console(Resource):
             session = None
         if session is None:
             to = "/" + "/".join([quote(part, safe="") for part in parts]) if method == "GET" else "/"
+            to += f"?{urlencode(asked.fields)}" if asked.fields else ""
             return ConsoleReply(location=f"/signin?to={quote(to, safe='')}")
         asked.user, asked.proof, asked.session = session.user, session.proof, session
         told.append(asked)
