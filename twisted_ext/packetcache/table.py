@@ -26,7 +26,7 @@ from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
 from twisted_ext.packetcache.shape import hasShape, shapeOf
 
-__all__ = ["KINDS", "CookieOptions", "Entry", "Reply", "Table", "isPlain", "kindOf", "truncated"]
+__all__ = ["KINDS", "CookieOptions", "Entry", "Reply", "Table", "isPlain", "kindOf", "truncated", "turnsIn"]
 
 #: The kinds of replies, in the order of L{kindOf}. Each kind has a limit of its own, so that a flood of denials for one network does not
 #: use up the limit for its answers.
@@ -37,6 +37,11 @@ _ttl: Final = Struct(">I").pack_into
 #: Octets that an entry takes besides its key and its reply: the object, its numbers, its slot in a dictionary.
 _ENTRY: Final = 400
 _TTL: Final = 96
+
+#: Octets of a record with an address whose owner is a pointer, by its type; and how many of them are before its TTL.
+_ADDRESSES: Final = {b"\0\1": 16, b"\0\x1c": 28}
+_BEFORE: Final = 6
+_POINTER: Final = 0xC0
 
 #: Octets of an OPT record without options.
 _OPT: Final = 11
@@ -92,6 +97,32 @@ def _truncated(octets: bytes, question: int) -> bytes:
     # As the full path truncates: what has no records denies nothing, and has no authority.
     start = bytes([octets[0] & ~_AA | _TC, octets[1] & _KEPT])
     return b"%b%b\x00\x00\x00\x00\x00%c%b%b" % (start, octets[2:4], 1 if opt else 0, octets[10:question], opt)
+
+
+def turnsIn(reply: bytes, ttls: Sequence[tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
+    """
+    Return the sets of addresses in a reply: where the first record begins, the octets of each, and how many they are.
+
+    @param reply: the reply, whose names are compressed.
+    @param ttls: the offset of each TTL in it, and the TTL.
+    """
+    found: list[tuple[int, int, int]] = []
+    place, count = 0, len(ttls)
+    while place < count:
+        offset, ttl = ttls[place]
+        start, size = offset - _BEFORE, _ADDRESSES.get(reply[offset - 4 : offset - 2], 0)
+        last = place
+        if size and reply[start] >= _POINTER:
+            head = reply[start:offset]
+            while last + 1 < count:
+                after, other = ttls[last + 1]
+                if after != ttls[last][0] + size or other != ttl or reply[after - _BEFORE : after] != head:
+                    break
+                last += 1
+            if last > place:
+                found.append((start, size, last - place + 1))
+        place = last + 1
+    return tuple(found)
 
 
 class Reply:
@@ -153,9 +184,15 @@ class Entry:
     @ivar octets: memory used, including overhead.
     """
 
-    __slots__ = ("reply", "until", "rcode", "kind", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends", "_question")
+    __slots__ = (
+        *("reply", "until", "rcode", "kind", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends", "_question"),
+        "_turns",
+    )
 
-    def __init__(self, reply: Reply, key: bytes) -> None:
+    def __init__(self, reply: Reply, key: bytes, *, isRoundRobin: bool = False) -> None:
+        """
+        @param isRoundRobin: whether addresses take turns.
+        """
         self.reply = octets = BlockedReply(reply.octets[2:]) if reply.blocked else reply.octets[2:]
         self.rcode = octets[1] & 15 | (BLOCKED if reply.blocked else 0)
         self.kind = kindOf(octets)
@@ -175,6 +212,7 @@ class Entry:
             self._ttls = ()
             self.until = reply.ends
             self.octets = _ENTRY + len(key) + len(octets)
+        self._turns = turnsIn(octets, self._ttls) if isRoundRobin else ()
 
     @property
     def isPlain(self) -> bool:
@@ -207,6 +245,9 @@ class Entry:
         octets = bytearray(self.reply)
         for offset, ttl in self._ttls:
             _ttl(octets, offset, ttl - passed if ttl > passed else 0)
+        for start, size, count in self._turns:
+            end = start + size * count
+            octets[start:end] = octets[start + size : end] + octets[start : start + size]
         self.reply = BlockedReply(octets) if self.rcode >= BLOCKED else bytes(octets)
         self.until = min(self._learned + age + 1, self._ends)
         return True
@@ -244,13 +285,14 @@ class Table:
     @ivar find: C{find(datagram[2:])} returns the L{Entry} for a query by its octets. The caller may use it only while C{now < entry.until
         and entry.epoch.value == entry.value}, and calls L{again} otherwise.
     @ivar blocked: how many replies of L{again} were for blocked names.
+    @ivar isRoundRobin: whether the addresses of replies that are admitted from now on take turns, a step each second.
     @ivar quick: replies from zones by the octets of their queries, without their ids. They are valid until an L{Epoch} changes; the caller
         calls L{freshen} before a batch if one has.
     """
 
     __slots__ = (
         "find", "quick", "_seen", "_young", "_old", "_youngShapes", "_oldShapes", "_youngOctets", "_oldOctets", "_most", "_sights",
-        "_mask", "_exact", "_stream", "_shaped", "_shown", "_spent", "blocked",
+        "_mask", "_exact", "_stream", "_shaped", "_shown", "_spent", "blocked", "isRoundRobin",
     )  # fmt: skip
 
     def __init__(
@@ -284,6 +326,7 @@ class Table:
         self.quick: dict[bytes, bytes] = {}
         self._seen = Epoch.changes
         self.blocked = 0
+        self.isRoundRobin = False
 
     def freshen(self) -> None:
         """
@@ -410,7 +453,7 @@ class Table:
             return
         if key in (self._youngShapes if shaped else self._young) or key in (self._oldShapes if shaped else self._old):
             self.drop(key, shaped)
-        entry = Entry(reply, key)
+        entry = Entry(reply, key, isRoundRobin=self.isRoundRobin)
         if entry.octets <= self._most // 16:
             self._put(key, entry, shaped)
 

@@ -208,6 +208,9 @@ class Frontend:
         # The order makes no difference: a client is in one view only.
         answering = [View(name, source, direct=_directOf(source)) for name, source in views.items()]
         self._groups.configure(features.admitting(), answering, requires=features.requireCookies(), isPersonal=features.isPersonal)
+        for group in self._groups.all:
+            for table in group.tables:
+                table.isRoundRobin = features.isRoundRobin()
         self.packetCache.cookies = features.cookies()
         self.packetCache.regroup(self._groups.all, features.doors())
         if self._heads is not None:

@@ -105,6 +105,7 @@ class CompiledTests(SynchronousTestCase):
             denyAnswerAddresses=["192.0.2.0/24"],
             stopRebinding=True,
             filterAaaa=True,
+            rrsetRoundrobin=True,
             dns64=["64:ff9b::/96"],
             tls="127.0.0.1",
             queryLog=True,

@@ -193,6 +193,12 @@ class Features:
         """
         return any(active.requiresCookies for active in self.active.values())
 
+    def isRoundRobin(self) -> bool:
+        """
+        Return whether addresses take turns.
+        """
+        return any(active.isRoundRobin for active in self.active.values())
+
     def cookies(self) -> CookieOptions | None:
         return next((active.cookies for active in self.active.values() if active.cookies is not None), None)
 

@@ -24,6 +24,7 @@ from twisted_ext.server.features.queryhistory.feature import QueryHistoryFeature
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
 from twisted_ext.server.features.rates.feature import ClientRateFeature, ResponseRateFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
+from twisted_ext.server.features.roundrobin.feature import RoundRobinFeature
 from twisted_ext.server.features.special.feature import SpecialFeature
 from twisted_ext.server.features.views.feature import ViewsFeature
 
@@ -40,6 +41,7 @@ ORDER: tuple[Feature, ...] = (
     CookieFeature(),
     ClientRateFeature(),
     ResponseRateFeature(),
+    RoundRobinFeature(),
     LocalNamesFeature(),
     SpecialFeature(),
     DesignationFeature(),

@@ -131,6 +131,7 @@ class Active:
     @ivar requiresCookies: whether it wants a valid cookie of some clients.
     @ivar cookies: the cookies in replies that the packet cache repeats; L{None} for none.
     @ivar limiting: limits replies; L{None} for no limit.
+    @ivar isRoundRobin: whether the addresses of replies that the packet cache repeats take turns.
     @ivar answers: the paths of operations of several features that it has a part in, see L{Verb.gather}.
     @ivar rereads: what a reload reads again although no setting has changed, such as C{"block lists"}; C{""} for nothing.
     """
@@ -141,6 +142,7 @@ class Active:
     requiresCookies: bool = False
     cookies: CookieOptions | None = None
     limiting: ResponseRateLimit | None = None
+    isRoundRobin: bool = False
     answers: tuple[str, ...] = ()
     rereads: str = ""
 

@@ -507,7 +507,7 @@ class _Conversion:
             into.set("tcp-idle", max(0.5, min(600.0, _number(value) / 1000)), place)
         elif name == "rrset-roundrobin":
             if value == "yes":
-                into.note(place, "records keep the order in which they came", "clients choose among several addresses")
+                into.set("rrset-roundrobin", True, place)
             else:
                 into.needless(place, "records keep the order in which they came")
         elif name == "tcp-connection-limit":
