@@ -150,7 +150,7 @@ def test_hostileTexts(console: Console) -> None:
             ("/settings", {"action": "block", "name": text, "view": text, "client": text, "back": text}),
             ("/settings", {"action": "add", "setting": text, "value": text, "view": text}),
             ("/settings", {"action": "add", "setting": "local", "name": text, "type": "TXT", "value": text}),
-            ("/settings", {"action": "undo", "undo": text}),
+            ("/changes", {"entry": text}),
             ("/blocking", {"action": "pause", "view": text, "time": text}),
             ("/blocking", {"action": "fetch", "list": text}),
             ("/zones", {"name": text, "primary": text}),

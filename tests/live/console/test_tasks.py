@@ -133,7 +133,7 @@ def test_tasks(console: Console, primary: Twistd, tmp_path: Path) -> None:
         def back() -> None:
             person.click("Zones")
             person.click("example.org.")
-            person.click("Changes")
+            person.click("Changes of the zone")
             person.click("Go back to before this")
             person.click("Go back")
 

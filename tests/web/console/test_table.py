@@ -30,14 +30,14 @@ def _table() -> ConsoleTable:
 def test_scopes() -> None:
     """
     Whoever may only look changes nothing: each form takes a scope, that for zones where records are changed, and that of administrators
-    for all else. So does the page with the settings.
+    for all else. So do the pages with the settings, and with what was changed.
     """
     forms = {row.path: row.scope for row in _table().rows if row.method == "POST"}
     zones = {f"zones/*/{kind}" for kind in ("edit", "text", "changes")}
     assert forms == {path: "zones" if path in zones else "admin" for path in forms}
     assert len(forms) >= 9
     shown = {row.path: row.scope for row in _table().rows if row.method == "GET"}
-    assert shown == {path: "admin" if path == "settings" else "read" for path in shown}
+    assert shown == {path: "admin" if path in ("settings", "changes") else "read" for path in shown}
 
 
 def test_paths() -> None:

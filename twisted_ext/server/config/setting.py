@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
@@ -246,6 +246,13 @@ class AddedValue:
     def __str__(self) -> str:
         whose = f"view {self.view}" if self.view else "all clients"
         return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
+
+    @property
+    def opposite(self) -> AddedValue:
+        """
+        What takes it back.
+        """
+        return replace(self, isRemoved=not self.isRemoved)
 
     @property
     def sentence(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
@@ -26,6 +27,9 @@ _log: Final = Logger(__name__)
 #: Octets of a file from which the next one is begun, and how many are kept.
 _OCTETS: Final = 10 * 1024 * 1024
 _KEPT: Final = 5
+
+#: Entries that are kept in memory.
+_NEWEST: Final = 100
 
 #: The status of what has no valid password or token.
 _UNAUTHORIZED: Final = 401
@@ -87,12 +91,22 @@ class _Kept:
     def __init__(self, path: str) -> None:
         self.path = path
         self.file = _Rotated(path)
+        # The last entries, which may not be written yet.
+        self._newest: deque[str] = deque(maxlen=_NEWEST)
         self.queue = LogQueue(self.file, lambda count: json.dumps({"dropped": count}) + "\n")
+
+    def note(self, entry: Mapping[str, JSON]) -> None:
+        line = json.dumps(entry, ensure_ascii=True)
+        self._newest.append(line)
+        self.queue.write(f"{line}\n")
 
     def entries(self) -> Iterator[dict[str, JSON]]:
         """
         Read the entries, the newest first.
         """
+        newest = list(self._newest)[::-1]
+        yield from filter(None, map(_entryIn, newest))
+        known = frozenset(newest)
         for number in range(_KEPT):
             try:
                 with open(f"{self.path}.{number}" if number else self.path, encoding="utf-8", errors="replace") as file:
@@ -100,7 +114,7 @@ class _Kept:
             except OSError:
                 break
             for line in reversed(lines):
-                entry = _entryIn(line)
+                entry = None if line in known else _entryIn(line)
                 if entry is not None:
                     yield entry
 
@@ -144,7 +158,7 @@ class AuditLog(Service):
 
     def note(self, entry: Mapping[str, JSON]) -> None:
         kept = self._refused if entry.get("status") == _UNAUTHORIZED else self._changes
-        kept.queue.write(json.dumps(entry, ensure_ascii=True) + "\n")
+        kept.note(entry)
 
     def stopService(self) -> None:
         self.running = 0

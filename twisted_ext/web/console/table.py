@@ -12,6 +12,7 @@ from twisted_ext.server.features.queryhistory.searching import HistorySearch
 from twisted_ext.server.process.jobs.subprocess import SparingThread
 from twisted_ext.web.console.pages.backup import BackupPage
 from twisted_ext.web.console.pages.blocking import BlockingPage
+from twisted_ext.web.console.pages.changes import ChangesPage
 from twisted_ext.web.console.pages.clients import ClientsPage
 from twisted_ext.web.console.pages.home import HomePage
 from twisted_ext.web.console.pages.look import LookPage
@@ -45,6 +46,7 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
     zones, clients = ZonePages(operations, clock, elsewhere), ClientsPage(operations, history, today)
     text, changes, keys = ZoneTextPage(operations, elsewhere), ZoneChangesPage(operations), ZoneKeysPage(operations, clock, today)
     blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
+    log = ChangesPage(settings, audit, elsewhere)
     home, queries = HomePage(operations, audit, elsewhere), QueriesPage(operations, history)
     return ConsoleTable(
         [
@@ -74,6 +76,8 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
             ConsoleRow("GET", "look/chain.svg", "read", look.picture),
             ConsoleRow("GET", "settings", "admin", settings.show, "settings", "Settings", True),
             ConsoleRow("POST", "settings", "admin", settings.do),
+            ConsoleRow("GET", "changes", "admin", log.show, "log", "Changes", True),
+            ConsoleRow("POST", "changes", "admin", log.undo),
             ConsoleRow("POST", "backup", "admin", BackupPage(operations, elsewhere, today)),
         ]
     )

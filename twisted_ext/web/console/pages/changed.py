@@ -35,7 +35,7 @@ def isChange(entry: Mapping[str, JSON]) -> bool:
     """
     Return whether an entry is about a change, or an attempt at one: not about who has signed in, nor about what would be changed.
     """
-    return entry.get("path") not in _SIGNING and not entry.get("dry")
+    return entry.get("path") not in _SIGNING and not entry.get("dry") and entry.get("settings") != []
 
 
 def changeIn(entry: Mapping[str, JSON]) -> dict[str, str]:

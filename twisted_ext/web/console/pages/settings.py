@@ -5,8 +5,8 @@ the clients of views. Each change can be undone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -17,6 +17,7 @@ from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, Undo, leadingTo, ownPath
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
 
@@ -25,8 +26,8 @@ __all__ = ["SettingsPage"]
 #: Characters of a value that the page has.
 _LONGEST: Final = 2_000
 
-#: Changes that one form undoes.
-_UNDONE: Final = 8
+#: Octets of the number of an entry in the log, so that no two have the same.
+_ID_OCTETS: Final = 8
 
 _DONE: Final = {"block": "blocked", "allow": "allowed"}
 
@@ -54,7 +55,7 @@ class SettingsPage:
 
     def do(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         """
-        Add or remove a value, block or allow a name, or undo that.
+        Add or remove a value, or block or allow a name.
         """
         return Deferred.fromCoroutine(self._do(asked))
 
@@ -63,27 +64,25 @@ class SettingsPage:
         back = ownPath(form.get("back", "/settings"))
         if action in _DONE:
             return await self._decide(asked, action, back)
-        if action == "undo":
-            changes = _undoneIn(form.get("undo", ""))
-        elif action in ("add", "remove"):
+        if action in ("add", "remove"):
             words = [form.get(key, "").strip() for key in ("name", "type", "value")]
             value = " ".join([each for each in words if each])
             changes = [AddedValue(form.get("setting", ""), value, form.get("view", ""), action == "remove")]
         else:
             raise ConsoleRefusal(422, "There is no such action.")
-        said, undo = await self._alter(asked, changes)
-        return leadingTo(back, said, undo=None if action == "undo" else undo)
+        return leadingTo(back, await self.alter(asked, changes), undo=_undoOf(asked))
 
-    async def _alter(self, asked: ConsoleAsked, changes: Iterable[AddedValue]) -> tuple[str, Undo | None]:
+    async def alter(self, asked: ConsoleAsked, changes: Iterable[AddedValue]) -> str:
         """
-        Return what was done, and what undoes it.
+        Make changes, and return what was done. The entry of the log has an C{id}, by which L{ChangesPage
+        <twisted_ext.web.console.pages.changes.ChangesPage>} takes it back, unless nothing has changed.
         """
         changed = await self._operations.alter(changes)
         told = [each.sentence for each in changed]
-        asked.told = {"settings": [*told]}
+        did: list[JSON] = [[each.setting, each.value, each.view, each.isRemoved] for each in changed]
+        asked.told = {"id": token_hex(_ID_OCTETS), "settings": [*told], "did": did} if changed else {"settings": []}
         told += await self._operations.applied()
-        back = json.dumps([(each.setting, each.value, each.view, not each.isRemoved) for each in changed])
-        return "; ".join(told) or "Nothing has changed.", Undo("/settings", {"action": "undo", "undo": back}) if changed else None
+        return "; ".join(told) or "Nothing has changed."
 
     async def _decide(self, asked: ConsoleAsked, action: str, back: str) -> ConsoleReply:
         """
@@ -96,9 +95,9 @@ class SettingsPage:
             view = await self._viewOf(client)
         wanted, other = ("block", "block-except") if action == "block" else ("block-except", "block")
         # What was decided before is taken back, so that the two do not contradict each other.
-        _, undo = await self._alter(asked, [AddedValue(other, name, view, True), AddedValue(wanted, name, view)])
+        await self.alter(asked, [AddedValue(other, name, view, True), AddedValue(wanted, name, view)])
         said = f"{name} and all names below it are {_DONE[action]} for {f'view {view}' if view else 'all clients'}."
-        return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=undo)
+        return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=_undoOf(asked))
 
     async def _but(self, name: str, client: str, action: str) -> str:
         """
@@ -138,14 +137,8 @@ def originOf(inForce: Settings, name: str) -> str:
     return "an option" if name in own.options else "the settings file"
 
 
-def _undoneIn(text: str) -> list[AddedValue]:
+def _undoOf(asked: ConsoleAsked) -> Undo | None:
     """
-    Return the changes of a form that undoes others.
-
-    @raise ConsoleRefusal: they are not valid.
+    Return what takes back the change that a request has made.
     """
-    try:
-        found = json.loads(text)
-        return [AddedValue(str(setting), str(value), str(view), bool(isRemoved)) for setting, value, view, isRemoved in found[:_UNDONE]]
-    except (ValueError, TypeError, RecursionError):
-        raise ConsoleRefusal(422, "That cannot be undone here.") from None
+    return Undo("/changes", {"entry": str(asked.told["id"])}) if "id" in asked.told else None
