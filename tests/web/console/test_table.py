@@ -4,6 +4,7 @@ Tests of the table of the console's pages: which page a path has, what it takes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import resources
 from types import SimpleNamespace
@@ -70,3 +71,20 @@ def test_rowsAreWhole() -> None:
     folder = resources.files("twisted_ext.web.console").joinpath("templates")
     there = {each.name.removesuffix(".html") for each in folder.iterdir() if each.name.endswith(".html")}
     assert there == {row.template for row in table.rows if row.template} | {"frame", "signin", "refused", "around", "parts"}
+
+
+def test_labels() -> None:
+    """
+    On a narrow screen rows are stacked, and each cell has the name of its column before it.
+    """
+    folder = resources.files("twisted_ext.web.console").joinpath("templates")
+    count = 0
+    for file in folder.iterdir():
+        for table in re.findall(r'<table class="stack">.*?</table>', file.read_text(), re.DOTALL):
+            head, _, body = table.partition("</thead>")
+            columns = [text.strip() for _, text in re.findall(r"<(th|td)\b[^>]*>(.*?)</", head)]
+            cells = re.findall(r"<td((?:{{.*?}}|{%.*?%}|[^>])*)>", body)
+            labels = [re.search(r'data-label="([^"]*)"', cell) for cell in cells]
+            assert [each[1] if each else "" for each in labels] == columns, file.name
+            count += 1
+    assert count >= 16

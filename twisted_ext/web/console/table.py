@@ -47,7 +47,7 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
     text, changes, keys = ZoneTextPage(operations, elsewhere), ZoneChangesPage(operations), ZoneKeysPage(operations, clock, today)
     blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
     log = ChangesPage(settings, audit, elsewhere)
-    home, queries = HomePage(operations, audit, elsewhere), QueriesPage(operations, history)
+    home, queries = HomePage(operations, audit, elsewhere, history, today), QueriesPage(operations, history)
     return ConsoleTable(
         [
             ConsoleRow("GET", "", "read", home, "home", "Home", True),

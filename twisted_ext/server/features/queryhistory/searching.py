@@ -8,14 +8,22 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from twisted.internet.defer import DeferredLock
 
 from twisted_ext.errors import CallerFault, StorageFault, TimedOut
 from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
-from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, reversedName
-from twisted_ext.server.features.queryhistory.recorder.search import Filter, Found, Place, Tally, clientTallies, search
+from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, reversedName, shownName
+from twisted_ext.server.features.queryhistory.recorder.search import (
+    Filter,
+    Found,
+    Place,
+    Tally,
+    clientTallies,
+    counts,
+    search,
+)
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.wire.names import nameFromText
 
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.operations import Operations
 
-__all__ = ["FIELDS", "MATCHES", "HistorySearch", "NoHistory", "missingIn"]
+__all__ = ["FIELDS", "MATCHES", "HistorySearch", "NoHistory", "Top", "missingIn"]
 
 _Result = TypeVar("_Result")
 
@@ -36,8 +44,21 @@ MATCHES: Final = {"below": "is, or is below", "is": "is", "part": "has the text"
 #: Seconds that a search may take in one file, which has a million queries at most. All that the form can ask for takes less than one.
 _SECONDS: Final = 5.0
 
+#: Seconds for which what there is most of is not looked for again.
+_KEPT: Final = 60.0
+
 #: Searches that wait for another one; people with browsers make few.
 _WAITING: Final = 4
+
+
+class Top(NamedTuple):
+    """
+    What there is most of, each with how many queries that were.
+    """
+
+    blocked: list[tuple[str, int]]
+    names: list[tuple[str, int]]
+    clients: list[tuple[str, int]]
 
 
 class NoHistory(CallerFault):
@@ -64,6 +85,7 @@ class HistorySearch:
         self._operations = operations
         self._reactor = reactor
         self._lock = DeferredLock()
+        self._top: tuple[float, Top] | None = None
 
     async def find(self, given: Mapping[str, str], most: int, *, isAllowed: bool = False) -> tuple[list[Found], list[str]]:
         """
@@ -90,6 +112,19 @@ class HistorySearch:
         """
         folder, wrong = await self._begun(isAllowed)
         return await self._run(lambda: clientTallies(folder, int(since * 1e6), wrong.append, seconds=_SECONDS)), wrong
+
+    async def top(self, since: float, most: int, *, isAllowed: bool = False) -> Top:
+        """
+        Return what there is most of; for the rest see L{find}. It is looked for again after a minute only.
+
+        @param since: seconds since 1970.
+        @param most: how many of each kind.
+        """
+        folder, _ = await self._begun(isAllowed)
+        now = time.monotonic()
+        if self._top is None or now >= self._top[0] + _KEPT:
+            self._top = now, await self._run(lambda: _topIn(folder, int(since * 1e6), most))
+        return self._top[1]
 
     async def _begun(self, isAllowed: bool) -> tuple[str, list[str]]:
         """
@@ -123,6 +158,18 @@ def missingIn(said: Mapping[str, JSON]) -> str:
     if not wrong or not isinstance(since, int | float):
         return ""
     return f"Queries since {time.strftime('%Y-%m-%d %H:%M', time.localtime(since))} are not in the history: {wrong}."
+
+
+def _topIn(folder: str, since: int, most: int) -> Top:
+    blocked = Filter(since=since, statuses=frozenset([STATUSES.index("blocked")]))
+
+    def names(wanted: Filter) -> list[tuple[str, int]]:
+        found = counts(folder, wanted, "name", lambda line: None, seconds=_SECONDS)
+        return [(shownName(text), count) for text, count in found.most_common(most)]
+
+    tallies = clientTallies(folder, since, lambda line: None, seconds=_SECONDS)
+    clients = sorted([(client, each.queries) for client, each in tallies.items()], key=lambda row: row[1], reverse=True)
+    return Top(names(blocked), names(Filter(since=since)), clients[:most])
 
 
 def _searched(folder: str, wanted: Filter, wrong: list[str]) -> Iterator[Found]:

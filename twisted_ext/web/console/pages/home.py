@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred
 
+from twisted_ext.errors import CallerFault, StorageFault, TimedOut
 from twisted_ext.metrics.history import SPANS
-from twisted_ext.server.features.queryhistory.searching import missingIn
+from twisted_ext.server.features.queryhistory.searching import HistorySearch, Top, missingIn
 from twisted_ext.server.zones.table.zonetable import SERVING
 from twisted_ext.web.console.pages.changed import changeIn, isChange
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
@@ -32,6 +33,8 @@ _LINES: Final = 10
 _YOUNG: Final = 2 * 3600.0
 
 _NEVER: Final = float("inf")
+
+_DAY: Final = 86_400.0
 
 #: Pixels of a drawing.
 _WIDTH: Final = 640
@@ -199,8 +202,12 @@ class HomePage:
     Makes the page.
     """
 
-    def __init__(self, operations: Operations, audit: AuditLog | None, elsewhere: Elsewhere) -> None:
+    def __init__(
+        self, operations: Operations, audit: AuditLog | None, elsewhere: Elsewhere, history: HistorySearch, today: Callable[[], float]
+    ) -> None:
         self._operations = operations
+        self._history = history
+        self._today = today
         self._audit = audit
         self._elsewhere = elsewhere
 
@@ -234,6 +241,7 @@ class HomePage:
             ],
             "broken": [place for place in zones if place.said or place.state != SERVING][:_LINES],
             "changes": changes,
+            "top": await self._top(asked),
             "problems": [missing] if isinstance(history, dict) and (missing := missingIn(history)) else [],
             "span": span,
             "spans": [*SPANS],
@@ -241,6 +249,15 @@ class HomePage:
         }
         return ConsoleReply(values)
 
+
+    async def _top(self, asked: ConsoleAsked) -> Top | None:
+        """
+        Return what the history has most of in the last day; L{None} if there is none, or if the user may not see it.
+        """
+        try:
+            return await self._history.top(self._today() - _DAY, _LINES, isAllowed=asked.mayAdminister)
+        except (CallerFault, StorageFault, TimedOut):
+            return None
 
     def _isYoung(self, status: Mapping[str, JSON]) -> bool:
         uptime = status.get("uptime")
