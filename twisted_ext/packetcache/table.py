@@ -109,14 +109,14 @@ def turnsIn(reply: bytes, ttls: Sequence[tuple[int, int]]) -> tuple[tuple[int, i
     found: list[tuple[int, int, int]] = []
     place, count = 0, len(ttls)
     while place < count:
-        offset, ttl = ttls[place]
+        offset = ttls[place][0]
         start, size = offset - _BEFORE, _ADDRESSES.get(reply[offset - 4 : offset - 2], 0)
         last = place
         if size and reply[start] >= _POINTER:
             head = reply[start:offset]
             while last + 1 < count:
-                after, other = ttls[last + 1]
-                if after != ttls[last][0] + size or other != ttl or reply[after - _BEFORE : after] != head:
+                after = ttls[last + 1][0]
+                if after != ttls[last][0] + size or reply[after - _BEFORE : after] != head:
                     break
                 last += 1
             if last > place:

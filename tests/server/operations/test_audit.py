@@ -28,4 +28,5 @@ def test_strangersPushNothingOut(tmp_path: Path) -> None:
     assert isinstance(change, dict)
     assert changeIn(change)["what"] == "blocked x for all clients"
     log.stopService()
+    assert len(log.latest(99, 1e12)) == 23
     assert (tmp_path / "refused.jsonl").read_text().count("\n") == 20

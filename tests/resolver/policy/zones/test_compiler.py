@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList
 from twisted_ext.resolver.policy.zones import compiler
 from twisted_ext.resolver.policy.zones.compiler import compileZones, wordFor
-from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, PolicyZones
+from twisted_ext.resolver.policy.zones.rules import ADDRESS, CLIENT, SERVER_ADDRESS, PolicyZones
 from twisted_ext.resolver.policy.zones.verdict import Selection
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zonefile.reader import readMaster
@@ -119,6 +119,19 @@ class CompilerTests(SynchronousTestCase):
         zones = self.compile(missing, one)
         self.assertEqual(self.decided(zones, "a.example", "b.example"), ["", "a b.example nxdomain"])
         self.assertEqual([each.kept for each in self.told], [True, False])
+
+    def test_rulesAboutServersAreKept(self) -> None:
+        """
+        A zone that is not read again has its rules about servers still.
+        """
+        word = self.write("a", f"{_HEAD}32.1.2.0.192.rpz-nsip CNAME .\n*.b.example.rpz-nsdname CNAME .\n")
+        other = self.write("b", f"{_HEAD}a.example CNAME .\n")
+        for _ in range(2):
+            zones = self.compile(word, other)
+            self.assertEqual((zones.servers, zones.after), (1, 0))
+            self.assertEqual([*zones.forServer(nameFromText("ns.b.example"))], [0])
+            self.assertEqual([*zones.forAddress(bytes((192, 0, 2, 1)), SERVER_ADDRESS)], [0])
+            self.write("b", f"{_HEAD}b.example CNAME .\n")
 
     def test_withoutTTL(self) -> None:
         """

@@ -105,8 +105,6 @@ class RecorderPipe:
             pass
         except OSError:
             if sending is not None:
-                # What it has said before it ended can still be read.
-                self._take(sending)
                 self._lose(sending)
         if (self._waiting or self._sent) and self._path and self._again is None:
             # Perhaps no other query comes.

@@ -93,7 +93,7 @@ class ChangesPage:
             if not touched.isdisjoint([(other.setting, other.value, other.view) for other in _didIn(each)]):
                 told = changeIn(each)
                 raise ConsoleRefusal(409, f"{told['who']} has changed that since, at {told['at']}: {told['what']}. Take that back first.")
-        said = await self._settings.alter(asked, [each.opposite for each in reversed(done)])
+        said = await self._settings.alter(asked, [each.opposite for each in done])
         return leadingTo(ownPath(asked.form.get("back", "/changes")), said)
 
 
