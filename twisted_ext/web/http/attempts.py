@@ -17,7 +17,7 @@ _NETWORKS: Final = 10_000
 
 class FailedAttempts:
     """
-    Counts failures by network, and those of all. Whoever tries several times at once is counted before it is known whether a try is right.
+    Counts failures by network, and those of all. A try counts before it is known whether it is right, so that several at once are as many.
     """
 
     def __init__(self, most: int, *, ofAll: int | None = None) -> None:

@@ -93,7 +93,7 @@ class HistorySearch:
 
         @param given: what the form says, by L{FIELDS}.
         @param most: how many queries.
-        @param isAllowed: whether to show them even where C{show-clients} does not show them to everybody.
+        @param isAllowed: whether to show them even where C{show-clients} does not show them to all.
 
         @raise NoHistory: there is nothing to search.
         @raise CallerFault: a field is not valid.

@@ -196,7 +196,7 @@ class ZonePages:
         owner, kind, ttl = form.get("name", "").strip(), form.get("type", "").strip().upper(), form.get("ttl", "").strip()
         data, etag = form.get("data", ""), form.get("etag", "")
         isDry = form.get("action", "") != "apply"
-        # Whoever has written another name or type over those of the form has not seen the records of these.
+        # A user who has written another name or type over those of the form has not seen the records of these.
         loaded = form.get("loaded", "") if form.get("loaded", "") == _loaded(owner or "@", kind) else ""
 
         def edit(etag: str, code: int = 200, **more: object) -> ConsoleReply:
