@@ -47,7 +47,10 @@ def test_backup(tmp_path: Path) -> None:
     for name, more in (("all.example", ""), ("own.example", 'sign = "default"\n'), ("changed.example", updated)):
         (tmp_path / name).write_text(signed)
         tables += f'[[zone]]\nname = "{name}"\nfile = "{tmp_path}/{name}"\n{more}'
-    own = f'block-list = ["{tmp_path}/more.txt"]\nroot-hints = ""\nsign = "default"\n'
+    tables += f'[[policy-zone]]\nname = "feed"\nfile = "{tmp_path}/feed.zone"\n'
+    (tmp_path / "feed.zone").write_text("@ 60 SOA ns1 hostmaster 1 36000 3600 604800 60\n@ 60 NS ns1\nruled.example 60 CNAME .\n")
+    own = f'policy-zones = ["feed"]\ncontrol = "{tmp_path}/control"\n'
+    own += f'block-list = ["{tmp_path}/more.txt"]\nroot-hints = ""\nsign = "default"\n'
     console = consoleAt(tmp_path / "first", own, tables)
     ended = False
     try:
@@ -72,6 +75,7 @@ def test_backup(tmp_path: Path) -> None:
         assert not [name for name in plain if name.startswith(("secrets", "state/signing"))]
         assert b"console-users" in plain["README"]
         assert b"argon2" not in b"".join(plain.values())
+        withoutKeys = plain
         browser.get("/settings")
         members = membersOf(browser.download("/backup", keys="1"))
         assert b"argon2id" in members["secrets/users"]
@@ -85,12 +89,20 @@ def test_backup(tmp_path: Path) -> None:
         console.twistd.stop()
         ended = True
         (tmp_path / "first").rename(tmp_path / "gone")
-        second = tmp_path / "second"
-        for name, content in members.items():
-            path = second / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            path.chmod(0o600)
+        second, third = tmp_path / "second", tmp_path / "third"
+        for folder, found in ((second, members), (third, withoutKeys)):
+            for name, content in found.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+                path.chmod(0o600)
+        # Without secrets it starts as well, with what does not need them.
+        settings = (third / "settings.toml").read_text()
+        assert '\n# console = "127.0.0.1:' in settings and "\n# console-users = " in settings
+        with Twistd(third, "--config", str(third / "settings.toml"), port=console.server.port) as server:
+            wait(lambda: blocked(console, "two.example"), server)
+            wait(partial(gives, console, "www.new.example", "192.0.2.7"), server)
+            assert str(tmp_path / "control") not in server.text()
         database = sqlite3.connect(second / "state" / "added.sqlite")
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         database.close()
@@ -98,6 +110,7 @@ def test_backup(tmp_path: Path) -> None:
             wait(lambda: blocked(console, "two.example"), server)
             wait(lambda: blocked(console, "ads.example.net"), server)
             wait(lambda: blocked(console, "more.example"), server)
+            wait(lambda: blocked(console, "ruled.example"), server)
             for name in ("www.new.example", "www2.example.org", "www.changed.example"):
                 wait(partial(gives, console, name, "192.0.2.7"), server)
             for name in ("all.example", "own.example", "changed.example"):

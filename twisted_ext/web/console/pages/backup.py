@@ -23,6 +23,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.tables import tableToTOML
 from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 from twisted_ext.server.features.blocking.listsettings import ListSettings
+from twisted_ext.server.features.policyzones.zonesettings import PolicyZoneSettings
 from twisted_ext.server.zones.load.validate import viewsWithZones
 from twisted_ext.server.zones.load.zoneset import VIEWS
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
@@ -43,6 +44,20 @@ _MOST_OCTETS: Final = 64 * 1024 * 1024
 #: Settings whose files are secrets.
 _SECRETS: Final = ("api-tokens", "console-users", "key-file", "manhole-keys")
 
+#: Settings that need the files of others: without these they would keep a server from starting.
+_NEEDING: Final = {
+    "console-users": ("console", "console-tls", "console-hosts"),
+    "console-tls": ("console", "console-users", "console-hosts"),
+    "api-tokens": ("api", "api-tls", "api-hosts"),
+    "api-tls": ("api", "api-tokens", "api-hosts"),
+    "manhole-keys": ("manhole",),
+    "certificate": ("key", "client-ca", "tls", "https", "quic"),
+    "key": ("certificate", "client-ca", "tls", "https", "quic"),
+}
+
+#: Settings with paths of this machine that a server elsewhere has places of its own for.
+_PLACES: Final = ("zone-directory", "control")
+
 #: What the state folder has of changes, and of keys.
 _STATE: Final = ("added.toml", "added.sqlite")
 _STATE_KEYS: Final = ("added.keys", "signing")
@@ -54,7 +69,7 @@ Unpack it into a folder that only the server can read, and start the server with
 
     twistd txdns --config settings.toml
 
-These files are named by the settings, and are not in the backup:
+These files are named by the settings, and are not in the backup. Settings that need them begin with # in settings.toml:
 {missing}
 """
 
@@ -117,6 +132,8 @@ class _Backup:
         self._octets = 0
         self._names: set[str] = set()
         self._missing: list[str] = []
+        # Settings without their files.
+        self._off: set[str] = set()
         # Tables of the settings whose paths are those in the backup.
         self._tables: dict[str, list[str]] = {}
         self._written = io.BytesIO()
@@ -126,16 +143,21 @@ class _Backup:
         given = dict(self._settings.given)
         for name in list(given):
             declared = DECLARED.byName[name]
-            if isinstance(declared.kind, types.File) and name not in ("zone-directory", "state", "zones", "control"):
+            if isinstance(declared.kind, types.File) and name not in ("state", "zones", *_PLACES):
                 self._takeFiles(given, name)
         self._takeZones(given)
         if lists := given.get("list"):
             assert isinstance(lists, tuple)
             self._tables["list"] = [self._list(ListSettings.fromText(str(text))) for text in lists]
-        given.pop("zone-directory", None)
+        if policies := given.get("policy-zone"):
+            assert isinstance(policies, tuple)
+            self._tables["policy-zone"] = [self._list(PolicyZoneSettings.fromText(str(text))) for text in policies]
+        for name in _PLACES:
+            given.pop(name, None)
         state = self._settings.stateFolder()
         given["state"] = "state"
-        self._add("settings.toml", "".join([f"{name} = {self._textOf(name, value)}\n" for name, value in given.items()]).encode("utf-8"))
+        lines = [f"{'# ' * (name in self._off)}{name} = {self._textOf(name, value)}\n" for name, value in given.items()]
+        self._add("settings.toml", "".join(lines).encode("utf-8"))
         if state:
             self._takeState(state)
         at = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(self._at))
@@ -190,6 +212,8 @@ class _Backup:
         isSecret = name in _SECRETS or DECLARED.byName[name].kind is types.PEM
         kept = [path for path in paths if path and not os.path.isfile(path.removeprefix("file:")) or isSecret and not self._hasKeys]
         self._missing += [f"{path} ({name})" for path in kept if path]
+        if isSecret and any(kept):
+            self._off.update([name, *_NEEDING.get(name, ())])
         moved = [path if path in kept or not path else self._file("secrets" if isSecret else "files", path) for path in paths]
         given[name] = tuple(moved) if isinstance(value, tuple) else moved[0]
 
@@ -222,10 +246,10 @@ class _Backup:
         text = "\n".join(readableFile(sets, version.apexName, version.image.aliases)) + "\n"
         return self._file(folder, name, text.encode("utf-8"))
 
-    def _list(self, list: ListSettings) -> str:
-        if not list.file or not os.path.isfile(list.file):
-            return tableToTOML(list.values)
-        return tableToTOML({**list.values, "file": self._file("files", list.file)})
+    def _list(self, given: ListSettings | PolicyZoneSettings) -> str:
+        if not given.file or not os.path.isfile(given.file):
+            return tableToTOML(given.values)
+        return tableToTOML({**given.values, "file": self._file("files", given.file)})
 
     def _takeState(self, state: str) -> None:
         own = (*_STATE, *(_STATE_KEYS if self._hasKeys else ()))
