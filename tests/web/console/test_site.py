@@ -4,6 +4,7 @@ Tests of the site of the console: who gets in, and which forms are taken.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -363,6 +364,39 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.get().code, 503)
         self.file.write_text("")
         self.assertEqual(self.get().code, 303)
+
+    def test_whatWasTypedIsKept(self) -> None:
+        """
+        A form that is sent after the session has ended is on the page where one signs in, also after a wrong password, and is sent when the
+        user says so; passwords and proofs are not in it.
+        """
+        self.signIn()
+        text = 'two\nlines <b> "x"'
+        fields = {"proof": self.proof(), "data": text, "action": "apply", "password": "of another form"}
+        self.clock.advance(3601)
+        reply = self.post("/form", fields)
+        self.assertEqual(reply.code, 401)
+        for wrong, code in (("wrong", 401), ("right password", 200)):
+            found = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', reply.body.decode()))
+            self.assertEqual(set(found), {"path", "kept-data", "kept-action"})
+            self.assertEqual((html.unescape(found["kept-data"]), found["path"]), (text, "/form"))
+            given = {name: html.unescape(value) for name, value in found.items()}
+            reply = self.post("/signin", {**given, "name": "anna", "password": wrong})
+            self.assertEqual(reply.code, code)
+        self.assertEqual(self.taken, [])
+        page = reply.body.decode()
+        self.assertNotIn("<b>", page)
+        self.cookie = f"{[*reply.cookies][0]}={[*reply.cookies.values()][0]}"
+        found = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page))
+        self.assertIn('action="/form"', page)
+        self.assertEqual(self.post("/form", {name: html.unescape(value) for name, value in found.items()}).code, 303)
+        self.assertEqual([(each["data"], each["action"]) for each in self.taken], [(text, "apply")])
+        # No page of another site gets a form there.
+        self.cookie = ""
+        self.assertEqual(self.post("/form", fields, Origin="http://attacker.example").code, 403)
+        for path in ("//attacker.example/", "https://attacker.example/", "javascript:x"):
+            reply = self.post("/signin", {"path": path, "kept-a": "b", "name": "anna", "password": "right password"})
+            self.assertIn('<form method="post" action="/">', reply.body.decode())
 
     def test_manySessions(self) -> None:
         """

@@ -70,7 +70,7 @@ def test_rowsAreWhole() -> None:
     assert all("*" not in path and title for path, title in table.places)
     folder = resources.files("twisted_ext.web.console").joinpath("templates")
     there = {each.name.removesuffix(".html") for each in folder.iterdir() if each.name.endswith(".html")}
-    assert there == {row.template for row in table.rows if row.template} | {"frame", "signin", "refused", "around", "parts"}
+    assert there == {row.template for row in table.rows if row.template} | {"frame", "resume", "signin", "refused", "around", "parts"}
 
 
 def test_labels() -> None:

@@ -76,6 +76,11 @@ _HEADERS: Final = (
 #: Control characters, but for those of lines, and the marks and overrides of directions (Unicode, annex 9).
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+#: Before the names of the fields of a form that was sent without a session.
+_KEPT: Final = "kept-"
+
+_ENDED: Final = "Your session has ended. What you have sent is kept on this page: sign in to send it."
+
 _INTERNAL: Final = "An internal error has happened; the log of the server has it."
 
 _FILES: Final = {"console.css": b"text/css; charset=utf-8", "icon.svg": b"image/svg+xml"}
@@ -165,12 +170,16 @@ class _Console(Resource):
         if parts == ["signin"]:
             if method == "POST":
                 return self._signIn(asked, secret, _cookieIn(request, self._mark))
-            return _signInPage(asked.fields.get("to", ""))
+            return _signInPage({"to": asked.fields.get("to", "")})
         session = self._sessions.find(secret, self._clock.seconds()) if secret else None
         if session is not None and self._user(session.user.name) != session.user:
             # The file of users has changed.
             self._sessions.end(secret)
             session = None
+        if session is None and method == "POST" and parts != ["signout"]:
+            # What was typed is not lost: it can be sent once the user is signed in again.
+            kept = {f"{_KEPT}{name}": value for name, value in asked.form.items() if name not in ("proof", "password")}
+            return _signInPage({"path": "/" + "/".join([quote(part, safe="") for part in parts]), **kept}, _ENDED, 401)
         if session is None:
             to = "/" + "/".join([quote(part, safe="") for part in parts]) if method == "GET" else "/"
             to += f"?{urlencode(asked.fields)}" if asked.fields else ""
@@ -221,7 +230,7 @@ class _Console(Resource):
         @param former: the secret of the session that the browser had.
         @param mark: what it has if it is known.
         """
-        name, to = asked.form.get("name", ""), asked.form.get("to", "")
+        name, form = asked.form.get("name", ""), asked.form
         user, known = self._user(name), self._browsers.knows(mark, name)
         # Whatever strangers do, who has signed in there before and who sits at the server can try.
         isApart = bool(known) or asked.client in _LOOPBACK
@@ -233,7 +242,7 @@ class _Console(Resource):
         def compared(isRight: bool) -> ConsoleReply:
             if not isRight or user is None:
                 self._note(asked, 401, {"user": name[:64]})
-                return _signInPage(to, "The name or the password is wrong.", 401)
+                return _signInPage(form, "The name or the password is wrong.", 401)
             self._attempts.forgive(network, isApart=isApart)
             # Another secret than before, which someone else may have put into this browser.
             self._sessions.end(former)
@@ -243,7 +252,11 @@ class _Console(Resource):
                 self._setCookie(self._cookie, secret, LONGEST),
                 self._setCookie(self._mark, self._browsers.remember(mark, user.name), KNOWN_SECONDS),
             )
-            return ConsoleReply(location=ownPath(to), cookies=cookies)
+            session = self._sessions.find(secret, self._clock.seconds())
+            if "path" not in form or session is None:
+                return ConsoleReply(location=ownPath(form.get("to", "")), cookies=cookies)
+            values = {"title": "Send it", "path": ownPath(form["path"]), "kept": _keptIn(form), "proof": session.proof}
+            return ConsoleReply(values, cookies=cookies, template="resume")
 
         try:
             return self._passwords.isRight(user, asked.form.get("password", ""), isKnown=bool(known)).addCallback(compared)
@@ -341,8 +354,20 @@ def _shown(text: str) -> str:
     return _UNSEEN.sub("\ufffd", text)
 
 
-def _signInPage(to: str, said: str = "", code: int = 200) -> ConsoleReply:
-    return ConsoleReply({"title": "Sign in", "to": ownPath(to), "fault": said}, code, template="signin")
+def _signInPage(form: Mapping[str, str], said: str = "", code: int = 200) -> ConsoleReply:
+    """
+    @param form: C{to}, the page to go to; or C{path}, where a form was sent to without a session, and its fields.
+    """
+    path = ownPath(form["path"]) if "path" in form else ""
+    values = {"title": "Sign in", "to": ownPath(form.get("to", "")), "fault": said, "path": path, "kept": _keptIn(form) if path else {}}
+    return ConsoleReply(values, code, template="signin")
+
+
+def _keptIn(form: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the fields of the form that was sent without a session.
+    """
+    return {name.removeprefix(_KEPT): value for name, value in form.items() if name.startswith(_KEPT)}
 
 
 def _explained(failure: Failure, request: Request) -> ConsoleReply:
