@@ -479,6 +479,9 @@ def test_policyZones() -> None:
     assert not any("signed names" in line or "not looked up first" in line for line in lines)
     lines = linesOf(_converted(f'options {{ response-policy {{ zone "own.rpz"; }}; }}; {zones}'))
     assert any("signed names" in line for line in lines) and any("not looked up first" in line for line in lines)
+    assert not any("rules about servers (" in line or "min-ns-dots" in line for line in lines)
+    lines = linesOf(_converted(f'options {{ response-policy {{ zone "own.rpz"; }} nsip-enable no min-ns-dots 0; }}; {zones}'))
+    assert any("rules about servers (" in line for line in lines) and any("min-ns-dots 1" in line for line in lines)
 
 
 def test_policyZonesOfViews() -> None:

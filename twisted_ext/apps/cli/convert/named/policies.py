@@ -50,5 +50,10 @@ def convertPolicies(found: Statement, served: Iterable[Statement], path: Callabl
     if said.get("break-dnssec") != "yes":
         into.differs(found.place, "rules apply to signed names as well; with break-dnssec no, named leaves these alone for clients with DO")
     if said.get("qname-wait-recurse") != "no":
-        into.note(found.place, "a name that a rule is about is not looked up first, unless a zone before has rules about addresses")
+        text = "a name that a rule is about is not looked up first, unless a zone before has rules about addresses or servers"
+        into.note(found.place, text)
+    if "no" in (said.get("nsip-enable"), said.get("nsdname-enable")):
+        into.differs(found.place, "rules about servers (rpz-nsdname, rpz-nsip) apply with role = recurse, whatever these are set to")
+    if said.get("min-ns-dots", "1") != "1":
+        into.differs(found.place, "rules about servers are not about those of the root and of zones of one label, as with min-ns-dots 1")
     into.note(found.place, "answers of rules have the TTLs of their records; named limits these to max-policy-ttl, 5 seconds by default")
