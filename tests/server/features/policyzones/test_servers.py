@@ -126,9 +126,17 @@ class ForwardedTests(ZoneCase):
         A forwarder does not know the servers, and says once that such rules have no effect.
         """
         self.upstream.set("www.example", "A", "192.0.2.80")
-        self.zone.write_text(f"{self.zone.read_text()}*.rpz-nsdname CNAME .\n0.0.0.0.0.rpz-nsip CNAME .\n")
-        self.service = self.run_(policyZone=[self.feed], policyZones="feed")
+        former = self.zone.read_text()
+        self.zone.write_text("$TTL 60\n@ SOA . . 1 1 1 1 1\n@ NS .\n*.rpz-nsdname CNAME .\n0.0.0.0.0.rpz-nsip CNAME .\n")
+        (self.folder / "names.zone").write_text(former.replace("32.80.2.0.192.rpz-ip", "x"))
+        names = {"name": "names", "zone": "rpz.test", "file": str(self.folder / "names.zone")}
+        self.service = self.run_(policyZone=[self.feed, names], policyZones=["feed", "names"])
         self.finish()
+        # A rule about a name of a later zone waits for no answer.
+        asked = self.upstream.asked
+        reply = self.asked("bad.example")
+        assert reply is not None
+        self.assertEqual((reply.flags & 15, self.upstream.asked), (3, asked))
         self.network.advance(0.1)
         for turn in range(2):
             reply = self.asked("www.example")

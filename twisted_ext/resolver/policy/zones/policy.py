@@ -48,7 +48,7 @@ class ZonePolicy(Ruling):
 
     @ivar zones: their rules, once they have been read.
     @ivar isTrying: whether some zones are on trial.
-    @ivar servers: the servers of names, for rules about them.
+    @ivar servers: the servers of names, for rules about them; to be set before zones are applied.
     @ivar hits: how often rules have decided, by the zone, what they are about, and what they do; behind that of zones which are on
         trial is C{-trial}.
     """
@@ -110,7 +110,7 @@ class ZonePolicy(Ruling):
             return None
         numbers = {name: number for number, name in enumerate(self._names)}
         chosen = [numbers[each.name] for each in self._choices if each.isTried is isTried and each.name in numbers]
-        return Selection(zones, chosen) if chosen else None
+        return Selection(zones, chosen, knowsServers=self.servers is not noServers) if chosen else None
 
     def ofClient(self, client: str | None) -> Sequence[Candidate]:
         """

@@ -77,9 +77,10 @@ class Selection:
 
     __slots__ = ("_after", "_earlier", "_mask", "_ranks", "_servers", "_zones")
 
-    def __init__(self, zones: PolicyZones, numbers: Sequence[int]) -> None:
+    def __init__(self, zones: PolicyZones, numbers: Sequence[int], *, knowsServers: bool = True) -> None:
         """
         @param numbers: those of the zones, that which comes before others first.
+        @param knowsServers: whether rules about servers can apply.
         """
         self._zones = zones
         self._ranks = {number: rank for rank, number in enumerate(numbers)}
@@ -90,7 +91,7 @@ class Selection:
             self._earlier[number] = self._after | self._servers
             self._mask |= 1 << number
             self._after |= zones.after & 1 << number
-            self._servers |= zones.servers & 1 << number
+            self._servers |= zones.servers & 1 << number if knowsServers else 0
 
     @property
     def needsAnswers(self) -> bool:

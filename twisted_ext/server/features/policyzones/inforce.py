@@ -17,6 +17,7 @@ from twisted_ext.resolver.policy.zones.changed import ChangedZones
 from twisted_ext.resolver.policy.zones.policy import ZonePolicy
 from twisted_ext.resolver.policy.zones.rules import PolicyZones
 from twisted_ext.resolver.policy.zones.source import PolicyZoneSource
+from twisted_ext.resolver.policy.zones.verdict import noServers
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.policyzones.zones import chosenZones
 from twisted_ext.wire.message import Question
@@ -67,7 +68,8 @@ class AppliedZones(Active):
         return ((), ()) if any(isBelow(name, each) for each in self._routed) else self._site.servers(name, answer)
 
     def begin(self) -> None:
-        self.policy.servers = self._serversOf
+        # Upstreams do not tell which servers their answers came from.
+        self.policy.servers = self._serversOf if self._site.settings.role == "recurse" else noServers
         self.policy.apply(self._choices)
 
     def take(self, state: JSON) -> None:
