@@ -53,7 +53,7 @@ def test_pause(console: Console) -> None:
     assert browser.post("/blocking", action="pause", view="default", time="5m") == 303
     wait(lambda: ask(console.server, "ads.example.net", A).rcode != Rcode.NXDOMAIN, console.twistd)
     assert browser.get(browser.location) == 200
-    assert re.search(r"Blocking is paused for clients in no view until \d\d:\d\d:\d\d", browser.page)
+    assert re.search(r"Blocking is paused for clients in no view until [-0-9: ]+\.", browser.page)
     # Each pause has its end, and what ends it, for as long as it goes on.
     assert browser.post("/blocking", action="pause", view="children", time="2h") == 303
     assert browser.get("/blocking") == 200

@@ -229,7 +229,7 @@ def test_settings(console: Console) -> None:
     browser.get("/blocking")
     press(browser, "Block", name="one.example", view="")
     assert browser.get("/settings?q=o") == 200
-    origins = dict(re.findall(r"<summary>(.*?)</summary>.*?<td>([^<]*)</td></tr>", browser.page))
+    origins = dict(re.findall(r"<summary>(.*?)</summary>.*?<td[^>]*>([^<]*)</td></tr>", browser.page))
     wanted = {"block": "changed while the server runs", "upstream": "the settings file", "port": "an option", "cache-size": "by default"}
     assert {name: origins.get(name) for name in wanted} == wanted
     assert guest.get("/settings") == 403

@@ -168,7 +168,7 @@ def test_keys(tmp_path: Path) -> None:
         browser = Browser(console, "guest")
         wait(lambda: browser.get("/zones/fixed.example/keys") == 200, console.twistd)
         (ds,) = re.findall(r"fixed\.example\. DS (\d+) 13 2 [0-9A-F]{64}", browser.page)
-        assert f'<td class="number">{ds}</td>' in browser.page
+        assert f'class="number">{ds}</td>' in browser.page
         assert "The first one ends at" in browser.page
         assert " days</td>" in browser.page
         browser.get("/zones/fixed.example")
