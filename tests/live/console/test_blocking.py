@@ -67,7 +67,16 @@ def test_pause(console: Console) -> None:
     assert "paused blocking for view children for 2 hours" in browser.page
     assert "ended the pause of blocking for clients in no view" in browser.page
     wait(lambda: ask(console.server, "ads.example.net", A).rcode == Rcode.NXDOMAIN, console.twistd)
-    for fields in ({"action": "pause", "view": "none"}, {"action": "fetch", "list": "none"}, {"action": "other"}):
+    browser.get("/blocking")
+    assert browser.post("/blocking", action="pause", view="default", time="5m", own="1h30m") == 303
+    assert browser.get("/") == 200
+    assert "paused blocking for clients in no view for 1h30m" in browser.page
+    browser.get("/blocking")
+    assert browser.post("/blocking", action="resume", view="all") == 303
+    for fields in (
+        {"action": "pause", "view": "default", "own": "soon"}, {"action": "pause", "view": "default", "own": "2d"},
+        {"action": "pause", "view": "none"}, {"action": "fetch", "list": "none"}, {"action": "other"},
+    ):  # fmt: skip
         browser.get("/blocking")
         assert (browser.post("/blocking", **fields), fields) == (422, fields)
     for query in ("name=a..b", "name=ads.example.net&client=nonsense"):

@@ -87,7 +87,7 @@ class BlockingPage:
         form, action = asked.form, asked.form.get("action", "")
         asked.told = {"action": action, "view": form.get("view", "")[:80], "list": form.get("list", "")[:80]}
         if action == "pause":
-            length = form.get("time", "5m")
+            length = form.get("own", "").strip() or form.get("time", "5m")
             asked.told["time"] = _TIMES.get(length, length[:20])
             doing = self._operations.do("pause", {"view": form.get("view", ""), "time": length})
         elif action == "resume":

@@ -5,7 +5,7 @@ The first page: how the server does, and what was changed last.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -223,7 +223,6 @@ class HomePage:
             audit = self._audit
             entries = cast("list[JSON]", await self._elsewhere(lambda: audit.latest(_LINES, _NEVER, isChange)))
             changes = [changeIn(each) for each in entries if isinstance(each, dict)]
-        history = status.get("queryHistory")
         span = asked.fields.get("span", "") if asked.fields.get("span") in SPANS else "hour" if self._isYoung(status) else "day"
         points = joined(_spanIn(await operations.do("history", {}), span))
         failures = sum([count for code, count in figures.replies.items() if code == "SERVFAIL"])
@@ -242,7 +241,7 @@ class HomePage:
             "broken": [place for place in zones if place.said or place.state != SERVING][:_LINES],
             "changes": changes,
             "top": await self._top(asked),
-            "problems": [missing] if isinstance(history, dict) and (missing := missingIn(history)) else [],
+            "problems": list(_problemsIn(status, figures.upstreams if operations.inForce.role == "forward" else ())),
             "span": span,
             "spans": [*SPANS],
             "charts": chartsOf(points) if len(points) > 1 else [],
@@ -262,6 +261,32 @@ class HomePage:
     def _isYoung(self, status: Mapping[str, JSON]) -> bool:
         uptime = status.get("uptime")
         return not isinstance(uptime, int | float) or uptime < _YOUNG
+
+
+def _problemsIn(status: Mapping[str, JSON], upstreams: Iterable[Mapping[str, JSON]]) -> Iterator[tuple[str, str]]:
+    """
+    Return a sentence about each thing that does not work, and the path of the page that has more of it.
+
+    @param upstreams: the figures of upstreams that are asked.
+    """
+    history, blocking, policies = [status.get(key) for key in ("queryHistory", "blocking", "policyZones")]
+    if isinstance(history, dict) and (missing := missingIn(history)):
+        yield missing, "/queries"
+    shown = blocking.get("shown") if isinstance(blocking, dict) else None
+    for each in _objectsIn(shown, "lists"):
+        if each.get("failing"):
+            yield f"List {each.get('name')} could not be fetched or read. What it had before stays in force.", "/blocking"
+    for each in _objectsIn(policies, "zones"):
+        if each.get("kept"):
+            yield f"Policy zone {each.get('zone')} {each.get('said')}.", ""
+    for each in upstreams:
+        if not each.get("up", True):
+            yield f"Upstream {each.get('server')} does not reply.", "/upstreams"
+
+
+def _objectsIn(said: JSON, key: str) -> list[Mapping[str, JSON]]:
+    found = said.get(key) if isinstance(said, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _spanIn(said: Mapping[str, JSON], span: str) -> Mapping[str, JSON]:
