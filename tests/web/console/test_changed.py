@@ -19,7 +19,7 @@ from twisted_ext.web.console.pages.changed import changeIn
         ({"path": "/blocking", "action": "resume", "view": "kids"}, "ended the pause of blocking for view kids"),
         ({"path": "/blocking", "action": "fetch", "list": "ads", "view": ""}, "fetched list ads"),
         ({"path": "/look", "action": "flush", "name": "a."}, "had the cache forget a."),
-        ({"path": "/zones/a.", "zone": "a.", "action": "retransfer"}, "transferred the whole zone a."),
+        ({"path": "/zones/a.", "zone": "a.", "action": "notify"}, "notified the secondaries of zone a."),
         ({"path": "/zones", "zone": "a."}, "added zone a."),
         (
             {"path": "/zones/a./edit", "zone": "a.", "name": "b.a.", "type": "A", "before": 1, "serial": 2},

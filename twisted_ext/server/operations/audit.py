@@ -83,7 +83,7 @@ class _Rotated:
             os.close(self._descriptor)
 
 
-class _Kept:
+class _EntryFile:
     """
     A file with entries, and those before it.
     """
@@ -130,7 +130,7 @@ class AuditLog(Service):
         """
         @param folder: that of the state.
         """
-        self._changes, self._refused = _Kept(f"{folder}/audit.jsonl"), _Kept(f"{folder}/refused.jsonl")
+        self._changes, self._refused = _EntryFile(f"{folder}/audit.jsonl"), _EntryFile(f"{folder}/refused.jsonl")
         self.path = self._changes.path
 
     def startService(self) -> None:

@@ -21,6 +21,7 @@ from tests.typed import observing
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON, totalsOf
+from twisted_ext.resolver.policy.rules.table import PolicyTable, TableBuilder
 from twisted_ext.resolver.policy.zones.compiler import compileZones
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base import tables
@@ -227,6 +228,23 @@ class PolicyZoneFilesTests(ZoneCase):
         self.feed["zone"] = "other.test"
         self.files(state=state)
         self.assertEqual(self.took, [])
+
+    def test_tableOfAnotherVersion(self) -> None:
+        """
+        A table that this version cannot use is made anew, although no file has changed since.
+        """
+        state = self.folder / "state"
+        files = self.files(state=str(state))
+        self.finish()
+        files.close()
+        path = state / "policyzones.table"
+        lists = PolicyTable.map(str(path)).lists
+        path.write_bytes(b"".join(TableBuilder().pack(lists)))
+        files = self.files(state=str(state))
+        self.assertEqual((self.took, len(self.started)), ([], 1))
+        self.assertIn("this is not a table of policy zones", self.logged[-1])
+        self.finish()
+        self.assertEqual((len(self.took), files.names), (1, 5))
 
     def test_addedZones(self) -> None:
         """

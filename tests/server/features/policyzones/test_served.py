@@ -191,7 +191,7 @@ class ServedZoneTests(ZoneCase):
         self.assertEqual(self.denied("a.example"), [True])
         self.finish()
         self.assertEqual(self.denied("a.example"), [True])
-        self.assertIn("policy zone feed (zone) is not loaded yet; its former 1 rule are in force", self.logged[-1])
+        self.assertIn("policy zone feed (zone) is not loaded yet; its former rules stay in force (1 rule)", self.logged[-1])
         self.put(first)
         self.look(files, 2)
         self.finish()

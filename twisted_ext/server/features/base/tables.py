@@ -137,6 +137,15 @@ class TableKeeper(Keeper):
     def _stateOf(self, word: str) -> tuple[int, ...]:
         return stateOf(RuleList(word).path)
 
+    def _listsIn(self, path: str) -> list[RuleList]:
+        """
+        Return what a table of an earlier process has.
+
+        @raise OSError: it cannot be read.
+        @raise BadImage: it is not one that this version can use.
+        """
+        return PolicyTable.map(path).lists
+
     def _isLost(self, each: RuleList) -> bool:
         """
         Return whether to say again what became of one that has not changed.
@@ -165,7 +174,7 @@ class TableKeeper(Keeper):
             return
         known: list[RuleList] = []
         try:
-            lists = PolicyTable.map(self._kept).lists
+            lists = self._listsIn(self._kept)
             if [each.list for each in lists] == self._words:
                 path = self._newPath()
                 os.link(self._kept, path)

@@ -203,7 +203,7 @@ class PolicyZoneFiles(TableKeeper):
     def _tell(self, each: RuleList) -> None:
         rules = counted(each.names, "rule")
         if each.said == NOT_LOADED:
-            kept = f"its former {rules} are in force" if each.names else "it has no effect until then"
+            kept = f"its former rules stay in force ({rules})" if each.names else "it has no effect until then"
             _log.info("policy zone {zone} {said}; {kept}", zone=each.title, said=each.said, kept=kept)
         elif each.kept:
             kept = f"it keeps its former {rules}" if each.names else "it has no effect"
@@ -269,6 +269,12 @@ class PolicyZoneFiles(TableKeeper):
             return PolicyZones(PolicyTable.map(self.path)) if self.path else None
         except (OSError, BadImage):
             return None
+
+    def _listsIn(self, path: str) -> list[RuleList]:
+        from twisted_ext.resolver.policy.rules.table import PolicyTable
+        from twisted_ext.resolver.policy.zones.rules import PolicyZones
+
+        return PolicyZones(PolicyTable.map(path)).zones
 
     def _warn(self) -> None:
         """

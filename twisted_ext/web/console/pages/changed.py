@@ -13,16 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["changeIn", "isChange"]
 
-#: What is said of a zone, by what a form or a path asks for.
+#: What is said of a zone, by what a form asks for.
 _ZONE_WORDS: Final = {
     "reload": "loaded zone {} again",
-    "refresh": "asked for changes of zone {}",
-    "retransfer": "transferred the whole zone {}",
     "notify": "notified the secondaries of zone {}",
     "freeze": "froze zone {}",
     "thaw": "thawed zone {}",
     "remove": "removed zone {}",
-    "accept": "accepted the changes of zone {}",
 }
 
 #: The pages where one signs in and out.
