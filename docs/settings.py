@@ -128,7 +128,7 @@ def keysOf(setting: Setting) -> Sequence[Setting]:
     """
     if not isinstance(setting.kind, types.Table):
         return ()
-    load: Callable[[], type[object]] = setting.kind._load
+    load: Callable[[], type[object]] = setting.kind.load
     kind = load()
     return kind.declared() if issubclass(kind, TableSettings) else ZONE_SETTINGS
 

@@ -46,6 +46,7 @@ class FetchListTestCase(WebTestCase):
         self.path = self.folder / "ads.1.new"
         self.given: dict[str, object] = {}
         self.hosts = {**HOSTS}
+        self.public = False
 
     def fetched(self, url: str, etag: str = "", modified: str = "", source: str = "") -> dict[str, object]:
         """
@@ -55,7 +56,8 @@ class FetchListTestCase(WebTestCase):
         """
         fetcher = ListFetcher(self.here, self.zone(self.hosts).source, Settings.of(**self.given))
         fetcher.trustRoot = trustRoot()
-        found = fetcher.run({"url": url, "path": str(self.path), "etag": etag, "modified": modified, "source": source or url})
+        job = {"url": url, "path": str(self.path), "etag": etag, "modified": modified, "source": source or url, "public": self.public}
+        found = fetcher.run(job)
         for _ in range(round(LIST_FETCH_SECONDS.default) * 2 + 2):
             if found.called:
                 break
@@ -167,6 +169,32 @@ class FetchListTests(FetchListTestCase):
         self.given = {}
         self.web("10.0.0.2", {"/ads": response(LIST)}, 443, certificate="10.0.0.2")
         self.assertEqual(self.fetched("https://10.0.0.2/ads")["rules"], 2)
+
+    def test_hostsInsideForAddedLists(self) -> None:
+        """
+        A list that was added while the server runs is not fetched from a private address, however it is written and whatever settings let
+        pass, also after a redirect; nothing is connected to, and the error has no address that was found. Without the defense it is.
+        """
+        self.public = True
+        for host in ("10.0.0.1", "127.0.0.1", "100.64.0.1", "169.254.169.254", "[::1]", "[fe80::1]", "[::ffff:10.0.0.1]", "0x7f000001"):
+            self.assertIn("this is a private address", self.whyNot(f"https://{host}/"))
+        for host in ("012.0.0.1", "2130706433", "127.1"):
+            self.assertIn("private address", self.whyNot(f"https://{host}/"), host)
+        reply = response("", "302 Found", "Location: https://lists.lan/ads")
+        self.web("192.0.2.80", {"/ads": reply, "/there": response(LIST)}, 443, certificate="lists.example")
+        self.web("10.0.0.1", {"/ads": response(LIST)}, 443, certificate="lists.lan")
+        inside: list[dict[str, object]] = [{"localDomain": "lan"}, {"rebindingAllow": "lan"}, {"route": {"lan": "192.0.2.1"}}]
+        for self.given in inside:
+            self.dials.clear()
+            for url in ("https://lists.lan/ads", "https://lists.example/ads"):
+                said = self.whyNot(url)
+                self.assertIn("private address", said)
+                self.assertNotIn("10.0.0.1", said)
+            self.assertEqual({host for _, host in self.dials}, {"192.0.2.80"})
+        self.assertEqual(self.fetched("https://lists.example/there")["rules"], 2)
+        self.path.unlink()
+        self.public = False
+        self.assertEqual(self.fetched("https://lists.example/ads")["rules"], 2)
 
 
 class RefusalTests(FetchListTestCase):

@@ -3,10 +3,11 @@ Fetches a list for a server: C{python -m twisted_ext.apps.fetchlist}, started by
 a server on the network sends is seen by this process only, which ends with it.
 
 The input is JSON, with C{url}; C{path}, the file to write the list to, which must not exist; C{etag} and C{modified}, the headers of the
-copy that there is, which may be empty, and C{source}, the URL that gave them, maybe behind a redirect; and C{settings}, by which the names
-of hosts are looked up. So is the output: C{{"failed": TEXT}}, C{{"changed": false}}, or with C{"changed": true} what is known of the new
-file: C{digest}, C{octets}, C{etag}, C{modified}, C{source}, the number of C{rules} in it, and how many lines cannot be used, C{wrong}, with
-the first ones in C{said}.
+copy that there is, which may be empty, and C{source}, the URL that gave them, maybe behind a redirect; C{public}, whether hosts with
+private addresses are never asked, as the URL is not in the settings file; and C{settings}, by which the names of hosts are looked up. So
+is the output: C{{"failed": TEXT}}, C{{"changed": false}}, or with C{"changed": true} what is known of the new file:
+C{digest}, C{octets}, C{etag}, C{modified}, C{source}, the number of C{rules} in it, and how many lines cannot be used, C{wrong}, with the
+first ones in C{said}.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class ListFetcher:
             "txdns",
             octets=int(LIST_FETCH_OCTETS.default),
             hops=_LIST_FETCH_HOPS,
-            private=[*self._private, *_literal(job["url"])],
+            private=[] if job["public"] else [*self._private, *_literal(job["url"])],
             whole=True,
             trustRoot=self.trustRoot,
         )

@@ -5,26 +5,28 @@ Tests of values of settings that are added and removed while a server runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.server.settings.running import Running
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
-from twisted_ext.server.config.setting import DECLARED, AddedValue
+from twisted_ext.server.config.addedvalues import AddedValue
+from twisted_ext.server.config.setting import DECLARED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import ViewSettings, viewsOf
 from twisted_ext.server.settings import additions
-from twisted_ext.server.settings.additions import AddedSettings, added, addedIn, checkedValue, removed, withAdded, write
+from twisted_ext.server.settings.addedfile import addedIn, write
+from twisted_ext.server.settings.additions import AddedSettings, added, checkedValue, removed, withAdded
 
 if TYPE_CHECKING:
-    from twisted_ext.server.operations.operations import Operations
+    pass
 
 _T = TypeVar("_T")
 
@@ -56,7 +58,7 @@ class AddedTests(SynchronousTestCase):
     def after(self, *changes: tuple[str, str, str, bool]) -> tuple[Settings, list[AddedValue]]:
         values: list[AddedValue] = []
         for setting, text, view, isRemoved in changes:
-            change = checkedValue(OWN, setting, text, view, isRemoved=isRemoved)
+            change = checkedValue(OWN, AddedValue(setting, text, view, isRemoved))
             values = (removed if isRemoved else added)(values, change, OWN)
         return withAdded(OWN, values), values
 
@@ -193,10 +195,10 @@ class AddedTests(SynchronousTestCase):
             ("local", f"a.lan TXT {'a' * 3000}", "", "a value has at most 2000 characters, not 3010"),
         ):
             with self.assertRaises(BadDescription) as caught:
-                checkedValue(OWN, setting, text, view)
+                checkedValue(OWN, AddedValue(setting, text, view))
             self.assertIn(said, str(caught.exception))
         with self.assertRaises(BadDescription) as caught:
-            checkedValue(Settings.of(role="serve"), "block", "a.example", "")
+            checkedValue(Settings.of(role="serve"), AddedValue("block", "a.example"))
         self.assertIn("block has no effect with serve", str(caught.exception))
         self.patch(additions, "_MOST", 1)
         with self.assertRaises(CallerFault):
@@ -214,27 +216,6 @@ class AddedTests(SynchronousTestCase):
         self.assertEqual(again.given["block"], ("ads.example.",))
 
 
-class _Running:
-    """
-    A server that runs, whose settings are replaced at once.
-
-    @ivar inForce: its settings.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.inForce = settings
-
-    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
-        return work()
-
-    def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]:
-        return maybeDeferred(work)
-
-    def goOver(self, settings: Settings) -> Deferred[list[str]]:
-        self.inForce = self.inForce.goingOverTo(settings)
-        return succeed([])
-
-
 class RunningTests(SynchronousTestCase):
     """
     Changes while a server runs.
@@ -244,8 +225,8 @@ class RunningTests(SynchronousTestCase):
         """
         A change that cannot be written is taken back: what is in force is what the next start has.
         """
-        running = _Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
-        settings = AddedSettings(cast("Operations", running))
+        running = Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
+        settings = AddedSettings(running)
         self.assertEqual(len(self.successResultOf(settings.alter([AddedValue("block", "one.example")]))), 1)
         self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
 
@@ -257,13 +238,12 @@ class RunningTests(SynchronousTestCase):
         self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
         self.assertEqual([each.value for each in addedIn(running.inForce.stateFolder())], ["one.example."])
 
-
     def test_changesThatDoNotFit(self) -> None:
         """
         A change that the settings have no room for is refused, and one beside a value that they have no room for any more is made.
         """
-        running = _Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
-        settings = AddedSettings(cast("Operations", running))
+        running = Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
+        settings = AddedSettings(running)
         folder = running.inForce.stateFolder()
         write(folder, [AddedValue("lists", "gone")])
         self.successResultOf(settings.alter([AddedValue("block", "one.example")]))
@@ -316,7 +296,7 @@ class FileTests(SynchronousTestCase):
             ("added = 1", "added is not a list of tables"),
             ("[[added]]\nsetting = 1", "has the texts setting, value, view and nothing else"),
             ('[[added]]\nsetting = "block"\nvalue = "a.example"\nother = "x"', "has the texts"),
-            ('other = "x"', "other: the file has [[added]] and [[removed]] tables and nothing else"),
+            ('other = "x"', "other: the file has [[list]], [[schedule]], [[view]], [[added]] and [[removed]] tables and nothing else"),
         ):
             Path(self.path).write_text(text)
             with self.assertRaises(BadDescription) as caught:

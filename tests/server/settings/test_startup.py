@@ -14,11 +14,11 @@ from zope.interface import implementer
 
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.server.config.setting import AddedValue
+from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.types import Value
 from twisted_ext.server.features.views.settings import viewsOf
-from twisted_ext.server.settings.additions import write
+from twisted_ext.server.settings.addedfile import write
 from twisted_ext.server.settings.startup import complainPlainly, end, wantSomething, withAdded
 
 

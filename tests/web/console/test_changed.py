@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.config.setting import AddedValue
+from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.web.console.pages.changed import changeIn
 
 

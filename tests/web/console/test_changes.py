@@ -14,7 +14,7 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from tests.live.twistds import wait
-from twisted_ext.server.config.setting import AddedValue
+from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.operations.audit import AuditLog
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.web.console.pages.changes import ChangesPage

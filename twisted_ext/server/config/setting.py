@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
@@ -16,7 +16,7 @@ from twisted_ext.server.config import types
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Kind, Value
 
-__all__ = ["ADDED", "DECLARED", "GROUPS", "RESOLVING", "AddedValue", "Section", "Setting", "number", "octets", "setting", "shown"]
+__all__ = ["DECLARED", "GROUPS", "RESOLVING", "Section", "Setting", "number", "octets", "setting", "shown"]
 
 _V = TypeVar("_V")
 
@@ -211,66 +211,6 @@ ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "upgrade-upstr
 
 #: Those that bound the TTLs of upstream answers.
 TTLS: Final = ("min-ttl", "max-ttl", "max-negative-ttl")
-
-#: The file of the state folder with the values that were added and removed.
-ADDED: Final = "added.toml"
-
-
-#: What it means that a setting has another value, or no longer has it.
-_SENTENCES: Final = {
-    "block": ("blocked {value} for {whose}", "no longer blocks {value} for {whose}"),
-    "block-except": ("allowed {value} for {whose}", "no longer allows {value} for {whose}"),
-    "lists": ("applied list {value} to {whose}", "no longer applies list {value} to {whose}"),
-    "safe-search": ("switched safe search of {value} on for {whose}", "switched safe search of {value} off for {whose}"),
-    "local": ("added the local name {value}", "removed the local name {value}"),
-    "clients": ("put client {value} into view {view}", "took client {value} out of view {view}"),
-}
-_USUAL: Final = ("added {value} to {setting} for {whose}", "removed {value} from {setting} for {whose}")
-
-
-@dataclass(frozen=True, slots=True)
-class AddedValue:
-    """
-    A value that a setting has besides those of the settings file and the options, or that it has no longer.
-
-    @ivar setting: the name of the setting; C{clients} for those of a view.
-    @ivar value: as the setting keeps it.
-    @ivar view: the view that it is for; C{""} for all clients.
-    """
-
-    setting: str
-    value: str
-    view: str = ""
-    isRemoved: bool = False
-
-    def __str__(self) -> str:
-        whose = f"view {self.view}" if self.view else "all clients"
-        return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
-
-    @property
-    def opposite(self) -> AddedValue:
-        """
-        What takes it back.
-        """
-        return replace(self, isRemoved=not self.isRemoved)
-
-    @property
-    def sentence(self) -> str:
-        """
-        What was done, as a sentence without its subject.
-        """
-        whose = f"view {self.view}" if self.view else "all clients"
-        added, removed = _SENTENCES.get(self.setting, _USUAL)
-        return (removed if self.isRemoved else added).format(setting=self.setting, value=self.value, whose=whose, view=self.view)
-
-    def on(self, values: dict[str, None]) -> None:
-        """
-        Make this change to the values of its setting.
-        """
-        if self.isRemoved:
-            values.pop(self.value, None)
-        else:
-            values[self.value] = None
 
 
 class Declarations:

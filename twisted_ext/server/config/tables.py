@@ -126,6 +126,8 @@ class TableSettings:
 
     @cvar table: the word that the table is headed by, such as C{"list"}.
     @cvar example: a name for errors.
+    @cvar atRunTime: the keys that one may have, besides its name, which is added while the server runs: none has the path of a file, or
+        takes trust that only the operator of the machine can give.
     @cvar short: what follows the name and an equals sign where it is written as one text, for errors.
     @ivar name: its name.
     @ivar values: those that were given, checked, by key.
@@ -134,6 +136,7 @@ class TableSettings:
     table: ClassVar[str]
     example: ClassVar[str]
     short: ClassVar[str]
+    atRunTime: ClassVar[frozenset[str]] = frozenset()
 
     __slots__ = ("name", "values")
 
@@ -148,6 +151,11 @@ class TableSettings:
     def check(self) -> None:
         """
         @raise BadDescription: values contradict each other.
+        """
+
+    def checkAtRunTime(self) -> None:
+        """
+        @raise BadDescription: a value is for the settings file only.
         """
 
     @classmethod

@@ -243,30 +243,29 @@ class Tabled(Protocol):
 class Table:
     """
     A table of the settings file, which is kept as text; in options, its short form.
+
+    @ivar load: returns the class of the table's settings, which is imported if there is such a table.
     """
 
     def __init__(self, allowed: str, load: Callable[[], type[Tabled]]) -> None:
-        """
-        @param load: returns the class of the table's settings, which is imported if there is such a table.
-        """
         self.allowed = allowed
-        self._load = load
+        self.load = load
 
     def fromText(self, text: str) -> Value:
         return self.fromTOML(text)
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
         if isinstance(value, dict):
-            return self._load().fromTable(value, folder).toText()
+            return self.load().fromTable(value, folder).toText()
         if not isinstance(value, str):
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
-        return self._load().fromText(value, folder).toText()
+        return self.load().fromText(value, folder).toText()
 
     def shown(self, text: str) -> str:
         """
         Return the table as TOML.
         """
-        return self._load().fromText(text).toTOML()
+        return self.load().fromText(text).toTOML()
 
 
 def _any(text: str) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures
-    from twisted_ext.server.config.setting import AddedValue
+    from twisted_ext.server.config.addedvalues import AddedValue
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Keepers

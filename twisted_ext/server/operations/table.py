@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.config.setting import AddedValue
+    from twisted_ext.server.config.addedvalues import AddedValue
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["OPERATIONS", "allVerbs", "clientsOf", "delegationsOf", "firstOf", "joinedOf", "sumOf", "verbAt"]
@@ -117,9 +117,9 @@ def _countOf(client: dict[str, JSON]) -> int:
 
 def _altered(server: Operations, given: Mapping[str, str], isRemoved: bool) -> Deferred[dict[str, JSON]]:
     # Not for the commands that read the table.
-    from twisted_ext.server.config.setting import AddedValue
+    from twisted_ext.server.config.addedvalues import AddedValue
 
-    altering = server.alter([AddedValue(given["setting"], given["value"], given.get("view", ""), isRemoved)])
+    altering = server.alter([AddedValue(given["setting"], given.get("value", ""), given.get("view", ""), isRemoved)])
 
     def altered(changed: list[AddedValue]) -> Deferred[dict[str, JSON]]:
         said = [str(each) for each in changed] or ["nothing has changed"]
@@ -322,11 +322,12 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         changes=True,
         inParent=True,
         more="such as block ads.example, or block-except cdn.example children for the clients of view children. SETTING is block, "
-        "block-except, lists, safe-search, local, or clients of a view. It is kept in the state folder",
+        "block-except, lists, safe-search, local, or clients of a view; block-reply or time-zone, which have one value; or list, schedule "
+        "or view, as list social=https://lists.example/social.txt. It is kept in the state folder",
     ),
     Verb(
         "setting/remove",
-        "remove a value from a setting, whether it was added or is in the settings file",
+        "remove a value from a setting, whether it was added or is in the settings file; or a list, schedule or view that was added",
         lambda server, given: _altered(server, given, True),
         takes=("SETTING", "VALUE", "[VIEW]"),
         changes=True,

@@ -1,40 +1,33 @@
 """
-Values of settings that were added or removed while the server ran. They are in a file of the state folder, and in force on top of what the
-settings file and the options say::
-
-    [[added]]
-    setting = "block"
-    value = "ads.example."
-    view = "children"
-
-    [[removed]]
-    setting = "lists"
-    value = "social"
+Values of settings that are added and removed while the server runs. They are in a file of the state folder, see
+L{twisted_ext.server.settings.addedfile}, and in force on top of what the settings file and the options say.
 """
 
 from __future__ import annotations
 
-import json
-import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import Final, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
-from twisted_ext.files import STATE_FOLDER, replacingFile
-from twisted_ext.server.config.setting import ADDED, DECLARED, AddedValue, Setting
+from twisted_ext.server.config.addedvalues import AddedValue
+from twisted_ext.server.config.clientwords import ClientWords
+from twisted_ext.server.config.setting import DECLARED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.config.types import Value
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings, viewsOf
-from twisted_ext.server.settings.tomlfile import documentIn, textOf
+from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings, doorIn, viewsOf
+from twisted_ext.server.settings.addedfile import addedIn, write
+from twisted_ext.server.settings.changeable import changeable, isTable, tableIn, tableKind, textIn
 
-__all__ = ["AddedSettings", "added", "addedIn", "checkedValue", "removed", "withAdded", "write"]
+__all__ = ["AddedSettings", "added", "checkedValue", "removed", "withAdded"]
 
 _T = TypeVar("_T")
 
@@ -43,77 +36,113 @@ _log: Final = Logger(__name__)
 #: Values in the file: what people add one by one. All are checked, for each view once more, in one turn of the reactor.
 _MOST: Final = 2_000
 
-#: Characters of a value: the text of a long record.
+#: Tables of a kind. Each view makes the rest of the settings once more, and each list is a file.
+_MOST_TABLES: Final = 64
+
+#: More than the bits of an address.
+_ANY: Final = 129
+
+#: Characters of a value: the text of a long record; and of a table, such as a list with a few hundred names.
 _LONGEST: Final = 2_000
-
-_HEAD: Final = "# Values that were added and removed while the server ran. txdns control setting changes them.\n"
-
-_KEYS: Final = ("setting", "value", "view")
+_LONGEST_TABLE: Final = 10_000
 
 
-def _settings() -> dict[str, Setting]:
-    """
-    Return the settings that can be changed like this, by name.
-    """
-    found = {each.name: each for each in DECLARED.all if each.atRunTime}
-    return found | {each.name: each for each in ViewSettings.declared() if each.name == "clients"}
-
-
-def checkedValue(own: Settings, setting: str, text: str, view: str, *, isRemoved: bool = False) -> AddedValue:
+def checkedValue(base: Settings, wanted: AddedValue) -> AddedValue:
     """
     Check a value.
 
-    @param own: the settings that it is for.
+    @param base: the settings that it is for, with the tables that were added.
+    @param wanted: the value, as a text that was not checked yet.
 
     @raise BadDescription: it cannot be added.
     """
-    known = _settings()
-    if setting not in known:
-        raise BadDescription(f"{setting[:80]!r} is not changed while the server runs{meant(setting[:80], sorted(known))}")
-    views = _viewsIn(own)
+    known, name, view, text = changeable(), wanted.setting, wanted.view, wanted.value
+    if name not in known:
+        raise BadDescription(f"{name[:80]!r} is not changed while the server runs{meant(name[:80], sorted(known))}")
+    setting = known[name]
+    views = _viewsIn(base)
     if view and view not in views:
         raise BadDescription(f"there is no view {view[:80]}{meant(view[:80], [*views]) if views else '; the settings have none'}")
-    if setting == "clients" and not view:
+    if name == "clients" and not view:
         raise BadDescription("clients are those of a view; give its name")
-    if view and setting != "clients" and not known[setting].inView:
-        raise BadDescription(f"{setting} is the same in all views; leave the view out")
-    if own.role not in known[setting].roles and setting != "clients":
-        raise BadDescription(f"{setting} has no effect with {own.role}")
-    if len(text) > _LONGEST:
-        raise BadDescription(f"a value has at most {_LONGEST} characters, not {len(text)}")
+    if view and name != "clients" and not setting.inView:
+        raise BadDescription(f"{name} is the same in all views; leave the view out")
+    if name != "clients" and base.role not in setting.roles:
+        raise BadDescription(f"{name} has no effect with {base.role}")
+    if len(text) > (most := _LONGEST_TABLE if isTable(setting) else _LONGEST):
+        raise BadDescription(f"a value has at most {most} characters, not {len(text)}")
     if text.startswith("file:"):
         raise BadDescription("files are named in the settings file only")
-    try:
-        value = str(known[setting].kind.fromTOML(text))
-    except BadDescription as fault:
-        raise BadDescription(f"{setting} {fault}") from None
-    found = AddedValue(setting, value, view, isRemoved)
-    if wrong := _wrongIn(own, views)(found):
+    if isTable(setting):
+        return _checkedTable(base, wanted)
+    if setting.many or not wanted.isRemoved:
+        try:
+            text = textIn(setting, text)
+        except BadDescription as fault:
+            raise BadDescription(f"{name} {fault}") from None
+    found = replace(wanted, value=text)
+    if not wanted.isUndo and (wrong := _wrongIn(base, views)(found)):
         raise BadDescription(wrong)
     return found
+
+
+def _checkedTable(base: Settings, wanted: AddedValue) -> AddedValue:
+    """
+    Check a table, or find the one that is to be removed by its name.
+
+    @raise BadDescription: it cannot be added or removed.
+    """
+    setting, fixed = changeable()[wanted.setting], _tablesIn(base.own, wanted.setting)
+    if not wanted.isRemoved:
+        found = replace(wanted, value=tableIn(setting, wanted.value), view="")
+        if found.name in fixed:
+            raise BadDescription(f"the settings file has a {setting.name} {found.name}; change it there, or choose another name")
+        return found
+    try:
+        name = wanted.name
+    except (ValueError, KeyError, TypeError):
+        raise BadDescription(f"{wanted.value[:80]!r} is not the name of a {setting.name}") from None
+    if name in fixed:
+        raise BadDescription(f"{setting.name} {name} is in the settings file; remove it there")
+    tables = _tablesIn(base, setting.name)
+    if name not in tables:
+        raise BadDescription(f"there is no {setting.name} {name[:80]}{meant(name[:80], [*tables]) if tables else ''}")
+    return replace(wanted, value=tableIn(setting, tables[name]), view="")
+
+
+def _tablesIn(settings: Settings, setting: str) -> dict[str, str]:
+    """
+    Return the tables of a setting as texts, by their names.
+    """
+    declared = DECLARED.byName[setting]
+    kind = tableKind(declared)
+    return {kind.fromText(text).name: text for text in cast("tuple[str, ...]", settings.value(declared))}
 
 
 def _viewsIn(own: Settings) -> dict[str, ViewSettings]:
     return {each.name: each for each in map(ViewSettings.fromText, own[ViewsSettings].view)}
 
 
-def _wrongIn(own: Settings, views: Mapping[str, object]) -> Callable[[AddedValue], str]:
+def _wrongIn(base: Settings, views: Mapping[str, object]) -> Callable[[AddedValue], str]:
     """
     Return what says why settings have no room for a value, and C{""} if they have: an operator may have changed them since it was added, or
     installed another version.
     """
-    lists, schedules, known = namedLists(own[BlockingSettings]), schedulesIn(own[BlockingSettings]), _settings()
+    lists, schedules, known = namedLists(base[BlockingSettings]), schedulesIn(base[BlockingSettings]), changeable()
 
     def wrong(value: AddedValue) -> str:
         setting = known.get(value.setting)
         if setting is None:
             return f"{value.setting[:80]!r} is not changed while the server runs{meant(value.setting[:80], sorted(known))}"
         try:
-            setting.kind.fromTOML(value.value)
+            if setting.many or not value.isRemoved:
+                textIn(setting, value.value)
         except BadDescription as fault:
             return f"{value.setting} {fault}"
         if value.view and value.view not in views:
             return f"there is no view {value.view[:80]} in the settings"
+        if value.setting == "clients" and not value.isRemoved:
+            return doorIn([value.value])
         if value.setting != "lists" or value.isRemoved:
             return ""
         name, schedule = choiceIn(value.value)
@@ -131,6 +160,52 @@ def _passOver(value: AddedValue, reason: str) -> None:
     pass
 
 
+def _withTables(own: Settings, values: Iterable[AddedValue], skip: Callable[[AddedValue, str], object] = _passOver) -> Settings:
+    """
+    Return settings with the tables among values. Views come before those of the settings file, of which one may be for any client.
+
+    @param skip: called with each that the settings have no room for, and the reason.
+    """
+    known = changeable()
+    fixed: dict[str, dict[str, str]] = {}
+    found: dict[str, list[str]] = {}
+    for each in values:
+        setting = known.get(each.setting)
+        if setting is None or not isTable(setting):
+            continue
+        if each.setting not in fixed:
+            fixed[each.setting], found[each.setting] = _tablesIn(own, each.setting), []
+        try:
+            text = tableIn(setting, each.value)
+        except BadDescription as fault:
+            skip(each, str(fault))
+            continue
+        if each.name in fixed[each.setting]:
+            skip(each, f"the settings file has a {each.setting} of this name, too")
+        else:
+            found[each.setting].append(text)
+    given = dict(own.given)
+    for name, texts in found.items():
+        former = cast("tuple[str, ...]", own.given.get(name, ()))
+        given[name] = (*_narrowFirst(texts), *former) if name == "view" else (*former, *texts)
+    return Settings(given, own=own) if any(found.values()) else own
+
+
+def _narrowFirst(views: Iterable[str]) -> list[str]:
+    """
+    Return views by how many addresses the widest of their clients has, so that one for a device is not hidden by one for its network,
+    whichever was added first.
+    """
+
+    def key(text: str) -> tuple[int, str]:
+        view = ViewSettings.fromText(text)
+        prefixes = [ClientWords.fromText(each).prefix for each in view.clients]
+        networks = [None if each == "any" else ip_network(each) for each in prefixes]
+        return max([_ANY if each is None else each.max_prefixlen - each.prefixlen for each in networks], default=0), view.name
+
+    return sorted(views, key=key)
+
+
 def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[AddedValue, str], object] = _passOver) -> Settings:
     """
     Return settings with the values that were added, and without those that were removed. What the settings have no room for any more has no
@@ -140,25 +215,29 @@ def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[Added
 
     @raise BadDescription: the settings themselves cannot be used.
     """
-    views = _viewsIn(own)
-    wrongIn = _wrongIn(own, views)
+    base, known = _withTables(own, values, skip), changeable()
+    views = _viewsIn(base)
+    wrongIn = _wrongIn(base, views)
     usable: list[AddedValue] = []
     for each in values:
+        if isTable(known.get(each.setting)):
+            continue
         if reason := wrongIn(each):
             skip(each, reason)
         else:
             usable.append(each)
     if not usable:
-        return own
+        viewsOf(base)
+        return base
     try:
-        return _made(own, views, usable)
+        return _made(base, views, usable)
     except BadDescription:
         # Rare: each by itself then, so that one does not keep the others from having an effect.
-        made = own
+        made = base
         fitting: list[AddedValue] = []
         for each in usable:
             try:
-                made = _made(own, views, [*fitting, each])
+                made = _made(base, views, [*fitting, each])
             except BadDescription as fault:
                 skip(each, str(fault))
             else:
@@ -166,17 +245,18 @@ def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[Added
         return made
 
 
-def _made(own: Settings, views: Mapping[str, ViewSettings], usable: Sequence[AddedValue]) -> Settings:
-    given = {**own.given, **_changed([each for each in usable if not each.view], own.given, own.given)}
+def _made(base: Settings, views: Mapping[str, ViewSettings], usable: Sequence[AddedValue]) -> Settings:
+    given = {**base.given, **_changed([each for each in usable if not each.view], base.given, base.given)}
     tables: list[str] = []
     for view in views.values():
         # What was decided for the view comes last, so that it holds.
-        ours = [each for each in usable if not each.view and each.setting in view.values]
+        ours = [each for each in usable if not each.view and each.setting in view.values and DECLARED.byName[each.setting].many]
         ours += [each for each in usable if each.view == view.name]
         tables.append(ViewSettings({**view.values, **_changed(ours, view.values, given)}).toText())
     if tables:
-        given["view"] = tuple(tables)
-    made = Settings(given, own=own)
+        count = len(tables) - len(base.own[ViewsSettings].view)
+        given["view"] = (*_narrowFirst(tables[:count]), *tables[count:])
+    made = Settings(given, own=base.own)
     viewsOf(made)
     return made
 
@@ -188,16 +268,22 @@ def _changed(values: Iterable[AddedValue], given: Mapping[str, Value], common: M
     @param given: those that are changed.
     @param common: those that hold where these say nothing.
     """
-    found: dict[str, dict[str, None]] = {}
+    several: dict[str, dict[str, None]] = {}
+    found: dict[str, Value] = {}
+    known = changeable()
     for each in values:
-        if each.setting not in found:
-            former = given[each.setting] if each.setting in given else DECLARED.byName[each.setting].valueIn(common)
-            found[each.setting] = dict.fromkeys(cast("tuple[str, ...]", former))
-        each.on(found[each.setting])
-    return {name: tuple(each) for name, each in found.items()}
+        setting = known[each.setting]
+        if not setting.many:
+            found[each.setting] = setting.kind.fromText(each.value)
+            continue
+        if each.setting not in several:
+            former = given[each.setting] if each.setting in given else setting.valueIn(common)
+            several[each.setting] = dict.fromkeys(cast("tuple[str, ...]", former))
+        each.on(several[each.setting])
+    return {**found, **{name: tuple(each) for name, each in several.items()}}
 
 
-def added(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
+def added(values: Sequence[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
     """
     Return values that were added, with another one.
 
@@ -205,30 +291,64 @@ def added(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> li
 
     @raise CallerFault: there are too many.
     """
+    setting = changeable()[wanted.setting]
+    if isTable(setting) or not setting.many:
+        return _placed(values, wanted)
+    if wanted in values:
+        return [*values]
     kept = _without(values, wanted)
-    taken = next((each for each in values if each not in kept), None)
+    taken = next((each for each in values if each.key == wanted.key), None)
     isThere = wanted.value in _valuesIn(withAdded(own, kept), wanted)
     # A view may have it only since all clients do, and keeps it then if that ends; unless it is the view's former removal that ends.
-    isBorrowed = wanted.view and not (taken and taken.isRemoved) and wanted.value not in _ownOf(own, wanted)
+    isBorrowed = wanted.view and not (taken and taken.isRemoved) and wanted.value not in _ownOf(_withTables(own, kept), wanted)
     if not isThere or isBorrowed:
         kept.append(wanted)
     return _bounded(kept)
 
 
-def removed(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
+def _placed(values: Sequence[AddedValue], wanted: AddedValue) -> list[AddedValue]:
+    """
+    Return values with one in the place of the former one with the same name.
+    """
+    if any(each.key == wanted.key for each in values):
+        return [wanted if each.key == wanted.key else each for each in values]
+    return _bounded([*values, wanted])
+
+
+def removed(values: Sequence[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
     """
     Return values that were added, without one; if it is there all the same, from the settings or for all clients, with the word that it is
     removed. For the parameters see L{added}.
     """
-    kept = _without(values, wanted)
+    setting, kept = changeable()[wanted.setting], _without(values, wanted)
+    if wanted.setting == "view":
+        return [each for each in kept if each.view != wanted.name]
+    if isTable(setting) or not setting.many:
+        return kept
+    if wanted in values:
+        return [*values]
     if wanted.value in _valuesIn(withAdded(own, kept), wanted):
         kept.append(AddedValue(wanted.setting, wanted.value, wanted.view, isRemoved=True))
     return _bounded(kept)
 
 
+def _restored(values: Sequence[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
+    """
+    Return values with what had been decided before the change that one takes back. If the settings file has changed since, so that this
+    would not do, decide the opposite. For the parameters see L{added}.
+    """
+    kept = _without(values, wanted)
+    if wanted.before:
+        kept.append(replace(wanted, isRemoved=wanted.before == "removed", before="", isUndo=False))
+    isThere = wanted.value in _valuesIn(withAdded(own, kept), wanted)
+    if not wanted.isRemoved and not isThere:
+        return added(values, wanted, own)
+    isOwn = wanted.value in (_ownOf(_withTables(own, kept), wanted) if wanted.view else _valuesIn(own, wanted))
+    return removed(values, wanted, own) if wanted.isRemoved and isThere and isOwn else _bounded(kept)
+
+
 def _without(values: Iterable[AddedValue], wanted: AddedValue) -> list[AddedValue]:
-    same = (wanted.setting, wanted.value, wanted.view)
-    return [each for each in values if (each.setting, each.value, each.view) != same]
+    return [each for each in values if each.key != wanted.key]
 
 
 def _valuesIn(settings: Settings, wanted: AddedValue) -> Sequence[str]:
@@ -250,66 +370,64 @@ def _ownOf(settings: Settings, wanted: AddedValue) -> Sequence[str]:
 def _bounded(values: list[AddedValue]) -> list[AddedValue]:
     if len(values) > _MOST:
         raise CallerFault(f"{_MOST:,} values were added while the server ran; write those that stay into the settings file")
+    for name, count in Counter([each.setting for each in values]).items():
+        if count > _MOST_TABLES and isTable(changeable().get(name)):
+            raise CallerFault(f"{_MOST_TABLES} tables [[{name}]] were added while the server ran; write some into the settings file")
     return values
 
 
-# -- the file
-
-
-def addedIn(folder: str) -> list[AddedValue]:
+def _withUses(values: Sequence[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
     """
-    Return the values in the file of a state folder; none if there is no file.
-
-    @raise BadDescription: it is not valid; says where.
+    Return the changes that the removal of a list or a schedule takes, itself the last: it is not applied any more.
     """
-    path = os.path.join(folder, ADDED)
-    if not os.path.exists(path):
-        return []
-    document, known = documentIn(textOf(path), path), _settings()
-    found: list[AddedValue] = []
-    for word in ("added", "removed"):
-        tables = document.pop(word, [])
-        if not isinstance(tables, list):
-            raise BadDescription(f"{path}: {word} is not a list of tables; they are headed [[{word}]]")
-        found += [_valueIn(table, word, path, known) for table in tables]
-    if document:
-        raise BadDescription(f"{path}: {min(document)}: the file has [[added]] and [[removed]] tables and nothing else")
-    return found
+    if not wanted.isRemoved or wanted.setting not in ("list", "schedule"):
+        return [wanted]
+    name = wanted.name
+    made = withAdded(own, values)
+    scopes = {"": made[BlockingSettings].lists}
+    scopes |= {each.name: cast("tuple[str, ...]", each.values.get("lists", ())) for each in _viewsIn(made).values()}
+    place = 0 if wanted.setting == "list" else 1
+    uses = [(text, view) for view, texts in scopes.items() for text in texts if choiceIn(text)[place] == name]
+    return [*[AddedValue("lists", text, view, isRemoved=True) for text, view in uses], wanted]
 
 
-def _valueIn(table: object, word: str, path: str, settings: Mapping[str, Setting]) -> AddedValue:
-    if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()) or not table.keys() <= {*_KEYS}:
-        raise BadDescription(f"{path}: a table [[{word}]] has the texts {', '.join(_KEYS)} and nothing else")
-    setting, value, view = [str(table.get(key, "")) for key in _KEYS]
-    if setting in settings:
-        # What is not valid any more is kept as it is.
-        with suppress(BadDescription):
-            value = str(settings[setting].kind.fromTOML(value))
-    return AddedValue(setting, value, view, word == "removed")
-
-
-def write(folder: str, values: Iterable[AddedValue]) -> None:
+def _decided(
+    values: Sequence[AddedValue], wanted: Iterable[AddedValue], own: Settings
+) -> tuple[Sequence[AddedValue], list[AddedValue]]:
     """
-    Replace the values in the file of a state folder.
+    Return values that were added, with changes; and those that are any.
 
-    @raise StorageFault: it cannot be written; the former values stay in it.
+    @param own: the settings without any.
+
+    @raise BadDescription: one cannot be made.
+    @raise CallerFault: the same, or there are too many.
     """
-    tables = [_HEAD]
-    for each in values:
-        lines = [f"{key} = {_quoted(text)}" for key in _KEYS if (text := getattr(each, key))]
-        tables.append("\n".join([f"[[{'removed' if each.isRemoved else 'added'}]]", *lines, ""]))
-    path = os.path.join(folder, ADDED)
-    try:
-        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
-        with replacingFile(path, new=0o640) as file:
-            file.write("\n".join(tables).encode("utf-8"))
-    except OSError as error:
-        raise StorageFault(f"{path} cannot be written: {error.strerror or error}") from None
+    changes: list[AddedValue] = []
+    for each in wanted:
+        for change in _withUses(values, checkedValue(_withTables(own, values), each), own):
+            taken = next((other for other in values if other.key == change.key), None)
+            if each.before and not each.isUndo and (taken is None or taken.value != each.before):
+                raise CallerFault(f"{change.setting} {change.name} was changed meanwhile; look at it again")
+            after = (_restored if change.isUndo else removed if change.isRemoved else added)(values, change, own)
+            if after != values:
+                # What goes with a view comes back with it.
+                gone = reversed(values) if change.isRemoved and change.setting == "view" else ()
+                changes += [_replacing(other.opposite, other) for other in gone if other.view == change.name]
+                changes.append(_replacing(change, taken))
+            values = after
+    return values, changes
 
 
-def _quoted(text: str) -> str:
-    # The one character that TOML demands to be escaped and JSON does not.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _replacing(change: AddedValue, taken: AddedValue | None) -> AddedValue:
+    """
+    Return a change with what it takes the place of, or removes, where only one value is there.
+    """
+    setting = changeable()[change.setting]
+    if taken is None:
+        return replace(change, before="", isUndo=False)
+    if setting.many and not isTable(setting):
+        return replace(change, before="removed" if taken.isRemoved else "added", isUndo=False)
+    return replace(change, value=taken.value, before="") if change.isRemoved else replace(change, before=taken.value)
 
 
 class _Server(Protocol):
@@ -347,23 +465,20 @@ class AddedSettings:
         changes = [*wanted]
         return self._operations.inTurn(lambda: Deferred.fromCoroutine(self._alter(changes)))
 
-    async def _alter(self, wanted: Iterable[AddedValue]) -> list[AddedValue]:
+    async def _alter(self, wanted: Sequence[AddedValue]) -> list[AddedValue]:
         operations = self._operations
         own, folder = operations.inForce.own, operations.inForce.stateFolder()
         if not folder:
             raise CallerFault("what is changed is kept in the state folder, and this server has none; state in its settings names one")
-        former = values = await operations.elsewhere(lambda: addedIn(folder))
-        changes: list[AddedValue] = []
-        for each in wanted:
-            change = checkedValue(own, each.setting, each.value, each.view, isRemoved=each.isRemoved)
-            after = (removed if each.isRemoved else added)(values, change, own)
-            if after != values:
-                changes.append(change)
-            values = after
+        former = await operations.elsewhere(lambda: addedIn(folder))
+        values, changes = _decided(former, wanted, own)
         if not changes:
             return []
+        # What comes back with something else may have had no effect before.
+        isUndo = any(each.isUndo for each in wanted)
+
         def refuse(value: AddedValue, reason: str) -> None:
-            if value in changes:
+            if value in changes and not isUndo:
                 raise BadDescription(reason)
 
         await operations.goOver(withAdded(own, values, refuse))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.server.config.addedvalues import ADDED
 from twisted_ext.server.config.clientwords import ClientWords
-from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.features.policyzones.settings import PolicyZonesSettings
@@ -112,9 +112,11 @@ def withAdded(own: Settings) -> Settings:
         return own
     # Most servers need not load this.
     from twisted_ext.server.settings import additions
+    from twisted_ext.server.settings.addedfile import addedIn
 
     skipped: list[str] = []
-    settings = additions.withAdded(own, additions.addedIn(folder), lambda value, reason: skipped.append(f"{value}: {reason}"))
+    values = addedIn(folder, skipped.append)
+    settings = additions.withAdded(own, values, lambda value, reason: skipped.append(f"{value}: {reason}"))
     path = os.path.join(folder, ADDED)
     for said in skipped[:_SKIPPED]:
         _log.warn("{path}: not applied: {said}", path=path, said=said)

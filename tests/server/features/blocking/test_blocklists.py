@@ -187,7 +187,7 @@ class BlockListsTests(ListCase):
 
     def test_addedListsThatTakeLong(self) -> None:
         """
-        The reply does not wait for lists that take long, for ones whose process fails, or for ones that have yet to be fetched.
+        The reply does not wait for lists that take long, be it to be read or to be fetched, or for ones whose process fails.
         """
         lists = self.lists()
         self.children.finish()
@@ -203,12 +203,16 @@ class BlockListsTests(ListCase):
         self.children.started.pop()[1].callback(b"Segmentation fault")
         line = "list more (/more) could not be read, and has no effect; the log says why"
         self.assertEqual(self.successResultOf(second), [line])
-        lists.apply(Settings.of(**settings, lists=["more", "web"]))
-        settling = lists.settling()
-        assert settling is not None
-        lists.close()
+        lists.apply(Settings.of(**settings, lists=["web"]))
+        self.children.finish()
         line = "list web (https://lists.example) has yet to be fetched, and has no effect until then"
-        self.assertEqual(self.successResultOf(settling), [line])
+        late, closed = lists.settling(), lists.settling()
+        assert late is not None and closed is not None
+        self.clock.advance(9)
+        self.assertNoResult(late)
+        lists.close()
+        self.assertEqual([self.successResultOf(each) for each in (late, closed)], [[line], [line]])
+        self.assertEqual(len(self.children.fetching), 1)
 
     def test_close(self) -> None:
         """

@@ -207,6 +207,36 @@ class DownloadTests(FetchedCase):
             self.start()
             self.assertTrue(self.blocks("ads.example"))
 
+    def test_addedWhileItRuns(self) -> None:
+        """
+        A list that was added while the server runs is fetched at once, and the change is acknowledged when it is in force, or has failed.
+        It is fetched from public addresses only, unless the operator has written its URL.
+        """
+        made = self.start()
+        self.wait(0)
+        self.arrive("ads.example\n")
+        own = Settings.of(state=str(self.state), list=f"ads={URL}", lists="ads")
+        other = {"list": [f"ads={URL}", "own=https://inside.example/", f"again={URL}"], "lists": ["ads", "own", "again"]}
+        more = Settings.of(state=str(self.state), **other)
+        hangs = "list own (https://inside.example) could not be fetched: it hangs; it has no effect until it is, and is tried again"
+        for line in ("", hangs):
+            made.apply(own)
+            self.children.finish()
+            made.apply(Settings(more.given, own=own))
+            self.children.finish()
+            settling = made.settling()
+            assert settling is not None
+            self.wait(0)
+            self.assertNoResult(settling)
+            jobs = {job["url"]: job["public"] for job, _ in self.children.fetching}
+            self.assertEqual(jobs, {"https://inside.example/": True, URL: False})
+            self.arrive("inside.example\n") if not line else self.end(failed="it hangs")
+            self.assertNoResult(settling)
+            self.arrive("more.example\n")
+            self.wait(0)
+            self.assertEqual(self.successResultOf(settling), [line] if line else [])
+            self.assertEqual((self.blocks("inside.example"), self.blocks("more.example")), (not line, True))
+
     def test_withoutStateFolder(self) -> None:
         """
         Without a state folder copies are kept until the server ends.

@@ -16,14 +16,15 @@ from twisted.internet.task import Clock
 from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, ExitError, complain
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.resolver.policy.rules.compiler import compileLists
-from twisted_ext.server.config.setting import ADDED
+from twisted_ext.server.config.addedvalues import ADDED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.copies import Copies
 from twisted_ext.server.features.blocking.lists import fetchedLists, linesOfLists, listsOfAll
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.settings.additions import addedIn, withAdded
+from twisted_ext.server.settings.addedfile import addedIn
+from twisted_ext.server.settings.additions import withAdded
 from twisted_ext.server.settings.tomlfile import readSettings
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ def _withAdded(own: Settings) -> Settings:
     folder = own.stateFolder()
     if not folder:
         return own
-    return withAdded(own, addedIn(folder), lambda value, reason: complain(f"{os.path.join(folder, ADDED)}: not applied: {value}: {reason}"))
+
+    def skip(said: str) -> None:
+        complain(f"{os.path.join(folder, ADDED)}: not applied: {said}")
+
+    return withAdded(own, addedIn(folder, skip), lambda value, reason: skip(f"{value}: {reason}"))
 
 
 def _copiesIn(settings: Settings, words: list[str]) -> dict[str, tuple[str, str]]:

@@ -124,6 +124,12 @@ class TableKeeper(Keeper):
         """
         self._words = self._wanted
 
+    def _awaits(self) -> bool:
+        """
+        Return whether something that was added is on its way here.
+        """
+        return False
+
     def _came(self) -> None:
         """
         A table is complete, and about to be published.
@@ -242,12 +248,12 @@ class TableKeeper(Keeper):
         isFirst = self._reading and not self.path
         if not self._added and not isFirst:
             return None
-        if not self._reading:
+        if not self._reading and not self._awaits():
             return succeed(self._lacking())
         waiting: Deferred[list[str]] = Deferred()
         self._waiting.append(waiting)
         late = [f"the {self.called.split()[-1]} are still being read; what was added is in force after that"]
-        return waiting.addTimeout(_SETTLE_SECONDS, self._reactor, lambda *_: late)
+        return waiting.addTimeout(_SETTLE_SECONDS, self._reactor, lambda *_: late if self._reading else self._lacking())
 
     def _lacking(self) -> list[str]:
         """
@@ -258,9 +264,9 @@ class TableKeeper(Keeper):
 
     def _settle(self) -> None:
         """
-        End the wait for what was added unless files are read again.
+        End the wait for what was added unless files are read again, or some have yet to arrive.
         """
-        if not self._reading:
+        if not self._reading and not self._awaits():
             waiting, self._waiting = self._waiting, []
             for each in waiting:
                 each.callback(self._lacking())

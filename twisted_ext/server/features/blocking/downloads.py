@@ -22,7 +22,8 @@ from twisted_ext.limits import LIST_FETCH_SECONDS
 from twisted_ext.resolver.policy.rules.table import RuleList
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.copies import Copies, Copy
-from twisted_ext.server.features.blocking.lists import fetchedLists
+from twisted_ext.server.features.blocking.lists import fetchedLists, namedLists
+from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.process.jobs.subprocess import runModule
 from twisted_ext.wire.escapes import printable
 
@@ -125,6 +126,8 @@ class Downloads:
         self._copies = Copies("")
         self._downloads: dict[str, _Download] = {}
         self._settings: dict[str, object] = {}
+        # The URLs that the operator has written. Others may lead to no private address: those who may add lists could look around there.
+        self._own: frozenset[str] = frozenset()
         self._closed = False
 
     def apply(self, settings: Settings, folder: Callable[[], str]) -> None:
@@ -136,6 +139,7 @@ class Downloads:
         @raise OSError: the folder cannot be made.
         """
         wanted = {each.name: each for each in fetchedLists(settings)}
+        self._own = frozenset([each.url for each in namedLists(settings.own[BlockingSettings]).values()])
         self._settings = {name: value for name, value in settings.toJSON().items() if name in _RESOLVING}
         for name in [name for name, each in self._downloads.items() if name not in wanted or wanted[name].url != each.wanted.url]:
             _cancel(self._downloads.pop(name))
@@ -178,6 +182,18 @@ class Downloads:
         Return whether a list has yet to be fetched.
         """
         return any(each.wanted.word == word and self._copies.get(name) is None for name, each in self._downloads.items())
+
+    def awaits(self, word: str) -> bool:
+        """
+        Return whether a list has yet to be fetched, and nothing has failed about that.
+        """
+        return not self._closed and self.lacks(word) and not self.fault(word)
+
+    def fault(self, word: str) -> str:
+        """
+        Return why the last attempt to fetch a list has failed; C{""} if it has not.
+        """
+        return next((each.said for each in self._downloads.values() if each.wanted.word == word), "")
 
     def distrust(self, word: str) -> None:
         """
@@ -226,6 +242,7 @@ class Downloads:
             "etag": "" if known is None else known.etag,
             "modified": "" if known is None else known.modified,
             "source": "" if known is None else known.source,
+            "public": wanted.url not in self._own,
             "settings": self._settings,
         }
         try:

@@ -21,6 +21,8 @@ from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
 
@@ -173,9 +175,20 @@ class BlockLists(TableKeeper):
         """
         return {"said": [self._downloads.fetch(name, anyway)]}
 
+    def settling(self) -> Deferred[list[str]] | None:
+        # Those that were added are fetched without waiting for the next look.
+        self._downloads.look()
+        return super().settling()
+
+    def _awaits(self) -> bool:
+        return any(self._downloads.awaits(word) for word in self._added)
+
     def _said(self, word: str, each: RuleList | None) -> str:
         if self._downloads.lacks(word):
-            return f"list {RuleList(word).title} has yet to be fetched, and has no effect until then"
+            title, why = RuleList(word).title, self._downloads.fault(word)
+            if why:
+                return f"list {title} could not be fetched: {why}; it has no effect until it is, and is tried again"
+            return f"list {title} has yet to be fetched, and has no effect until then"
         if each is None:
             return f"list {RuleList(word).title} could not be read, and has no effect; the log says why"
         return f"list {each.title} {each.said}, and has no effect" if each.kept and not each.names else ""
@@ -187,6 +200,7 @@ class BlockLists(TableKeeper):
         self._pauses.look()
         self._downloads.look()
         super().look()
+        self._settle()
 
     def _arrivedAll(self) -> None:
         self._downloads.tidy()

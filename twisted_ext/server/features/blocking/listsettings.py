@@ -51,6 +51,7 @@ class ListSettings(TableSettings):
     table = "list"
     example = "ads"
     short = "its file or URL"
+    atRunTime = frozenset(["url", "names", "every", "allow"])
 
     __slots__ = ()
 

@@ -24,6 +24,7 @@ class ScheduleSettings(TableSettings):
     table = "schedule"
     example = "homework"
     short = "days or times"
+    atRunTime = frozenset(["days", "times"])
 
     __slots__ = ("schedule",)
 

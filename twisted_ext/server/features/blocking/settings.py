@@ -67,6 +67,7 @@ class BlockingSettings(Section):
         "ads=https://lists.example/ads.txt, which is fetched once a day. In the settings file it is a table headed [[list]], with name, "
         "file, url or names, every for another time than a day, allow = true for a list of exceptions, and rewrite = true for one that may "
         "give clients other answers",
+        atRunTime=True,
     )
     lists: tuple[str, ...] = setting(
         types.TEXT,
@@ -81,8 +82,11 @@ class BlockingSettings(Section):
         (),
         "Give these times a name: homework=mon-fri 14:00-17:30, or night=21:00-06:30. In the settings file it is a table headed "
         "[[schedule]], with name, days and times",
+        atRunTime=True,
     )
-    timeZone: str = setting(_ZONE, "", "The time zone of schedules, such as Europe/Berlin; by default that of this machine")
+    timeZone: str = setting(
+        _ZONE, "", "The time zone of schedules, such as Europe/Berlin; by default that of this machine", atRunTime=True
+    )
     blockExcept: tuple[str, ...] = setting(
         types.BLOCK_EXCEPTION,
         (),
@@ -104,4 +108,5 @@ class BlockingSettings(Section):
         "Answer for blocked names: nxdomain; null for the addresses 0.0.0.0 and ::; or an address, or one of each family with a comma. "
         "The local records and hosts file of this server are never blocked",
         inView=True,
+        atRunTime=True,
     )

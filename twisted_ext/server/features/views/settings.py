@@ -4,13 +4,13 @@ The settings of views: of each a C{[[view]]} table, or C{--view NAME=CLIENTS}.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
-from twisted_ext.server.config.clientwords import CLIENTS
+from twisted_ext.server.config.clientwords import CLIENTS, ClientWords
 from twisted_ext.server.config.setting import ASKING, DECLARED, TTLS, Section, Setting, setting
 from twisted_ext.server.config.tables import TableSettings, key
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.types import Value
 
-__all__ = ["POLICY_VIEW", "View", "ViewSettings", "ViewsSettings", "backendKey", "isValidating", "viewsOf"]
+__all__ = ["POLICY_VIEW", "View", "ViewSettings", "ViewsSettings", "backendKey", "doorIn", "isValidating", "viewsOf"]
 
 
 #: What stands for the view of zones that are rules of policy zones, from which no client is answered.
@@ -49,6 +49,8 @@ class ViewSettings(TableSettings):
     table = "view"
     example = "children"
     short = "the addresses of its clients"
+    # What else it has of its own is changed value by value.
+    atRunTime = frozenset(["clients"])
 
     __slots__ = ()
 
@@ -87,9 +89,25 @@ class ViewSettings(TableSettings):
         if "clients" not in self.values:
             raise BadDescription(f'view {self.name} has no clients; write clients = ["192.168.1.40"]')
 
+    def checkAtRunTime(self) -> None:
+        if said := doorIn(self.clients):
+            raise BadDescription(f"view {self.name}: {said}")
+
     @classmethod
     def keysIn(cls, text: str) -> Mapping[str, object]:
         return {"clients": text.split(",")}
+
+
+def doorIn(clients: Iterable[str]) -> str:
+    """
+    Return why clients of a view are for the settings file only, and C{""} if they are not: they are more than addresses, which takes keys
+    and places to listen that may be gone at the next start.
+    """
+    for text in clients:
+        words = ClientWords.fromText(text)
+        if text != words.prefix:
+            return f"clients {text[:80]} is for the settings file only; addresses and prefixes are added while the server runs"
+    return ""
 
 
 _VIEW: Final = types.Table(
@@ -106,6 +124,7 @@ class ViewsSettings(Section):
         "Answer these clients by settings of their own: children=192.168.1.40,192.168.1.41. In the settings file it is a table headed "
         "[[view]], with name, clients and any of lists, block, block-list, block-except and block-reply; what it leaves out is as for all",
         group="Access control and replies",
+        atRunTime=True,
     )
 
 

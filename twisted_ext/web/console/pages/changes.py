@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.server.config.setting import AddedValue
+from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.web.console.pages.changed import changeIn, isChange
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo, ownPath
 
@@ -29,8 +29,8 @@ _LOOKED: Final = 20_000
 
 _NEVER: Final = float("inf")
 
-#: What an entry has of each change: setting, value, view, and whether it was removed.
-_PARTS: Final = 4
+#: What an entry has of each change: setting, value, view, whether it was removed, and what was there before.
+_PARTS: Final = 5
 
 _NO_LOG: Final = "Changes are not noted here; state in the server's file names the folder for it."
 
@@ -88,12 +88,12 @@ class ChangesPage:
         else:
             raise ConsoleRefusal(404, "This change is not among those that are noted.")
         done = list(_didIn(entry))
-        touched = {(each.setting, each.value, each.view) for each in done}
+        touched = {each.key for each in done}
         for each in later:
-            if not touched.isdisjoint([(other.setting, other.value, other.view) for other in _didIn(each)]):
+            if not touched.isdisjoint([other.key for other in _didIn(each)]):
                 told = changeIn(each)
                 raise ConsoleRefusal(409, f"{told['who']} has changed that since, at {told['at']}: {told['what']}. Take that back first.")
-        said = await self._settings.alter(asked, [each.opposite for each in done])
+        said = await self._settings.alter(asked, [each.opposite for each in reversed(done)])
         return leadingTo(ownPath(asked.form.get("back", "/changes")), said)
 
 
@@ -103,9 +103,9 @@ def _didIn(entry: _Entry) -> Iterator[AddedValue]:
     """
     did = entry.get("did")
     for each in did if isinstance(did, list) else ():
-        if isinstance(each, list) and len(each) == _PARTS:
-            setting, value, view, isRemoved = each
-            yield AddedValue(str(setting), str(value), str(view), bool(isRemoved))
+        if isinstance(each, list) and len(each) in (_PARTS - 1, _PARTS):
+            setting, value, view, isRemoved, before = [*each, ""][:_PARTS]
+            yield AddedValue(str(setting), str(value), str(view), bool(isRemoved), str(before))
 
 
 def _formerOf(entry: _Entry) -> str:

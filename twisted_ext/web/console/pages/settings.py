@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.server.config.setting import AddedValue, shown
+from twisted_ext.server.config.addedvalues import AddedValue
+from twisted_ext.server.config.setting import shown
 from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, Undo, leadingTo, ownPath
 
@@ -79,7 +80,7 @@ class SettingsPage:
         """
         changed = await self._operations.alter(changes)
         told = [each.sentence for each in changed]
-        did: list[JSON] = [[each.setting, each.value, each.view, each.isRemoved] for each in changed]
+        did: list[JSON] = [[each.setting, each.value, each.view, each.isRemoved, each.before] for each in changed]
         asked.told = {"id": token_hex(_ID_OCTETS), "settings": [*told], "did": did} if changed else {"settings": []}
         told += await self._operations.applied()
         return "; ".join(told) or "Nothing has changed."
