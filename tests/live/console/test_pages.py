@@ -30,6 +30,8 @@ PAGES = (
     "/clients/127.0.0.1",
     "/blocking",
     "/blocking?name=ads.example.net&client=127.0.0.1",
+    "/views",
+    "/views/children",
     "/names",
     "/zones",
     "/zones/example.org.",

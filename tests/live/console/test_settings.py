@@ -73,6 +73,7 @@ def formOf(page: str, label: str) -> dict[str, str]:
     Return the fields that a browser sends for the button with this text or label.
     """
     for form in re.findall(r'<form[^>]*method="post".*?</form>', page, re.DOTALL):
+        form = re.sub(r'<input type="checkbox"(?![^>]* checked)[^>]*>', "", form)
         for attributes, text in re.findall(r"<button([^>]*)>(.*?)</button>", form, re.DOTALL):
             named = re.search(r'aria-label="([^"]*)"', attributes)
             if html.unescape(named[1] if named else text.strip()) != label:

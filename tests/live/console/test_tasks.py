@@ -1,5 +1,5 @@
 """
-Ten tasks of a household and of a small company, done in a browser by the keyboard alone: how many clicks each takes.
+Tasks of a household and of a small company, done in a browser by the keyboard alone: how many clicks each takes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tests.live.console.keyboards import Keyboard
 from tests.live.console.test_console import PASSWORD, Console
 from tests.live.console.test_settings import blocked, consoleAt
 from tests.live.twistds import Twistd, addresses, wait
+from tests.live.upstreams import Upstream
 from tests.live.zones.test_updates import ROOT, ServerAddress, ask, serialOf
 from twisted_ext.wire.rrtypes import A
 
@@ -28,6 +29,12 @@ TASKS = {
     "find the busiest device": (1, 0),
     "refresh a secondary": (3, 0),
     "back up": (2, 0),
+    "add a list by URL": (2, 1),
+    "times, and a list for a view at these": (3, 6),
+    "a view with one device": (3, 1),
+    "another upstream, tried first": (2, 1),
+    "safe search for a view": (2, 1),
+    "undo yesterday's change": (2, 0),
 }
 
 
@@ -69,7 +76,13 @@ def console(tmp_path: Path, primary: Twistd) -> Iterator[Console]:
     made.twistd.stop()
 
 
-def test_tasks(console: Console, primary: Twistd, tmp_path: Path) -> None:
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with Upstream(otherwise=0) as made:
+        yield made
+
+
+def test_tasks(console: Console, primary: Twistd, upstream: Upstream, tmp_path: Path) -> None:
     """
     Each task is done in as few clicks as the page about the console says.
     """
@@ -158,6 +171,53 @@ def test_tasks(console: Console, primary: Twistd, tmp_path: Path) -> None:
             # The reply is a file, not a page.
             person.page.press("Enter")
 
+        def fetch() -> None:
+            person.click("Blocking")
+            person.write("URL of a list", "https://127.0.0.1/social.txt")
+            person.click("Add the list")
+
+        task("add a list by URL", fetch, lambda: person.said.startswith("added list social, from 127.0.0.1; applied list social"))
+
+        def times() -> None:
+            person.click("Blocking")
+            person.write("Name, such as homework", "never")
+            person.write("Days, such as mon-fri", "mon")
+            person.write("Times, such as 14:00-17:30", "00:00-00:01")
+            person.click("Add the times")
+            person.choose("List", "gam")
+            person.choose("Apply to", "view chi")
+            person.choose("When it applies", "during")
+            person.click("Apply")
+
+        task("times, and a list for a view at these", times, lambda: person.said == "applied list games during never to view children")
+
+        def device() -> None:
+            person.click("Clients")
+            person.click("127.0.0.1")
+            person.write("Name of a new view", "tablet")
+            person.click("Put it into a new view")
+
+        task("a view with one device", device, lambda: person.said == "added view tablet: 127.0.0.1/32")
+
+        def forward() -> None:
+            person.click("Upstreams")
+            person.write("Address, or tls://, https:// or quic:// and a name", upstream.label)
+            person.click("Try it and add it")
+
+        task("another upstream, tried first", forward, lambda: person.said.startswith(f"added udp:{upstream.label} to upstream"))
+
+        def search() -> None:
+            person.click("Blocking")
+            person.choose("Safe search for", "view chi")
+            person.click("Switch on safe search")
+
+        task("safe search for a view", search, lambda: person.said.startswith("switched safe search of google on for view children"))
+
+        def undo() -> None:
+            person.click("Changes")
+            person.click("Undo: added view tablet: 127.0.0.1/32")
+
+        task("undo yesterday's change", undo, lambda: person.said == "removed view tablet")
         audit = console.folder / "state" / "audit.jsonl"
         task("back up", save, lambda: '"path":"/backup","status":200' in audit.read_text().replace(" ", ""))
     assert counted == TASKS

@@ -13,13 +13,15 @@ from twisted.internet.defer import fail
 from tests.server.settings.running import Running
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
 from twisted_ext.server.config.addedvalues import AddedValue
+from twisted_ext.server.config.setting import DECLARED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.lists import namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings import additions
 from twisted_ext.server.settings.addedfile import addedIn, write
-from twisted_ext.server.settings.additions import AddedSettings, withAdded
+from twisted_ext.server.settings.additions import AddedSettings, checkedValue, withAdded
+from twisted_ext.server.settings.changeable import changeable, tableKind
 from twisted_ext.server.settings.startup import withAdded as withAddedAtStart
 from twisted_ext.server.settings.tomlfile import readSettings
 
@@ -339,3 +341,39 @@ def test_noEntryKeepsTheServerFromStarting(server: Changed) -> None:
                 server.alter(AddedValue("block", "b.example"))
             assert str(file) in str(caught.value)
             assert file.read_text() == text
+
+
+def test_whichSettings() -> None:
+    """
+    These settings are changed while the server runs, and no others: not those that take a restart, have a path, open a door or give trust.
+    """
+    several = ["block", "block-except", "clients", "local", "local-domain", "lists", "query-history-skip", "route", "safe-search"]
+    several += ["upstream"]
+    single = ["block-reply", "query-history", "query-history-clients", "query-history-days", "time-zone", "upgrade-upstreams"]
+    tables = {"list": ["allow", "every", "names", "url"], "schedule": ["days", "times"], "view": ["clients"]}
+    known = changeable()
+    assert sorted(known) == sorted([*several, *single, *tables])
+    assert [name for name in sorted(known) if not known[name].many] == single
+    assert {name: sorted(tableKind(known[name]).atRunTime) for name in tables} == tables
+    for setting in DECLARED.withPlugins():
+        if setting.name in known:
+            assert setting.live, setting.name
+            continue
+        for text in ("x", "true", "1", "192.0.2.1"):
+            with pytest.raises(BadDescription) as caught:
+                checkedValue(Settings.of(upstream=["192.0.2.1"]), AddedValue(setting.name, text))
+            assert f"'{setting.name}' is not changed while the server runs" in str(caught.value)
+
+
+def test_serversOnTheNetwork(server: Changed) -> None:
+    """
+    An upstream or a route is a server on the network; other descriptions may read files or do what a plugin does.
+    """
+    usual = ("192.0.2.1", "tls:192.0.2.1:name=dns.example", "tls://dns.example", "https://dns.example/dns-query", "quic:192.0.2.1")
+    for description in usual:
+        server.alter(AddedValue("upstream", description))
+        server.alter(AddedValue("route", f"lan={description}"), AddedValue("route", f"lan={description}", isRemoved=True))
+    for description in ("zone:x=/etc/passwd", "cache:udp:192.0.2.1", "tls:192.0.2.1:ca=/etc/passwd", "hosts", "names:os.system", "system"):
+        for wanted in (AddedValue("upstream", description), AddedValue("route", f"lan={description}", "guests")):
+            said = server.whyNot(wanted)
+            assert "is for the settings file only" in said or "takes" in said, said

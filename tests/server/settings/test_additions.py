@@ -183,7 +183,7 @@ class AddedTests(SynchronousTestCase):
         """
         self.patch(DECLARED.byName["local"], "inView", False)
         for setting, text, view, said in (
-            ("upstream", "192.0.2.1", "", "'upstream' is not changed while the server runs"),
+            ("stub", "lan=192.0.2.1", "", "'stub' is not changed while the server runs"),
             ("blok", "ads.example", "", "did you mean block?"),
             ("block", "a..b", "", "block takes a domain name"),
             ("block", "a.example", "child", "there is no view child; did you mean children?"),

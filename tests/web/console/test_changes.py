@@ -17,6 +17,7 @@ from tests.live.twistds import wait
 from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.operations.audit import AuditLog
 from twisted_ext.server.operations.operations import Operations
+from twisted_ext.web.console.pages.alterations import Alterations
 from twisted_ext.web.console.pages.changes import ChangesPage
 from twisted_ext.web.console.pages.settings import SettingsPage
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
@@ -45,8 +46,9 @@ class Consoles:
             return succeed(done)
 
         operations = cast(Operations, SimpleNamespace(alter=alter, applied=lambda: succeed([])))
-        self.settings = SettingsPage(operations)
-        self.page = ChangesPage(self.settings, self.audit, lambda work: maybeDeferred(work))
+        self.alterations = Alterations(operations)
+        self.settings = SettingsPage(operations, self.alterations)
+        self.page = ChangesPage(self.alterations, self.audit, lambda work: maybeDeferred(work))
 
     def _done(self, work: Callable[[ConsoleAsked], Deferred[ConsoleReply]], form: dict[str, str], user: str) -> ConsoleReply | str:
         """
@@ -158,7 +160,7 @@ def test_whatTheLogHas(consoles: Consoles, tmp_path: Path) -> None:
         assert later.values == before
     finally:
         later.audit.stopService()
-    without = ChangesPage(consoles.settings, None, lambda work: maybeDeferred(work))
+    without = ChangesPage(consoles.alterations, None, lambda work: maybeDeferred(work))
     found: list[Any] = []
     without.show(ConsoleAsked("GET", ["changes"], {}, "")).addBoth(found.append)
     assert found[0].value.code == 404

@@ -160,13 +160,14 @@ def number(
     live: bool = True,
     roles: tuple[str, ...] = (),
     inView: bool = False,
+    atRunTime: bool = False,
 ) -> int:
     """
     Declare a setting for a number, by default that of the limit.
     """
     default = int(limit.default) if whole else limit.default
     kind = types.Number(limit, unit, whole=whole)
-    return setting(kind, cast(int, default), help, group=group, live=live, roles=roles, inView=inView)
+    return setting(kind, cast(int, default), help, group=group, live=live, roles=roles, inView=inView, atRunTime=atRunTime)
 
 
 def octets(limit: Limit, help: str, *, live: bool = True) -> int:

@@ -268,9 +268,14 @@ class Settings(Section):
         "servers of resolv.conf",
         roles=("forward",),
         inView=True,
+        atRunTime=True,
     )
     route: tuple[str, ...] = setting(
-        types.ROUTE, (), "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53", inView=True
+        types.ROUTE,
+        (),
+        "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53",
+        inView=True,
+        atRunTime=True,
     )
     resolvConf: str = setting(
         types.READABLE, "", "Take upstreams from this file instead of /etc/resolv.conf (implies --recursive)", roles=("forward",)
@@ -280,6 +285,7 @@ class Settings(Section):
         "no",
         "Ask plain upstreams, also those of resolv.conf, over the encrypted transports that they designate (DDR, RFC 9462), once the "
         "certificate has proved their address: no, yes, or require, which fails look-ups instead of asking in the clear",
+        atRunTime=True,
     )
     upgradeUnverified: bool = setting(
         types.FLAG,

@@ -23,11 +23,11 @@ from twisted_ext.server.config.tables import meant
 from twisted_ext.server.config.types import Value
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings, doorIn, viewsOf
+from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings, viewsOf
 from twisted_ext.server.settings.addedfile import addedIn, write
-from twisted_ext.server.settings.changeable import changeable, isTable, tableIn, tableKind, textIn
+from twisted_ext.server.settings.changeable import changeable, isTable, reasonAgainst, tableIn, tableKind, textIn
 
-__all__ = ["AddedSettings", "added", "checkedValue", "removed", "withAdded"]
+__all__ = ["AddedSettings", "added", "checkedValue", "removed", "unusedIn", "withAdded"]
 
 _T = TypeVar("_T")
 
@@ -141,8 +141,8 @@ def _wrongIn(base: Settings, views: Mapping[str, object]) -> Callable[[AddedValu
             return f"{value.setting} {fault}"
         if value.view and value.view not in views:
             return f"there is no view {value.view[:80]} in the settings"
-        if value.setting == "clients" and not value.isRemoved:
-            return doorIn([value.value])
+        if not value.isRemoved and (reason := reasonAgainst(value.setting, value.value)):
+            return reason
         if value.setting != "lists" or value.isRemoved:
             return ""
         name, schedule = choiceIn(value.value)
@@ -243,6 +243,19 @@ def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[Added
             else:
                 fitting.append(each)
         return made
+
+
+def unusedIn(own: Settings) -> list[str]:
+    """
+    Return what the file of these settings' state folder has without effect, and why, one line each.
+
+    @raise BadDescription: it cannot be read.
+    """
+    folder = own.stateFolder()
+    found: list[str] = []
+    if folder:
+        withAdded(own, addedIn(folder, found.append), lambda value, reason: found.append(f"{value}: {reason}"))
+    return found
 
 
 def _made(base: Settings, views: Mapping[str, ViewSettings], usable: Sequence[AddedValue]) -> Settings:

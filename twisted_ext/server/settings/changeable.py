@@ -5,20 +5,25 @@ The settings that are changed while the server runs, and how their values are ke
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import DECLARED
 from twisted_ext.server.config.tables import TableSettings, meant, tableToText
-from twisted_ext.server.features.views.settings import ViewSettings
+from twisted_ext.server.features.views.settings import ViewSettings, doorIn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twisted_ext.server.config.setting import Setting
 
-__all__ = ["changeable", "isTable", "tableIn", "tableKind", "textIn"]
+__all__ = ["changeable", "isTable", "reasonAgainst", "tableIn", "tableKind", "textIn"]
+
+#: Descriptions of servers on the network, and their arguments that read no file and have no secret. Others may do anything that a plugin
+#: does.
+_NETWORK: Final = frozenset(["udp", "tcp", "tls", "https", "quic", "sdns"])
+_ARGUMENTS: Final = frozenset(["port", "name", "address"])
 
 
 def changeable() -> dict[str, Setting]:
@@ -46,6 +51,23 @@ def textIn(setting: Setting, text: str) -> str:
     """
     found = setting.kind.fromText(text)
     return str(found).lower() if isinstance(found, bool) else str(found)
+
+
+def reasonAgainst(setting: str, value: str) -> str:
+    """
+    Return why a valid value is for the settings file only, and C{""} if it is not.
+    """
+    if setting == "clients":
+        return doorIn([value])
+    if setting not in ("upstream", "route"):
+        return ""
+    from twisted_ext.resolver.strings.reader import read
+
+    description = value if setting == "upstream" else value.partition("=")[2]
+    plan = read(description)
+    if plan.prefix in _NETWORK and plan.named.keys() <= _ARGUMENTS:
+        return ""
+    return f"{setting} {description[:80]} is for the settings file only; a server's address, or tls://, https:// and quic:// are not"
 
 
 def tableKind(setting: Setting) -> type[TableSettings]:

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorSocket, IReactorTime
 
 from twisted_ext.server.features.queryhistory.searching import HistorySearch
 from twisted_ext.server.process.jobs.subprocess import SparingThread
+from twisted_ext.web.console.pages.alterations import Alterations
 from twisted_ext.web.console.pages.backup import BackupPage
 from twisted_ext.web.console.pages.blocking import BlockingPage
 from twisted_ext.web.console.pages.changes import ChangesPage
@@ -20,6 +21,7 @@ from twisted_ext.web.console.pages.names import NamesPage
 from twisted_ext.web.console.pages.queries import QueriesPage
 from twisted_ext.web.console.pages.settings import SettingsPage
 from twisted_ext.web.console.pages.upstreams import UpstreamsPage
+from twisted_ext.web.console.pages.views import ViewsPage
 from twisted_ext.web.console.pages.zones.changes import ZoneChangesPage
 from twisted_ext.web.console.pages.zones.keys import ZoneKeysPage
 from twisted_ext.web.console.pages.zones.pages import ZonePages
@@ -45,8 +47,10 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
     history = HistorySearch(operations, reactor)
     zones, clients = ZonePages(operations, clock, elsewhere), ClientsPage(operations, history, today)
     text, changes, keys = ZoneTextPage(operations, elsewhere), ZoneChangesPage(operations), ZoneKeysPage(operations, clock, today)
-    blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
-    log = ChangesPage(settings, audit, elsewhere)
+    alterations = Alterations(operations)
+    blocking, views, look = BlockingPage(operations, alterations), ViewsPage(operations, alterations), LookPage(operations)
+    settings, log = SettingsPage(operations, alterations), ChangesPage(alterations, audit, elsewhere)
+    upstreams = UpstreamsPage(operations, alterations, clock)
     home, queries = HomePage(operations, audit, elsewhere, history, today), QueriesPage(operations, history)
     return ConsoleTable(
         [
@@ -56,6 +60,9 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
             ConsoleRow("GET", "clients/*", "read", clients.one, "client"),
             ConsoleRow("GET", "blocking", "read", blocking.show, "blocking", "Blocking", True),
             ConsoleRow("POST", "blocking", "admin", blocking.do),
+            ConsoleRow("GET", "views", "read", views.all, "views", "Views", True),
+            ConsoleRow("POST", "views", "admin", views.add),
+            ConsoleRow("GET", "views/*", "read", views.one, "view"),
             ConsoleRow("GET", "names", "read", NamesPage(operations), "names", "Names", True),
             ConsoleRow("GET", "zones", "read", zones.list, "zones", "Zones", True),
             ConsoleRow("POST", "zones", "admin", zones.add),
@@ -69,7 +76,8 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
             ConsoleRow("GET", "zones/*/file", "read", text.file),
             ConsoleRow("GET", "zones/*/changes", "read", changes.show, "changes"),
             ConsoleRow("POST", "zones/*/changes", "zones", changes.back),
-            ConsoleRow("GET", "upstreams", "read", UpstreamsPage(operations), "upstreams", "Upstreams", True),
+            ConsoleRow("GET", "upstreams", "read", upstreams.show, "upstreams", "Upstreams", True),
+            ConsoleRow("POST", "upstreams", "admin", upstreams.do, "upstreams", "Upstreams"),
             ConsoleRow("GET", "look", "read", look.show, "look", "Look up", True),
             ConsoleRow("POST", "look", "admin", look.flush),
             ConsoleRow("GET", "look/chain", "read", look.chain, "chain"),

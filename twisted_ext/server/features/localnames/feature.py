@@ -57,6 +57,7 @@ class LocalNamesSettings(Section):
         "Names of this domain are only known here: those without a record, in a zone or hosts file do not exist, and no upstream is asked "
         "about them, but for domains below it that have a route",
         inView=True,
+        atRunTime=True,
     )
 
 

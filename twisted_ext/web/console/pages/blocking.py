@@ -1,26 +1,30 @@
 """
-The page of blocking: which names and lists are blocked for whom, for whom blocking is paused, and which rule decides about a name.
+The page of blocking: which names and lists are blocked for whom and when, for whom blocking is paused, and which rule decides about a name.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.resolver.policy.rules.safesearch import ENGINES
+from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.web.console.pages.tableforms import listIn, scheduleIn
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.web.console.pages.alterations import Alterations
 
 __all__ = ["BlockingPage"]
 
@@ -31,7 +35,25 @@ _TIMES: Final = {"5m": "5 minutes", "30m": "30 minutes", "2h": "2 hours", "24h":
 _RULES: Final = 200
 
 #: What is shown of a list that the server has not read.
-_NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False, "fetched": "", "said": "", "isFetched": False}
+_NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False, "fetched": "", "said": "", "isFetched": False, "isAdded": False}
+
+
+def _searches(form: Mapping[str, str], settings: Settings) -> list[AddedValue]:
+    """
+    Return the changes that have a search engine, or all of them, leave out what is for adults.
+    """
+    engine = form.get("engine", "")
+    # The strict one of the two for one site.
+    engines = [each for each in ENGINES if not each.endswith("-moderate")] if engine == "all" else [engine]
+    return [AddedValue("safe-search", each, form.get("view", "")) for each in engines]
+
+
+#: What adds something, by what forms ask for.
+_ADDING: Final[Mapping[str, Callable[[Mapping[str, str], Settings], list[AddedValue]]]] = {
+    "list": listIn,
+    "schedule": scheduleIn,
+    "search": _searches,
+}
 
 
 class BlockingPage:
@@ -39,8 +61,9 @@ class BlockingPage:
     Makes the page, and does what its forms ask for.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, alterations: Alterations) -> None:
         self._operations = operations
+        self._alterations = alterations
 
     def show(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         return Deferred.fromCoroutine(self._show(asked))
@@ -71,6 +94,10 @@ class BlockingPage:
             "ruleCount": len(rules),
             "q": wanted,
             "lists": list(_listsIn(inForce, _named(known), _named(fetched))),
+            "choices": [*namedLists(inForce[BlockingSettings])],
+            "schedules": _schedulesIn(inForce),
+            "engines": [*ENGINES],
+            "searches": [(view, engine) for view, wanted in _scopesIn(inForce) for engine in _ownSearches(inForce, view, wanted)],
         }
         return ConsoleReply(values)
 
@@ -82,9 +109,12 @@ class BlockingPage:
 
     def do(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         """
-        Pause or resume blocking, or fetch a list.
+        Pause or resume blocking, or add or fetch a list.
         """
         form, action = asked.form, asked.form.get("action", "")
+        if action in _ADDING:
+            changes = _ADDING[action](form, self._operations.inForce)
+            return Deferred.fromCoroutine(self._alterations.lead(asked, "/blocking", changes))
         asked.told = {"action": action, "view": form.get("view", "")[:80], "list": form.get("list", "")[:80]}
         if action == "pause":
             length = form.get("own", "").strip() or form.get("time", "5m")
@@ -146,6 +176,27 @@ def _rulesIn(settings: Settings) -> Iterator[dict[str, object]]:
                     yield {"setting": setting, "value": value, "view": view, "isAdded": value not in former}
 
 
+def _ownSearches(settings: Settings, view: str, wanted: BlockingSettings) -> list[str]:
+    """
+    Return the search engines that leave out what is for adults for a view, and not for all clients.
+    """
+    usual = settings[BlockingSettings].safeSearch
+    return [each for each in wanted.safeSearch if not view or each not in usual]
+
+
+def _schedulesIn(settings: Settings) -> list[dict[str, object]]:
+    fixed = schedulesIn(settings.own[BlockingSettings])
+    return [
+        {
+            "name": name,
+            "days": ", ".join(each.days) or "every day",
+            "times": ", ".join(each.times) or "all day",
+            "isAdded": name not in fixed,
+        }
+        for name, each in schedulesIn(settings[BlockingSettings]).items()
+    ]
+
+
 def _named(facts: JSON) -> dict[str, dict[str, JSON]]:
     """
     Return what the server says of each list, by its name.
@@ -162,7 +213,7 @@ def _listsIn(
     @param facts: what it says of those that it has read.
     @param fetched: the same of those that it fetches.
     """
-    schedules = schedulesIn(settings[BlockingSettings])
+    schedules, fixed = schedulesIn(settings[BlockingSettings]), namedLists(settings.own[BlockingSettings])
     for name, given in namedLists(settings[BlockingSettings]).items():
         found = facts.pop(name, {})
         applied: list[dict[str, object]] = []
@@ -177,7 +228,8 @@ def _listsIn(
         copy = fetched.get(name, {})
         at = copy.get("fetched")
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if isinstance(at, int | float) else "not yet" if given.url else ""
-        more = {"fetched": when, "said": copy.get("said") or "", "isFetched": bool(given.url)}
+        more = {"fetched": when, "said": copy.get("said") or "", "isFetched": bool(given.url), "isAdded": name not in fixed}
+        more |= {"allow": given.allow}
         yield {**_NO_FACTS, **found, "name": name, "place": place, "applied": applied, **more}
     for found in facts.values():
         yield {**_NO_FACTS, **found, "applied": []}

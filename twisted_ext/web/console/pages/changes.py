@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.zones.update.commit import Elsewhere
-    from twisted_ext.web.console.pages.settings import SettingsPage
+    from twisted_ext.web.console.pages.alterations import Alterations
 
 __all__ = ["ChangesPage"]
 
@@ -42,11 +42,8 @@ class ChangesPage:
     Makes the page, and takes changes back.
     """
 
-    def __init__(self, settings: SettingsPage, audit: AuditLog | None, elsewhere: Elsewhere) -> None:
-        """
-        @param settings: makes the changes.
-        """
-        self._settings = settings
+    def __init__(self, alterations: Alterations, audit: AuditLog | None, elsewhere: Elsewhere) -> None:
+        self._alterations = alterations
         self._audit = audit
         self._elsewhere = elsewhere
 
@@ -93,7 +90,7 @@ class ChangesPage:
             if not touched.isdisjoint([other.key for other in _didIn(each)]):
                 told = changeIn(each)
                 raise ConsoleRefusal(409, f"{told['who']} has changed that since, at {told['at']}: {told['what']}. Take that back first.")
-        said = await self._settings.alter(asked, [each.opposite for each in reversed(done)])
+        said = await self._alterations.make(asked, [each.opposite for each in reversed(done)])
         return leadingTo(ownPath(asked.form.get("back", "/changes")), said)
 
 

@@ -4,16 +4,21 @@ The first page: how the server does, and what was changed last.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.errors import CallerFault, StorageFault, TimedOut
+from twisted_ext.errors import BadDescription, CallerFault, StorageFault, TimedOut
+from twisted_ext.files import stateOf
 from twisted_ext.metrics.history import SPANS
+from twisted_ext.server.config.addedvalues import ADDED
 from twisted_ext.server.features.queryhistory.searching import HistorySearch, Top, missingIn
+from twisted_ext.server.settings.additions import unusedIn
 from twisted_ext.server.zones.table.zonetable import SERVING
 from twisted_ext.web.console.pages.changed import changeIn, isChange
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
@@ -210,6 +215,8 @@ class HomePage:
         self._today = today
         self._audit = audit
         self._elsewhere = elsewhere
+        # What it was found for, and what was found.
+        self._known: tuple[object, list[str]] = None, []
 
     def __call__(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         return Deferred.fromCoroutine(self._page(asked))
@@ -241,7 +248,10 @@ class HomePage:
             "broken": [place for place in zones if place.said or place.state != SERVING][:_LINES],
             "changes": changes,
             "top": await self._top(asked),
-            "problems": list(_problemsIn(status, figures.upstreams if operations.inForce.role == "forward" else ())),
+            "problems": [
+                *_problemsIn(status, figures.upstreams if operations.inForce.role == "forward" else ()),
+                *[(f"Of what was changed here this has no effect: {said}.", "") for said in await self._unused()],
+            ],
             "span": span,
             "spans": [*SPANS],
             "charts": chartsOf(points) if len(points) > 1 else [],
@@ -257,6 +267,19 @@ class HomePage:
             return await self._history.top(self._today() - _DAY, _LINES, isAllowed=asked.mayAdminister)
         except (CallerFault, StorageFault, TimedOut):
             return None
+
+    async def _unused(self) -> list[str]:
+        """
+        Return what the file with what was added and removed has without effect; it is read if it or the settings have changed.
+        """
+        own = self._operations.inForce.own
+        state = stateOf(os.path.join(own.stateFolder() or os.devnull, ADDED)), own
+        if self._known[0] != state:
+            found: list[str] = []
+            with suppress(BadDescription):
+                found = cast("list[str]", await self._elsewhere(lambda: unusedIn(own)))
+            self._known = state, found[:_LINES]
+        return self._known[1]
 
     def _isYoung(self, status: Mapping[str, JSON]) -> bool:
         uptime = status.get("uptime")

@@ -5,20 +5,22 @@ the clients of views. Each change can be undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from secrets import token_hex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.config.setting import shown
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings.plugged import allSettings
-from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, Undo, leadingTo, ownPath
+from twisted_ext.web.console.pages.alterations import Alterations
+from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo, ownPath
 
 if TYPE_CHECKING:
-    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
 
@@ -26,9 +28,6 @@ __all__ = ["SettingsPage"]
 
 #: Characters of a value that the page has.
 _LONGEST: Final = 2_000
-
-#: Octets of the number of an entry in the log, so that no two have the same.
-_ID_OCTETS: Final = 8
 
 _DONE: Final = {"block": "blocked", "allow": "allowed"}
 
@@ -38,21 +37,27 @@ class SettingsPage:
     Makes the page, and does what forms of all pages ask for.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, alterations: Alterations) -> None:
         self._operations = operations
+        self._alterations = alterations
 
     def show(self, asked: ConsoleAsked) -> ConsoleReply:
         wanted, everything = asked.fields.get("q", "").strip().lower(), bool(asked.fields.get("all"))
         inForce = self._operations.inForce
-        groups: dict[str, list[dict[str, str]]] = {}
+        groups: dict[str, list[dict[str, object]]] = {}
         for each in allSettings():
             origin = originOf(inForce, each.name)
             if wanted not in each.name and wanted not in each.help.lower() or not (everything or wanted or origin):
                 continue
             value = shown(inForce.value(each))
-            row = {"name": each.name, "value": value[:_LONGEST], "origin": origin or "by default", "help": each.help}
+            row: dict[str, object] = {"name": each.name, "value": value[:_LONGEST], "origin": origin or "by default", "help": each.help}
+            if each.atRunTime and not each.many and inForce.role in each.roles:
+                isOwn = inForce.given.get(each.name) == inForce.own.given.get(each.name)
+                row |= {"form": str(inForce.value(each)).lower() if isinstance(inForce.value(each), bool) else inForce.value(each)}
+                row |= {"words": _wordsOf(each), "isOwn": isOwn}
             groups.setdefault(each.group, []).append(row)
-        return ConsoleReply({"groups": groups, "q": wanted, "all": everything})
+        query = urlencode({"q": wanted, **({"all": "1"} if everything else {})})
+        return ConsoleReply({"groups": groups, "q": wanted, "all": everything, "query": query})
 
     def do(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         """
@@ -69,21 +74,21 @@ class SettingsPage:
             words = [form.get(key, "").strip() for key in ("name", "type", "value")]
             value = " ".join([each for each in words if each])
             changes = [AddedValue(form.get("setting", ""), value, form.get("view", ""), action == "remove")]
+            changes = [*self._elsewhere(changes[0]), *changes]
         else:
             raise ConsoleRefusal(422, "There is no such action.")
-        return leadingTo(back, await self.alter(asked, changes), undo=_undoOf(asked))
+        return await self._alterations.lead(asked, back, changes)
 
-    async def alter(self, asked: ConsoleAsked, changes: Iterable[AddedValue]) -> str:
+    def _elsewhere(self, change: AddedValue) -> Iterator[AddedValue]:
         """
-        Make changes, and return what was done. The entry of the log has an C{id}, by which L{ChangesPage
-        <twisted_ext.web.console.pages.changes.ChangesPage>} takes it back, unless nothing has changed.
+        Return what takes a client that is put into a view out of the others that name it by itself: the first one applies.
         """
-        changed = await self._operations.alter(changes)
-        told = [each.sentence for each in changed]
-        did: list[JSON] = [[each.setting, each.value, each.view, each.isRemoved, each.before] for each in changed]
-        asked.told = {"id": token_hex(_ID_OCTETS), "settings": [*told], "did": did} if changed else {"settings": []}
-        told += await self._operations.applied()
-        return "; ".join(told) or "Nothing has changed."
+        if change.setting != "clients" or change.isRemoved:
+            return
+        single = {change.value, f"{change.value}/32", f"{change.value}/128"}
+        for view in viewsOf(self._operations.inForce):
+            if view.name != change.view:
+                yield from [AddedValue("clients", text, view.name, isRemoved=True) for text in view.clients if text in single]
 
     async def _decide(self, asked: ConsoleAsked, action: str, back: str) -> ConsoleReply:
         """
@@ -96,9 +101,9 @@ class SettingsPage:
             view = await self._viewOf(client)
         wanted, other = ("block", "block-except") if action == "block" else ("block-except", "block")
         # What was decided before is taken back, so that the two do not contradict each other.
-        await self.alter(asked, [AddedValue(other, name, view, True), AddedValue(wanted, name, view)])
+        made = await self._alterations.lead(asked, back, [AddedValue(other, name, view, True), AddedValue(wanted, name, view)])
         said = f"{name} and all names below it are {_DONE[action]} for {f'view {view}' if view else 'all clients'}."
-        return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=_undoOf(asked))
+        return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=made.undo)
 
     async def _but(self, name: str, client: str, action: str) -> str:
         """
@@ -126,6 +131,13 @@ class SettingsPage:
         return str(said.get("view") or "")
 
 
+def _wordsOf(setting: Setting) -> tuple[str, ...]:
+    """
+    Return all values of a setting, if these are few.
+    """
+    return ("true", "false") if isinstance(setting.default, bool) else getattr(setting.kind, "words", ())
+
+
 def originOf(inForce: Settings, name: str) -> str:
     """
     Return where the value of a setting comes from; C{""} for the default.
@@ -136,10 +148,3 @@ def originOf(inForce: Settings, name: str) -> str:
     if name not in own.given:
         return ""
     return "an option" if name in own.options else "the settings file"
-
-
-def _undoOf(asked: ConsoleAsked) -> Undo | None:
-    """
-    Return what takes back the change that a request has made.
-    """
-    return Undo("/changes", {"entry": str(asked.told["id"])}) if "id" in asked.told else None
