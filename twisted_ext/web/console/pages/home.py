@@ -273,12 +273,14 @@ class HomePage:
         Return what the file with what was added and removed has without effect; it is read if it or the settings have changed.
         """
         own = self._operations.inForce.own
-        state = stateOf(os.path.join(own.stateFolder() or os.devnull, ADDED)), own
-        if self._known[0] != state:
-            found: list[str] = []
-            with suppress(BadDescription):
+        file = stateOf(os.path.join(own.stateFolder() or os.devnull, ADDED))
+        if not file:
+            return []
+        # With many users who ask for what takes long, the page is there without this.
+        with suppress(BadDescription, TimedOut):
+            if self._known[0] != (file, own):
                 found = cast("list[str]", await self._elsewhere(lambda: unusedIn(own)))
-            self._known = state, found[:_LINES]
+                self._known = (file, own), found[:_LINES]
         return self._known[1]
 
     def _isYoung(self, status: Mapping[str, JSON]) -> bool:
