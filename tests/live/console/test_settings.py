@@ -241,7 +241,8 @@ def test_settings(console: Console) -> None:
     assert browser.get("/upstreams") == 200
     assert "127.0.0.1:1" in browser.page
     for fields in (
-        {"action": "add", "setting": "upstream", "value": "192.0.2.1"},
+        {"action": "add", "setting": "stub", "value": "lan=192.0.2.1"},
+        {"action": "add", "setting": "upstream", "value": "zone:x=/etc/passwd"},
         {"action": "add", "setting": "block-except", "value": "file:/etc/passwd"},
         {"action": "add", "setting": "block", "value": "a.example", "view": "none"},
         {"action": "add", "setting": "clients", "value": "192.0.2.1"},

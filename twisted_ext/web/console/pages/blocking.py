@@ -35,7 +35,9 @@ _TIMES: Final = {"5m": "5 minutes", "30m": "30 minutes", "2h": "2 hours", "24h":
 _RULES: Final = 200
 
 #: What is shown of a list that the server has not read.
-_NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False, "fetched": "", "said": "", "isFetched": False, "isAdded": False}
+_NO_FACTS: Final = {
+    "names": None, "wrong": 0, "failing": False, "fetched": "", "said": "", "isFetched": False, "isAdded": False, "allow": False
+}  # fmt: skip
 
 
 def _searches(form: Mapping[str, str], settings: Settings) -> list[AddedValue]:
