@@ -176,7 +176,9 @@ class BlockLists(TableKeeper):
         return {"said": [self._downloads.fetch(name, anyway)]}
 
     def settling(self) -> Deferred[list[str]] | None:
-        # Those that were added are fetched without waiting for the next look.
+        """
+        See L{TableKeeper.settling}. Lists that were added are fetched now, not at the next look.
+        """
         self._downloads.look()
         return super().settling()
 
