@@ -16,6 +16,7 @@ SUBCOMMANDS: Final = (
     Command("why", "cli.policy.why", "tell which rule decides about a name for a client"),
     Command("zone", "cli.policy.zone", "tell what response policy zones say, and about which names"),
     Command("test", "cli.policy.test", "compare what the rules decide with a file of expectations"),
+    Command("replay", "cli.policy.replay", "tell what other settings would have decided about recorded queries"),
 )
 
 _HELP: Final = """\

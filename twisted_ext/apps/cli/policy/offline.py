@@ -19,7 +19,7 @@ from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.server.config.addedvalues import ADDED
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
-from twisted_ext.server.features.blocking.copies import Copies
+from twisted_ext.server.features.blocking.copies import copiesOf
 from twisted_ext.server.features.blocking.lists import fetchedLists, linesOfLists, listsOfAll
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
@@ -30,7 +30,7 @@ from twisted_ext.server.settings.tomlfile import readSettings
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["OfflineRules", "offlineRules"]
+__all__ = ["OfflineRules", "offlineRules", "settingsIn"]
 
 
 class OfflineRules:
@@ -64,10 +64,12 @@ def offlineRules(path: str) -> Iterator[OfflineRules]:
     if not path:
         raise ExitError(USAGE, "the settings file is missing; write --config /etc/txdns/txdns.toml")
     try:
-        settings = _withAdded(Settings(readSettings(path)))
+        settings = settingsIn(path)
         with TemporaryDirectory(prefix="txdns-policy-") as folder:
             table = f"{folder}/table"
-            for each in compileLists(table, "", words := listsOfAll(settings), _copiesIn(settings, words), linesOfLists(settings)):
+            copies, fetched = copiesOf(settings, complain), {each.word for each in fetchedLists(settings)}
+            words = [word for word in listsOfAll(settings) if word in copies or word not in fetched]
+            for each in compileLists(table, "", words, copies, linesOfLists(settings)):
                 if each.kept:
                     complain(f"list {each.title}: {each.said}")
             features = Features(Site(cast(IReactorTime, Clock()), settings))
@@ -83,12 +85,13 @@ def offlineRules(path: str) -> Iterator[OfflineRules]:
         raise ExitError(BATCH, f"{error.filename or path}: {error.strerror or error}") from error
 
 
-def _withAdded(own: Settings) -> Settings:
+def settingsIn(path: str) -> Settings:
     """
-    Return settings with what was added and removed while their server ran, as it would use them.
+    Return the settings of a file with what was added and removed while their server ran, as it would use them.
 
-    @raise BadDescription: the file of these is not valid.
+    @raise BadDescription: they are not valid.
     """
+    own = Settings(readSettings(path))
     folder = own.stateFolder()
     if not folder:
         return own
@@ -97,21 +100,3 @@ def _withAdded(own: Settings) -> Settings:
         complain(f"{os.path.join(folder, ADDED)}: not applied: {said}")
 
     return withAdded(own, addedIn(folder, skip), lambda value, reason: skip(f"{value}: {reason}"))
-
-
-def _copiesIn(settings: Settings, words: list[str]) -> dict[str, tuple[str, str]]:
-    """
-    Return the copies of lists that a server has fetched. Those that it has not fetched, or keeps elsewhere, are taken from the lists.
-    """
-    found: dict[str, tuple[str, str]] = {}
-    state = settings.stateFolder()
-    copies = Copies(f"{os.path.abspath(state)}/lists" if state else "")
-    for each in fetchedLists(settings):
-        copies.load(each.name, each.url)
-        copy = copies.get(each.name)
-        if copy is not None:
-            found[each.word] = (copies.path(each.name), copy.digest)
-            continue
-        words.remove(each.word)
-        complain(f"list {each.name}: no server has fetched it yet{'' if state else '; set state, so that its copy is kept'}")
-    return found

@@ -148,8 +148,8 @@ class Policy(Ruling):
                 self._go(goOn=True)
 
     def _changed(self) -> None:
-        self._mask = self._maskOf(self._chosen)
-        others = dict.fromkeys(map(self._maskOf, self._states))
+        self._mask = self.maskOf(self._chosen)
+        others = dict.fromkeys(map(self.maskOf, self._states))
         self._others = [mask for mask in others if self.paused or mask != self._mask]
         self.given = bool(self._own or self._safe) or self.table is not None or self._waiting is not None
         self.resting = self.given and bool(self._others)
@@ -161,7 +161,7 @@ class Policy(Ruling):
 
         @param name: folded.
         """
-        return None if self.paused else self._decided(name, self._mask, rrType)
+        return None if self.paused else self.decidedBy(name, self._mask, rrType)
 
     def verdictWith(self, name: bytes, lists: frozenset[str], rrType: int = A) -> Verdict | None:
         """
@@ -169,9 +169,14 @@ class Policy(Ruling):
 
         @param name: folded.
         """
-        return self._decided(name, self._maskOf(lists & self._lists), rrType)
+        return self.decidedBy(name, self.maskOf(lists & self._lists), rrType)
 
-    def _decided(self, name: bytes, mask: int, rrType: int) -> Verdict | None:
+    def decidedBy(self, name: bytes, mask: int, rrType: int) -> Verdict | None:
+        """
+        Return what the rules would say if the lists of a mask applied, see L{maskOf}.
+
+        @param name: folded.
+        """
         verdict = decided(name, self._own, self.table, mask, rrType, self._view)
         if name in self._safe and (verdict is None or (verdict.line and not verdict.blocked)):
             # An exception in a list is one to what lists block.
@@ -179,7 +184,10 @@ class Policy(Ruling):
             return Verdict(True, b".".join(labelsOf(name)), _SAFE, 0, 0, (host,))
         return verdict
 
-    def _maskOf(self, lists: frozenset[str]) -> int:
+    def maskOf(self, lists: frozenset[str]) -> int:
+        """
+        Return lists as bits by their numbers in the table.
+        """
         known = () if self.table is None else self.table.lists
         return sum([1 << number for number, each in enumerate(known) if each.list in lists])
 
@@ -191,13 +199,13 @@ class Policy(Ruling):
         @param targets: the names that clients go on to from the answer, folded.
         """
         for mask in self._others:
-            verdict = self._decided(name, mask, rrType)
+            verdict = self.decidedBy(name, mask, rrType)
             if verdict is not None:
                 if verdict.blocked:
                     return True
                 continue
             for target in targets:
-                verdict = self._decided(target, mask, rrType)
+                verdict = self.decidedBy(target, mask, rrType)
                 if verdict is not None and verdict.blocked and not verdict.renames:
                     return True
         return False

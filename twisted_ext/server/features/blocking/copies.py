@@ -8,18 +8,27 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
 from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
+from twisted_ext.server.features.blocking.lists import fetchedLists
 
-__all__ = ["Copies", "Copy"]
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
+
+__all__ = ["COPIES", "Copies", "Copy", "copiesOf"]
+
+#: The folder for copies of lists that are fetched, in the state folder.
+COPIES: Final = "lists"
 
 _log: Final = Logger(__name__)
+
+_NONE: Final[Mapping[str, tuple[str, str]]] = {}
 
 #: Files of this folder, by their names. Others are left alone.
 _OWN: Final = re.compile(r"([A-Za-z0-9_-]{1,63})\.(?:json|[0-9a-f]{32}\.list|[0-9]+\.new)")
@@ -147,3 +156,28 @@ class Copies:
 
     def _description(self, name: str) -> str:
         return f"{self.folder}/{name}.json"
+
+
+def copiesOf(
+    settings: Settings, complain: Callable[[str], object], known: Mapping[str, tuple[str, str]] = _NONE
+) -> dict[str, tuple[str, str]]:
+    """
+    Return the path and the digest of each copy that a server with these settings has fetched, by the list as L{RuleList
+    <twisted_ext.resolver.policy.rules.table.RuleList>} has it.
+
+    @param complain: called with a line about each list that it has not fetched, or keeps elsewhere.
+    @param known: copies of lists that are used in place of its own.
+    """
+    found = {**known}
+    state = settings.stateFolder()
+    copies = Copies(f"{os.path.abspath(state)}/{COPIES}" if state else "")
+    for each in fetchedLists(settings):
+        if each.word in known:
+            continue
+        copies.load(each.name, each.url)
+        copy = copies.get(each.name)
+        if copy is not None:
+            found[each.word] = (copies.path(each.name), copy.digest)
+        else:
+            complain(f"list {each.name}: no server has fetched it yet{'' if state else '; set state, so that its copy is kept'}")
+    return found

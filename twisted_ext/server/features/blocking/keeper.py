@@ -14,6 +14,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.files import stateOf
 from twisted_ext.resolver.policy.rules.table import DAMAGED, IN_SETTINGS, RuleList
 from twisted_ext.server.features.base.tables import TableKeeper, counted
+from twisted_ext.server.features.blocking.copies import COPIES
 from twisted_ext.server.features.blocking.downloads import Downloads
 from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, listsOfAll
 from twisted_ext.server.features.blocking.pauses import Pauses
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["BlockLists"]
 
 _log: Final = Logger(__name__)
-
-#: The folder for copies of lists that are fetched, in the state folder.
-_COPIES: Final = "lists"
 
 
 class BlockLists(TableKeeper):
@@ -71,7 +69,7 @@ class BlockLists(TableKeeper):
         self._words = [word for word in self._wanted if not self._downloads.lacks(word)]
 
     def _copiesFolder(self) -> str:
-        return f"{self._madeFolder()}/{_COPIES}" if not self._state else f"{self._state}/{_COPIES}"
+        return f"{self._madeFolder()}/{COPIES}" if not self._state else f"{self._state}/{COPIES}"
 
     def _arrived(self) -> None:
         """

@@ -74,10 +74,23 @@ class BlockedNames(Active):
         """
         if not self._scheduled:
             return self._always
-        return self._at(self._clock(self._site.today()))
+        return self.listsAt(self._site.today())
 
     def _at(self, local: datetime) -> frozenset[str]:
         return self._always.union([word for word, when in self._scheduled if when.schedule.isOn(local)])
+
+    @property
+    def isScheduled(self) -> bool:
+        """
+        Whether other lists apply at other times.
+        """
+        return bool(self._scheduled)
+
+    def listsAt(self, seconds: float) -> frozenset[str]:
+        """
+        Return the lists that apply at a time, in seconds since 1970.
+        """
+        return self._at(self._clock(seconds))
 
     def _states(self) -> Sequence[frozenset[str]]:
         """

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, Row, shownName
 from twisted_ext.server.features.queryhistory.recorder.segments import CLIENT, NAME, RULE, VERSION, Segment, segmentsIn
 
-__all__ = ["Filter", "Found", "Place", "Tally", "clientTallies", "counts", "extent", "rowAt", "search"]
+__all__ = ["Filter", "Found", "Place", "Tally", "clientTallies", "complaining", "counts", "extent", "isLate", "opened", "rowAt", "search"]
 
 #: Instructions of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
@@ -115,7 +115,7 @@ def search(folder: str, wanted: Filter, complain: Callable[[str], object], *, se
     @raise OSError: the folder cannot be read.
     """
     for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
-        with _complaining(segment, complain):
+        with complaining(segment, complain):
             for place, *found in sql.execute(f"{_COLUMNS} {condition} ORDER BY q.id DESC", values):
                 yield Found(Place(segment.number, place), Row(*found))
 
@@ -134,7 +134,7 @@ def counts(folder: str, wanted: Filter, kind: str, complain: Callable[[str], obj
     assert kind in ("client", "name", "rule")
     found: Counter[str] = Counter()
     for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
-        with _complaining(segment, complain):
+        with complaining(segment, complain):
             if not condition:
                 # What has no rule is not in the index of rules.
                 condition = f"WHERE q.{kind} IS NOT NULL"
@@ -169,7 +169,7 @@ def clientTallies(folder: str, since: int, complain: Callable[[str], object], *,
     found: dict[str, Tally] = {}
     wanted = Filter(since=since)
     for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
-        with _complaining(segment, complain):
+        with complaining(segment, complain):
             grouped = "SELECT q.client AS word, count(*) AS queries, sum(q.status = ?) AS blocked, max(q.at) AS last"
             grouped += f" FROM query q NOT INDEXED {condition} GROUP BY q.client"
             rows = sql.execute(
@@ -195,7 +195,7 @@ def rowAt(folder: str, place: Place) -> Row | None:
     """
     for segment in segmentsIn(folder):
         if segment.number == place.segment:
-            with closing(_opened(segment)) as sql:
+            with closing(opened(segment)) as sql:
                 found = sql.execute(f"{_COLUMNS} WHERE q.id = ?", (place.row,)).fetchone()
             return None if found is None else Row(*found[1:])
     return None
@@ -213,7 +213,7 @@ def extent(folder: str) -> dict[str, int | float | None]:
     first: list[int] = []
     last: list[int] = []
     for segment in segments:
-        with closing(_opened(segment)) as sql:
+        with closing(opened(segment)) as sql:
             about = dict(sql.execute("SELECT key, value FROM about").fetchall())
             if "closed" in about:
                 count, began, ended = about["rows"], about["first"], about["last"]
@@ -226,7 +226,12 @@ def extent(folder: str) -> dict[str, int | float | None]:
     return {"segments": len(segments), "octets": sum([each.octets for each in segments]), "rows": rows, **times}
 
 
-def _opened(segment: Segment) -> sqlite3.Connection:
+def opened(segment: Segment) -> sqlite3.Connection:
+    """
+    Open a file for reading.
+
+    @raise sqlite3.Error: it cannot be read, or another version has written it.
+    """
     # SQLite has to write to repair what a process has left that was killed.
     sql = sqlite3.connect(f"file:{quote(segment.path)}?mode=rw", uri=True, isolation_level=None, timeout=5.0)
     try:
@@ -240,11 +245,13 @@ def _opened(segment: Segment) -> sqlite3.Connection:
 
 
 @contextmanager
-def _complaining(segment: Segment, complain: Callable[[str], object]) -> Iterator[None]:
+def complaining(segment: Segment, complain: Callable[[str], object]) -> Iterator[None]:
+    """
+    Tell C{complain} what keeps a file from being read, unless it was removed meanwhile.
+    """
     try:
         yield
     except sqlite3.Error as error:
-        # Unless it was removed meanwhile.
         if os.path.exists(segment.path):
             complain(f"{segment.path}: {error}")
 
@@ -258,9 +265,9 @@ def _looked(
     for segment in reversed(segmentsIn(folder)):
         if wanted.before is not None and segment.number > wanted.before.segment:
             continue
-        with _complaining(segment, complain), closing(_opened(segment)) as sql:
+        with complaining(segment, complain), closing(opened(segment)) as sql:
             ends = time.monotonic() + seconds
-            sql.set_progress_handler(partial(_isLate, ends), _STEPS)
+            sql.set_progress_handler(partial(isLate, ends), _STEPS)
             clauses = _Clauses(sql)
             if _canHave(sql, wanted) and clauses.add(wanted):
                 if wanted.before is not None and segment.number == wanted.before.segment:
@@ -268,7 +275,10 @@ def _looked(
                 yield segment, sql, clauses.text, clauses.values
 
 
-def _isLate(ends: float) -> bool:
+def isLate(ends: float) -> bool:
+    """
+    @param ends: on the clock of L{time.monotonic}.
+    """
     return time.monotonic() > ends
 
 

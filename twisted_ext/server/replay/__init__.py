@@ -1,0 +1,3 @@
+"""
+Says what other settings would have decided about the queries of a history.
+"""

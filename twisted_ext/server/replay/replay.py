@@ -1,0 +1,358 @@
+"""
+Decides the queries of a history by two settings. Names come first: most are decided alike, as no list in which the two differ has a rule
+about them, so that of a million rows only those of a few names are looked at.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from twisted_ext.errors import TimedOut
+from twisted_ext.resolver.policy.rules.table import SOURCE
+from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, shownName
+from twisted_ext.server.features.queryhistory.recorder.search import complaining, isLate, opened
+from twisted_ext.server.features.queryhistory.recorder.segments import CLIENT, NAME, VIEW, segmentsIn
+from twisted_ext.server.replay.sides import Pair, Scope, Side, edgesOf, pairsOf
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.resolver.policy.rules.table import PolicyTable
+    from twisted_ext.resolver.policy.rules.verdict import Verdict
+    from twisted_ext.server.features.queryhistory.recorder.segments import Segment
+
+__all__ = ["KINDS", "Named", "Replayed", "replay"]
+
+#: What may become of a query otherwise: it is blocked, or not any more, its answer is rewritten, or another rule than before decides.
+KINDS: Final = ("blocked", "allowed", "rewritten", "other")
+
+#: Queries that block lists do not decide: what local names, zones or access lists do comes first.
+_NOT_ASKED: Final = tuple([STATUSES.index(each) for each in ("local", "refused", "dropped")])
+_BLOCKED: Final = STATUSES.index("blocked")
+
+#: Names whose lists are remembered; then all are forgotten.
+_NAMES: Final = 1_000_000
+
+#: Queries of a file that are decided by the old settings to see whether that is as it was recorded.
+_SAMPLE: Final = 2_000
+
+#: Instructions of SQLite's machine between two looks at the clock.
+_STEPS: Final = 100_000
+
+#: What a query is decided by: the scopes of both settings, and the lists that apply in each.
+_State: TypeAlias = "tuple[Scope, Scope, int, int]"
+
+
+class Change(NamedTuple):
+    """
+    What becomes of a question otherwise.
+
+    @ivar rule: the place of the rule that decides, or has decided.
+    """
+
+    kind: str
+    rule: str
+
+
+@dataclass(slots=True)
+class Named:
+    """
+    What becomes otherwise of the queries for a name.
+
+    @ivar least: how many there are in any case.
+    @ivar most: how many there may be, as it is not known of each client in which view it is.
+    @ivar clients: as the history keeps them.
+    @ivar rules: the places of rules that decide.
+    """
+
+    least: int = 0
+    most: int = 0
+    clients: set[str] = field(default_factory=set)
+    rules: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """
+    What other settings would have decided.
+
+    @ivar since: the begin of the span, in seconds since 1970, and C{until} its end.
+    @ivar queries: those of the span which block lists decide.
+    @ivar names: by kind of change and by name, as the history has it.
+    @ivar byAlias: blocked queries that the old settings do not block by their names: the name is an alias of a blocked one, or other
+        settings were in force.
+    @ivar sampled: queries of which it was looked whether the old settings decide as recorded, and C{agreed}, of how many they do.
+    @ivar wrong: a line for each file that could not be read.
+    """
+
+    since: float
+    until: float
+    queries: int = 0
+    names: dict[str, dict[str, Named]] = field(default_factory=lambda: {kind: defaultdict(Named) for kind in KINDS})
+    byAlias: int = 0
+    sampled: int = 0
+    agreed: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def total(self, kind: str) -> tuple[int, int]:
+        """
+        Return how many queries change in this way, at least and at most.
+        """
+        found = self.names[kind].values()
+        return sum([each.least for each in found]), sum([each.most for each in found])
+
+    def top(self, kind: str, count: int) -> list[tuple[str, Named]]:
+        """
+        Return the names with most changes of a kind, and what becomes of them.
+        """
+        order = sorted(self.names[kind].items(), key=lambda item: (-item[1].most, item[0]))
+        return [(shownName(name), each) for name, each in order[:count]]
+
+    def toJSON(self, count: int) -> dict[str, JSON]:
+        """
+        @param count: names of each kind.
+        """
+        told: dict[str, JSON] = {"since": self.since, "until": self.until, "queries": self.queries, "byAlias": self.byAlias}
+        told |= {"sampled": self.sampled, "agreed": self.agreed, "wrong": [*self.wrong]}
+        for kind in KINDS:
+            least, most = self.total(kind)
+            top: list[JSON] = []
+            for name, each in self.top(kind, count):
+                clients: list[JSON] = [*sorted(each.clients)]
+                rules: list[JSON] = [*sorted(each.rules)]
+                top.append({"name": name, "least": each.least, "most": each.most, "clients": clients, "rules": rules})
+            told[kind] = {"least": least, "most": most, "names": len(self.names[kind]), "top": top}
+        return told
+
+
+def replay(
+    folder: str, old: Side, new: Side, table: PolicyTable, since: float, until: float, *, key: bytes = b"", seconds: float = 3600.0
+) -> Replayed:
+    """
+    Decide the queries of a time.
+
+    @param folder: that of the history.
+    @param table: the rules of all lists of both.
+    @param since: in seconds since 1970.
+    @param until: the same; not included.
+    @param key: of the hashes that are kept of clients; C{b""} if it is not known.
+    @param seconds: how long this may take in all.
+
+    @raise OSError: the folder cannot be read.
+    @raise TimedOut: it takes longer.
+    """
+    return _Replay(old, new, table, Replayed(since, until), key, monotonic() + seconds).over(folder)
+
+
+class _Replay:
+    """
+    The work under way.
+    """
+
+    def __init__(self, old: Side, new: Side, table: PolicyTable, found: Replayed, key: bytes, ends: float) -> None:
+        self._old = old
+        self._new = new
+        self._table = table
+        self._found = found
+        self._ends = ends
+        self._pairsOf = pairsOf(old, new, key)
+        self._edges = edgesOf([*old.scopes.values(), *new.scopes.values()], found.since, found.until)
+        # Lists of which a rule may be about any name.
+        self._anywhere = sum([1 << number for number in table.expressions])
+        self._about: dict[str, int] = {}
+        # By name, state and type; and the number of each state, by what decides.
+        self._changes: dict[tuple[str, int, int], Change | None] = {}
+        self._states: list[_State] = []
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._known: dict[tuple[Pair, int], int] = {}
+
+    def over(self, folder: str) -> Replayed:
+        """
+        Decide the queries of all files.
+        """
+        found = self._found
+        for segment in segmentsIn(folder):
+            with complaining(segment, found.wrong.append), closing(opened(segment)) as sql:
+                # Tables of its own, which are not in the file.
+                sql.executescript("PRAGMA query_only = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768")
+                sql.set_progress_handler(partial(isLate, self._ends), _STEPS)
+                try:
+                    self._look(segment, sql)
+                except sqlite3.OperationalError:
+                    if isLate(self._ends):
+                        raise TimedOut("the queries were not decided in time; try a shorter span") from None
+                    raise
+        return found
+
+    def _look(self, segment: Segment, sql: sqlite3.Connection) -> None:
+        found = self._found
+        about = dict(sql.execute("SELECT key, value FROM about"))
+        isClosed = "closed" in about
+        span = int(found.since * 1e6), int(found.until * 1e6)
+        if isClosed and (about["last"] is None or about["last"] < span[0] or about["first"] >= span[1]):
+            return
+        where = f"at >= {span[0]} AND at < {span[1]} AND status NOT IN {_NOT_ASKED}"
+        (count,) = sql.execute(f"SELECT count(*) FROM query NOT INDEXED WHERE {where}").fetchone()
+        if not count:
+            return
+        found.queries += count
+        clients = {None: "", **dict(sql.execute("SELECT id, text FROM word WHERE kind = ?", (CLIENT,)))}
+        views = {None: "", **dict(sql.execute("SELECT id, text FROM word WHERE kind = ?", (VIEW,)))}
+        seen = [(views[view], clients[client]) for client, view in sql.execute(f"SELECT DISTINCT client, view FROM query WHERE {where}")]
+        pairs = {pair for view, client in seen for pair in self._pairsOf(client, view)}
+        first, last = (about["first"] / 1e6, about["last"] / 1e6) if isClosed else (found.since, found.until)
+        pieces = [
+            number for number, edge in enumerate(self._edges)
+            if edge <= last and (number + 1 == len(self._edges) or self._edges[number + 1] >= first)
+        ]  # fmt: skip
+        states = sorted({self._stateOf(pair, piece) for pair in pairs for piece in pieces})
+        types = [number for (number,) in sql.execute("SELECT DISTINCT type FROM query")] if self._table.conditional else [A]
+        names = dict(self._differing(sql.execute("SELECT id, text FROM word WHERE kind = ?", (NAME,)), states, types))
+        self._compare(sql, where, clients, views)
+        if not names:
+            return
+        sql.execute("CREATE TEMP TABLE hit (name INTEGER PRIMARY KEY)")
+        sql.executemany("INSERT INTO hit VALUES (?)", [(each,) for each in names])
+        sql.execute("CREATE TEMP TABLE piece (begins INTEGER PRIMARY KEY, number INTEGER)")
+        sql.executemany("INSERT INTO piece VALUES (?, ?)", [(int(self._edges[each] * 1e6), each) for each in pieces])
+        # One that is written has no index of names.
+        joined = "hit h CROSS JOIN query q ON q.name = h.name" if isClosed else "query q CROSS JOIN hit h ON h.name = q.name"
+        piece = "(SELECT number FROM piece WHERE begins <= q.at ORDER BY begins DESC LIMIT 1)"
+        chosen = f"SELECT {piece}, q.client, q.view, q.name, q.type, count(*) FROM {joined} WHERE {where} GROUP BY 1, 2, 3, 4, 5"
+        for number, client, view, name, rrType, queries in sql.execute(chosen):
+            self._count(names[name], clients[client], views[view], pieces[0] if number is None else number, rrType, queries)
+
+    def _stateOf(self, pair: Pair, piece: int) -> int:
+        """
+        Return the number of the state in which a query is decided.
+
+        @param piece: the number of its piece of the span.
+        """
+        found = self._known.get((pair, piece))
+        if found is None:
+            one, other = self._old.scopes[pair[0]], self._new.scopes[pair[1]]
+            masks = one.maskAt(self._edges[piece]), other.maskAt(self._edges[piece])
+            key = (one.own, other.own, *masks)
+            if key not in self._numbers:
+                self._numbers[key] = len(self._states)
+                self._states.append((one, other, *masks))
+            found = self._known[(pair, piece)] = self._numbers[key]
+        return found
+
+    def _differing(
+        self, names: Iterator[tuple[int, str]], states: Sequence[int], types: Sequence[int]
+    ) -> Iterator[tuple[int, str]]:
+        """
+        Return the names that are decided otherwise in some state, with their numbers.
+        """
+        looked = [(number, one.own == other.own, was ^ will) for number in states for one, other, was, will in [self._states[number]]]
+        looked = [each for each in looked if not each[1] or each[2]]
+        for count, (number, text) in enumerate(names):
+            if not count % 1000 and isLate(self._ends):
+                raise TimedOut("the queries were not decided in time; try a shorter span")
+            bits = self._listsAbout(text)
+            deciding = [state for state, isSameOwn, lists in looked if not isSameOwn or bits & lists]
+            if any(self._changeOf(text, state, rrType) is not None for state in deciding for rrType in types):
+                yield number, text
+
+    def _listsAbout(self, text: str) -> int:
+        """
+        Return the lists with a rule for a name or a domain above it, as bits.
+        """
+        found = self._about.get(text)
+        if found is None:
+            if len(self._about) >= _NAMES:
+                self._about.clear()
+                self._changes.clear()
+            found, rulesFor = self._anywhere, self._table.rulesFor
+            if "\\" in text:
+                # Rules are about names whose octets need no escapes.
+                found = -1
+            else:
+                name = ".".join(reversed(text.split("."))).encode("utf-8")
+                while name:
+                    for word, _ in rulesFor(name):
+                        found |= 1 << (word & SOURCE)
+                    name = name.partition(b".")[2]
+            self._about[text] = found
+        return found
+
+    def _changeOf(self, text: str, state: int, rrType: int) -> Change | None:
+        """
+        Return what becomes otherwise of a question; L{None} if nothing does.
+        """
+        rrType = rrType if self._table.conditional else A
+        key = (text, state, rrType)
+        if key not in self._changes:
+            one, other, was, will = self._states[state]
+            name = nameFromText(shownName(text)).lower()
+            self._changes[key] = _changeBetween(one.decided(name, was, rrType), other.decided(name, will, rrType))
+        return self._changes[key]
+
+    def _count(self, text: str, client: str, view: str, piece: int, rrType: int, queries: int) -> None:
+        """
+        Count what becomes otherwise of queries that are alike.
+        """
+        pairs = self._pairsOf(client, view)
+        changes = {self._changeOf(text, self._stateOf(pair, piece), rrType) for pair in pairs}
+        kinds = {None if each is None else each.kind for each in changes}
+        for each in changes:
+            if each is None:
+                continue
+            named = self._found.names[each.kind][text]
+            named.rules.add(each.rule)
+            named.clients.add(client)
+        for kind in kinds:
+            if kind is not None:
+                named = self._found.names[kind][text]
+                named.most += queries
+                named.least += queries if len(kinds) == 1 else 0
+
+    def _compare(self, sql: sqlite3.Connection, where: str, clients: dict[int | None, str], views: dict[int | None, str]) -> None:
+        """
+        Find out whether the old settings decide as it was recorded: of all that was blocked, and of a sample of all.
+        """
+        found = self._found
+        texts = f"SELECT q.client, q.view, w.text, q.type, q.at, q.status FROM query q JOIN word w ON w.id = q.name WHERE {where}"
+        (rows,) = sql.execute("SELECT max(id) FROM query").fetchone()
+        for client, view, text, rrType, at, status in sql.execute(f"{texts} AND q.id % {max(rows // _SAMPLE, 1)} = 0"):
+            found.sampled += 1
+            found.agreed += self._isBlocked(text, clients[client], views[view], rrType, at / 1e6) == (status == _BLOCKED)
+        grouped = f"SELECT client, view, name, type, max(at) AS at, count(*) AS queries FROM query NOT INDEXED WHERE {where}"
+        grouped += f" AND status = {_BLOCKED} GROUP BY client, view, name, type"
+        for client, view, text, rrType, at, queries in sql.execute(
+            f"SELECT g.client, g.view, w.text, g.type, g.at, g.queries FROM ({grouped}) g JOIN word w ON w.id = g.name"
+        ):
+            if not self._isBlocked(text, clients[client], views[view], rrType, at / 1e6):
+                found.byAlias += queries
+
+    def _isBlocked(self, text: str, client: str, view: str, rrType: int, at: float) -> bool:
+        """
+        Return whether the old settings block a name, or may do so, or rewrite its answer.
+        """
+        name = nameFromText(shownName(text)).lower()
+        # The view that was noted is that of the settings in force then.
+        views = {view} if view in self._old.scopes else {one for one, _ in self._pairsOf(client, view)}
+        scopes = [self._old.scopes[each] for each in views]
+        return any(each.decided(name, each.maskAt(at), rrType) is not None for each in scopes)
+
+
+def _changeBetween(was: Verdict | None, will: Verdict | None) -> Change | None:
+    """
+    @param was: what was decided, and C{will} what would be; L{None} for what passes.
+    """
+    if will is None:
+        return None if was is None else Change("allowed", was.place)
+    if was is not None and (was.word, was.place, was.rewrites) == (will.word, will.place, will.rewrites):
+        return None
+    if was is not None and was.word == will.word:
+        return Change("other", will.place)
+    return Change("blocked" if will.word == "blocked" else "rewritten", will.place)
