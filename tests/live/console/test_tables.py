@@ -228,3 +228,55 @@ def test_singleValues(tmp_path: Path) -> None:
         assert "Traceback" not in console.twistd.text()
     finally:
         console.twistd.stop()
+
+
+def test_tried(tmp_path: Path) -> None:
+    """
+    Before names are blocked, by a list or one by one, the page says which queries of the last day that would have blocked, and for whom;
+    nothing has changed until it is done from there.
+    """
+    console = consoleAt(tmp_path)
+    try:
+        for name in ("www.chat.example", "chat.example", "www.chat.example", "other.example"):
+            ask(console.server, name, A)
+        browser, guest = Browser(console), Browser(console, "guest")
+        wait(lambda: browser.get("/queries?name=other.example") == 200 and "other.example." in browser.page, console.twistd)
+        fields = {"action": "list", "names": "chat.example\nnone.example", "name": "chats"}
+        assert guest.post("/blocking/try", **fields) == 403
+        browser.get("/blocking")
+        assert browser.post("/blocking/try", **fields) == 200
+        page = html.unescape(browser.page)
+        assert "3 queries for 2 names would be blocked" in page and "Nothing has changed yet." in page
+        row = r'<td data-label="Name"><a href="([^"]*)">([^<]*)</a></td><td data-label="Queries" class="number">(\d+)</td>'
+        rows = re.findall(row, page)
+        assert [(name, count) for _, name, count in rows] == [("www.chat.example.", "2"), ("chat.example.", "1")]
+        assert browser.fork().get(rows[0][0]) == 200
+        assert "127.0.0.1" in page and "chats:1" in page and "no list" not in page
+        assert not (tmp_path / "state" / "added.toml").exists()
+        assert press(browser, "Add list chats") == "added list chats; applied list chats to all clients"
+        assert blocked(console, "www.chat.example")
+        browser.get("/blocking")
+        assert browser.post("/blocking/try", action="block", name="other.example", view="children") == 200, browser.page
+        assert "No query of the last day would be decided otherwise." in browser.page
+        browser.get("/blocking")
+        assert browser.post("/blocking/try", action="allow", name="chat.example", view="") == 200
+        assert "would not be blocked any more" in browser.page
+        assert press(browser, "Allow chat.example") == "chat.example and all names below it are allowed for all clients."
+        for fields, said in (
+            ({"action": "list"}, "A list has either a URL or names"),
+            ({"action": "block", "name": ""}, "The name is missing."),
+            ({"action": "block", "name": "a..b"}, "block"),
+            ({"action": "block", "name": "a.example", "view": "none"}, "there is no view none"),
+            ({"action": "list", "url": "https://127.0.0.1/x"}, "It could not be tried: 127.0.0.1: this is a private address."),
+            ({"action": "add", "url": "https://a.example/x", "token": "x"}, "What was tried is not there any more; try it again."),
+            ({"action": "other"}, "There is no such action."),
+        ):
+            browser.get("/blocking")
+            assert (browser.post("/blocking/try", **fields), fields) == (422, fields)
+            assert said in html.unescape(browser.page), browser.page
+        browser.get("/changes")
+        assert "would" not in browser.page
+        assert not list((tmp_path / "state" / "tried").iterdir())
+        assert "Traceback" not in console.twistd.text()
+    finally:
+        console.twistd.stop()

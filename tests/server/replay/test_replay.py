@@ -236,7 +236,7 @@ def test_span(tmp_path: Path) -> None:
     (line,) = found.wrong
     assert line.startswith(f"{broken}: ")
     (told,) = cast("list[dict[str, object]]", cast("dict[str, object]", found.toJSON(5)["blocked"])["top"])
-    assert told == {"name": "b.example.", "least": 5, "most": 5, "clients": ["192.0.2.7"], "rules": ["block"]}
+    assert told == {"name": "b.example.", "least": 5, "most": 5, "clientCount": 1, "clients": ["192.0.2.7"], "rules": ["block"]}
     assert replayed(str(tmp_path), old, new, BEGIN + 9 * _HOUR, BEGIN + 10 * _HOUR, pytest.fail).queries == 0
 
 

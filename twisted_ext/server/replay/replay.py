@@ -116,9 +116,10 @@ class Replayed:
         order = sorted(self.names[kind].items(), key=lambda item: (-item[1].most, item[0]))
         return [(shownName(name), each) for name, each in order[:count]]
 
-    def toJSON(self, count: int) -> dict[str, JSON]:
+    def toJSON(self, count: int, mostClients: int | None = None) -> dict[str, JSON]:
         """
         @param count: names of each kind.
+        @param mostClients: clients of each name; L{None} for all.
         """
         told: dict[str, JSON] = {"since": self.since, "until": self.until, "queries": self.queries, "byAlias": self.byAlias}
         told |= {"sampled": self.sampled, "agreed": self.agreed, "wrong": [*self.wrong]}
@@ -126,9 +127,10 @@ class Replayed:
             least, most = self.total(kind)
             top: list[JSON] = []
             for name, each in self.top(kind, count):
-                clients: list[JSON] = [*sorted(each.clients)]
+                clients: list[JSON] = [*sorted(each.clients)[:mostClients]]
                 rules: list[JSON] = [*sorted(each.rules)]
-                top.append({"name": name, "least": each.least, "most": each.most, "clients": clients, "rules": rules})
+                numbers: dict[str, JSON] = {"least": each.least, "most": each.most, "clientCount": len(each.clients)}
+                top.append({"name": name, **numbers, "clients": clients, "rules": rules})
             told[kind] = {"least": least, "most": most, "names": len(self.names[kind]), "top": top}
         return told
 
@@ -206,8 +208,8 @@ class _Replay:
         found.queries += count
         clients = {None: "", **dict(sql.execute("SELECT id, text FROM word WHERE kind = ?", (CLIENT,)))}
         views = {None: "", **dict(sql.execute("SELECT id, text FROM word WHERE kind = ?", (VIEW,)))}
-        seen = [(views[view], clients[client]) for client, view in sql.execute(f"SELECT DISTINCT client, view FROM query WHERE {where}")]
-        pairs = {pair for view, client in seen for pair in self._pairsOf(client, view)}
+        # More than there are, maybe: to find those that there are takes longer than to decide for all.
+        pairs = {pair for client in clients.values() for view in views.values() for pair in self._pairsOf(client, view)}
         first, last = (about["first"] / 1e6, about["last"] / 1e6) if isClosed else (found.since, found.until)
         pieces = [
             number for number, edge in enumerate(self._edges)
@@ -253,15 +255,28 @@ class _Replay:
         """
         Return the names that are decided otherwise in some state, with their numbers.
         """
-        looked = [(number, one.own == other.own, was ^ will) for number in states for one, other, was, will in [self._states[number]]]
-        looked = [each for each in looked if not each[1] or each[2]]
+        looked = [(number, difference) for number in states if any(difference := self._differenceIn(number))]
+        lists = 0
+        domains: set[bytes] = set()
+        for _, difference in looked:
+            lists |= difference.lists
+            domains |= difference.domains
         for count, (number, text) in enumerate(names):
             if not count % 1000 and isLate(self._ends):
                 raise TimedOut("the queries were not decided in time; try a shorter span")
-            bits = self._listsAbout(text)
-            deciding = [state for state, isSameOwn, lists in looked if not isSameOwn or bits & lists]
+            bits = self._listsAbout(text) if lists else 0
+            below = domains.intersection(_domainsOf(text)) if domains else domains
+            deciding = [state for state, each in looked if each.isAny or bits & each.lists or not below.isdisjoint(each.domains)]
             if any(self._changeOf(text, state, rrType) is not None for state in deciding for rrType in types):
                 yield number, text
+
+    def _differenceIn(self, state: int) -> _Difference:
+        """
+        Return in what the two settings differ in a state.
+        """
+        one, other, was, will = self._states[state]
+        domains = frozenset([domain for domain, _ in one.domains ^ other.domains]) | (one.hosts ^ other.hosts)
+        return _Difference(was ^ will, domains, one.view != other.view)
 
     def _listsAbout(self, text: str) -> int:
         """
@@ -274,14 +289,12 @@ class _Replay:
                 self._changes.clear()
             found, rulesFor = self._anywhere, self._table.rulesFor
             if "\\" in text:
-                # Rules are about names whose octets need no escapes.
+                # A label may have a dot, or an octet that is written otherwise.
                 found = -1
             else:
-                name = ".".join(reversed(text.split("."))).encode("utf-8")
-                while name:
+                for name in _domainsOf(text):
                     for word, _ in rulesFor(name):
                         found |= 1 << (word & SOURCE)
-                    name = name.partition(b".")[2]
             self._about[text] = found
         return found
 
@@ -326,8 +339,8 @@ class _Replay:
         for client, view, text, rrType, at, status in sql.execute(f"{texts} AND q.id % {max(rows // _SAMPLE, 1)} = 0"):
             found.sampled += 1
             found.agreed += self._isBlocked(text, clients[client], views[view], rrType, at / 1e6) == (status == _BLOCKED)
-        grouped = f"SELECT client, view, name, type, max(at) AS at, count(*) AS queries FROM query NOT INDEXED WHERE {where}"
-        grouped += f" AND status = {_BLOCKED} GROUP BY client, view, name, type"
+        grouped = f"SELECT max(client) AS client, view, name, type, max(at) AS at, count(*) AS queries FROM query NOT INDEXED WHERE {where}"
+        grouped += f" AND status = {_BLOCKED} GROUP BY view, name, type"
         for client, view, text, rrType, at, queries in sql.execute(
             f"SELECT g.client, g.view, w.text, g.type, g.at, g.queries FROM ({grouped}) g JOIN word w ON w.id = g.name"
         ):
@@ -343,6 +356,31 @@ class _Replay:
         views = {view} if view in self._old.scopes else {one for one, _ in self._pairsOf(client, view)}
         scopes = [self._old.scopes[each] for each in views]
         return any(each.decided(name, each.maskAt(at), rrType) is not None for each in scopes)
+
+
+class _Difference(NamedTuple):
+    """
+    In what two settings differ.
+
+    @ivar lists: the lists that only one of them applies, as bits.
+    @ivar domains: those that only one of them decides about by itself; and names that only one of them leads elsewhere.
+    @ivar isAny: whether they may differ about any name.
+    """
+
+    lists: int
+    domains: frozenset[bytes]
+    isAny: bool
+
+
+def _domainsOf(text: str) -> list[bytes]:
+    """
+    Return a name and the domains above it, the longest first.
+
+    @param text: as the history has it.
+    """
+    labels = text.encode("ascii", "replace").split(b".")
+    labels.reverse()
+    return [b".".join(labels[place:]) for place in range(len(labels))]
 
 
 def _changeBetween(was: Verdict | None, will: Verdict | None) -> Change | None:

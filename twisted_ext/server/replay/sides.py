@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
+from twisted_ext.resolver.policy.rules.safesearch import safeHosts
 from twisted_ext.resolver.policy.rules.verdict import Verdict
 from twisted_ext.server.config.clientwords import ClientWords
 from twisted_ext.server.features.base.feature import Site
@@ -19,6 +20,7 @@ from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.queryhistory.recorder.rows import formsOf
 from twisted_ext.server.features.views.selectors import Selectors
 from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.policy.rules.table import PolicyTable
@@ -36,7 +38,9 @@ class Scope:
     """
     What decides for the clients of one view, or for those of none.
 
-    @ivar own: what it decides by itself; two scopes for which it is equal decide alike where equal lists apply.
+    @ivar domains: what it decides by itself: each domain with whether it is blocked, as text in lower case.
+    @ivar hosts: the names that it leads elsewhere, the same way.
+    @ivar view: the name of the view if rules ask for it; C{""} if none does.
     @ivar isScheduled: whether its lists change with the time.
     """
 
@@ -48,8 +52,18 @@ class Scope:
         self._names.begin()
         self._names.policy.use(table)
         wanted = settings[BlockingSettings]
-        self.own = (wanted.block, wanted.blockExcept, wanted.safeSearch, view if table.conditional else "")
+        exceptions = [each for each in wanted.blockExcept if not each.startswith("file:")]
+        self.domains = frozenset([*_texts(wanted.block, True), *_texts(exceptions, False)])
+        self.hosts = frozenset([nameToText(name, final=False).encode("ascii") for name in safeHosts(wanted.safeSearch)])
+        self.view = view if table.conditional else ""
         self.isScheduled = self._names.isScheduled
+
+    @property
+    def own(self) -> tuple[object, ...]:
+        """
+        What it decides by itself; two scopes for which it is equal decide alike where the same lists apply.
+        """
+        return self.domains, self.hosts, self.view
 
     def maskAt(self, seconds: float) -> int:
         """
@@ -67,6 +81,11 @@ class Scope:
         """
         found = self._names.policy.decidedBy(name, mask, rrType)
         return None if found is None or found.word == "excepted" else found
+
+
+def _texts(domains: Iterable[str], isBlocked: bool) -> Iterator[tuple[bytes, bool]]:
+    for domain in domains:
+        yield nameToText(nameFromText(domain.removeprefix("*.")).lower(), final=False).encode("ascii"), isBlocked
 
 
 class Side:

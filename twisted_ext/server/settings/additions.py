@@ -27,7 +27,7 @@ from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettin
 from twisted_ext.server.settings.addedfile import addedIn, write
 from twisted_ext.server.settings.changeable import changeable, isTable, reasonAgainst, tableIn, tableKind, textIn
 
-__all__ = ["AddedSettings", "added", "checkedValue", "removed", "unusedIn", "withAdded"]
+__all__ = ["AddedSettings", "added", "checkedValue", "removed", "unusedIn", "withAdded", "wouldBe"]
 
 _T = TypeVar("_T")
 
@@ -243,6 +243,20 @@ def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[Added
             else:
                 fitting.append(each)
         return made
+
+
+def wouldBe(own: Settings, folder: str, wanted: Sequence[AddedValue]) -> Settings:
+    """
+    Return what would be in force with changes besides those that were made.
+
+    @param own: the settings without any.
+    @param folder: the state folder.
+
+    @raise BadDescription: one cannot be made.
+    @raise CallerFault: the same, or there are too many.
+    """
+    values, _ = _decided(addedIn(folder) if folder else (), wanted, own)
+    return withAdded(own, values)
 
 
 def unusedIn(own: Settings) -> list[str]:

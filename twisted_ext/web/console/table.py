@@ -12,7 +12,8 @@ from twisted_ext.server.features.queryhistory.searching import HistorySearch
 from twisted_ext.server.process.jobs.subprocess import SparingThread
 from twisted_ext.web.console.pages.alterations import Alterations
 from twisted_ext.web.console.pages.backup import BackupPage
-from twisted_ext.web.console.pages.blocking import BlockingPage
+from twisted_ext.web.console.pages.blocking.page import BlockingPage
+from twisted_ext.web.console.pages.blocking.trying import TryPage
 from twisted_ext.web.console.pages.changes import ChangesPage
 from twisted_ext.web.console.pages.clients import ClientsPage
 from twisted_ext.web.console.pages.home import HomePage
@@ -49,6 +50,7 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
     text, changes, keys = ZoneTextPage(operations, elsewhere), ZoneChangesPage(operations), ZoneKeysPage(operations, clock, today)
     alterations = Alterations(operations)
     blocking, views, look = BlockingPage(operations, alterations), ViewsPage(operations, alterations), LookPage(operations)
+    trying = TryPage(operations, alterations, reactor, elsewhere, today)
     settings, log = SettingsPage(operations, alterations), ChangesPage(alterations, audit, elsewhere)
     upstreams = UpstreamsPage(operations, alterations, clock)
     home, queries = HomePage(operations, audit, elsewhere, history, today), QueriesPage(operations, history)
@@ -60,6 +62,7 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
             ConsoleRow("GET", "clients/*", "read", clients.one, "client"),
             ConsoleRow("GET", "blocking", "read", blocking.show, "blocking", "Blocking", True),
             ConsoleRow("POST", "blocking", "admin", blocking.do),
+            ConsoleRow("POST", "blocking/try", "admin", trying.do, "tried", "Tried on the last day"),
             ConsoleRow("GET", "views", "read", views.all, "views", "Views", True),
             ConsoleRow("POST", "views", "admin", views.add),
             ConsoleRow("GET", "views/*", "read", views.one, "view"),

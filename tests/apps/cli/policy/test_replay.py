@@ -124,7 +124,7 @@ def test_wrongUse(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([*config, "--block", "a..b"], USAGE, "block takes a domain name"),
         ([*config, "--block", "a.example", "--view", "kid"], USAGE, "there is no view kid; did you mean kids?"),
         ([*config, "--list", "social"], USAGE, "is not a valid list"),
-        ([*config, "--against", "none.toml"], USAGE, "none.toml: No such file or directory"),
+        ([*config, "--against", "none.toml"], USAGE, "none.toml: cannot be read: No such file or directory"),
         ([*config, "--block", "a.example", "--folder", "none"], BATCH, "none: No such file or directory"),
         ([*config, "--block", "a.example", "--since", "soon"], USAGE, "is not a time"),
     ):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.blocking.listsettings import ListSettings
 
-__all__ = ["Downloads"]
+__all__ = ["Downloads", "resolvingOf"]
 
 #: Seconds after which the host of a list that is being fetched is slow. Most lists are there in two.
 _LIST_SLOW_SECONDS: Final = 10.0
@@ -69,6 +69,13 @@ _RESOLVING: Final = frozenset(
     hosts-file local local-file local-domain rebinding-allow rebinding-routes
     """.split()
 )
+
+
+def resolvingOf(settings: Settings) -> dict[str, object]:
+    """
+    Return those settings by which the process that fetches looks up names.
+    """
+    return {name: value for name, value in settings.toJSON().items() if name in _RESOLVING}
 
 
 @dataclass(slots=True, eq=False)
@@ -140,7 +147,7 @@ class Downloads:
         """
         wanted = {each.name: each for each in fetchedLists(settings)}
         self._own = frozenset([each.url for each in namedLists(settings.own[BlockingSettings]).values()])
-        self._settings = {name: value for name, value in settings.toJSON().items() if name in _RESOLVING}
+        self._settings = resolvingOf(settings)
         for name in [name for name, each in self._downloads.items() if name not in wanted or wanted[name].url != each.wanted.url]:
             _cancel(self._downloads.pop(name))
             self._copies.forget(name)

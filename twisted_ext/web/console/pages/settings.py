@@ -17,6 +17,7 @@ from twisted_ext.server.config.setting import shown
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.web.console.pages.alterations import Alterations
+from twisted_ext.web.console.pages.blocking.forms import decisionIn
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo, ownPath
 
 if TYPE_CHECKING:
@@ -95,13 +96,9 @@ class SettingsPage:
         Block a name and all below it, or allow them; for a view, or for all clients.
         """
         name, client, view = [asked.form.get(key, "").strip() for key in ("name", "client", "view")]
-        if not name:
-            raise ConsoleRefusal(422, "The name is missing.")
         if client and not view:
             view = await self._viewOf(client)
-        wanted, other = ("block", "block-except") if action == "block" else ("block-except", "block")
-        # What was decided before is taken back, so that the two do not contradict each other.
-        made = await self._alterations.lead(asked, back, [AddedValue(other, name, view, True), AddedValue(wanted, name, view)])
+        made = await self._alterations.lead(asked, back, decisionIn({"name": name, "view": view}, action))
         said = f"{name} and all names below it are {_DONE[action]} for {f'view {view}' if view else 'all clients'}."
         return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=made.undo)
 

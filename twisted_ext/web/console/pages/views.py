@@ -12,7 +12,7 @@ from twisted_ext.server.features.blocking.lists import choiceIn, namedLists
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.selectors import Selectors
 from twisted_ext.server.features.views.settings import View, viewsOf
-from twisted_ext.web.console.pages.tableforms import viewIn
+from twisted_ext.web.console.pages.blocking.forms import viewIn
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 
 if TYPE_CHECKING:

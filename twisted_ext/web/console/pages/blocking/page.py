@@ -17,7 +17,7 @@ from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import viewsOf
-from twisted_ext.web.console.pages.tableforms import listIn, scheduleIn
+from twisted_ext.web.console.pages.blocking.forms import listIn, scheduleIn
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 
 if TYPE_CHECKING:

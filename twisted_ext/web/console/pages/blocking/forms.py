@@ -19,7 +19,7 @@ from twisted_ext.web.console.site.replies import ConsoleRefusal
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["listIn", "scheduleIn", "viewIn"]
+__all__ = ["decisionIn", "listIn", "scheduleIn", "viewIn"]
 
 #: What the name of a table does not have, and how long it is at most.
 _OTHERS: Final = re.compile(r"[^A-Za-z0-9_-]+")
@@ -49,6 +49,23 @@ def listIn(form: Mapping[str, str], settings: Settings) -> list[AddedValue]:
         table["allow"] = True
     use = " ".join([str(table["name"]), *form.get("when", "").split()])
     return [AddedValue("list", json.dumps(table)), AddedValue("lists", use, form.get("view", ""))]
+
+
+def decisionIn(form: Mapping[str, str], action: str) -> list[AddedValue]:
+    """
+    Return the changes that block a name and all below it, or allow them. What was decided before is taken back, so that the two do not
+    contradict each other.
+
+    @param form: C{name}, and C{view}.
+    @param action: C{"block"} or C{"allow"}.
+
+    @raise ConsoleRefusal: there is no name.
+    """
+    name, view = form.get("name", "").strip(), form.get("view", "").strip()
+    if not name:
+        raise ConsoleRefusal(422, "The name is missing.")
+    wanted, other = ("block", "block-except") if action == "block" else ("block-except", "block")
+    return [AddedValue(other, name, view, True), AddedValue(wanted, name, view)]
 
 
 def scheduleIn(form: Mapping[str, str], settings: Settings) -> list[AddedValue]:

@@ -1,0 +1,3 @@
+"""
+The pages of blocking, and what their forms describe.
+"""
