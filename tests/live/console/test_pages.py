@@ -111,6 +111,11 @@ def test_inABrowser(console: Console, tmp_path: Path, width: int, phone: bool, s
             assert set(hosts) <= {f"127.0.0.1:{console.port}"}
             if "/chain" in path:
                 assert page.value("document.querySelector('img').naturalWidth > 300")
+        page.open(f"http://127.0.0.1:{console.port}/blocking?name=none.example.net&client=127.0.0.1", "document.getElementById('decided')")
+        person.click("Try blocking it on the last day")
+        assert person.has("Nothing has changed yet.")
+        assert violations(person) == []
+        assert page.value("document.documentElement.scrollWidth <= innerWidth")
         person.begin("/")
         person.click("Sign out")
         assert person.has("Sign in")
@@ -140,6 +145,7 @@ def test_hostileTexts(console: Console) -> None:
             f"/zones/example.org./changes?back={word}",
             f"/look?name={word}&type={word}&client={word}",
             f"/look/chain?name={word}&type={word}",
+            f"/views/{word}",
             f"/settings?q={word}",
             f"/static/{word}",
             f"/{word}",
@@ -155,6 +161,19 @@ def test_hostileTexts(console: Console) -> None:
             ("/changes", {"entry": text}),
             ("/blocking", {"action": "pause", "view": text, "time": text}),
             ("/blocking", {"action": "fetch", "list": text}),
+            ("/blocking", {"action": "list", "url": text, "name": text, "view": text, "when": text}),
+            ("/blocking", {"action": "list", "names": text, "name": text}),
+            ("/blocking", {"action": "list", "names": text, "name": "tried"}),
+            ("/blocking", {"action": "schedule", "name": text, "days": text, "times": text}),
+            ("/blocking", {"action": "search", "engine": text, "view": text}),
+            ("/blocking/try", {"action": text}),
+            ("/blocking/try", {"action": "add", "url": text, "token": text}),
+            ("/views", {"name": text, "clients": text, "back": text}),
+            ("/upstreams", {"action": "anyway", "value": text}),
+            ("/settings", {"action": "add", "setting": "list", "value": text}),
+            ("/settings", {"action": "remove", "setting": "list", "value": text}),
+            ("/settings", {"action": "remove", "setting": "list", "value": "tried"}),
+            ("/settings", {"action": "add", "setting": "time-zone", "value": text}),
             ("/zones", {"name": text, "primary": text}),
             ("/zones/example.org.", {"action": "remove", "sure": text}),
             ("/zones/example.org./edit", {"action": "show", "name": text, "type": "TXT", "ttl": text, "data": text, "etag": text}),
@@ -164,7 +183,7 @@ def test_hostileTexts(console: Console) -> None:
         ):
             code = browser.fork().post(path, **fields)
             assert code in (200, 303, 400, 404, 412, 422), (code, path, text)
-        for path in ("/names", "/blocking", "/zones", "/settings", "/", "/queries"):
+        for path in ("/names", "/blocking", "/views", "/zones", "/upstreams", "/settings", "/", "/queries"):
             assert browser.get(path) == 200
             _expectText(browser.page, path)
     assert "Traceback" not in console.twistd.text()
