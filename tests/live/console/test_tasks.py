@@ -35,6 +35,7 @@ TASKS = {
     "another upstream, tried first": (2, 1),
     "safe search for a view": (2, 1),
     "undo yesterday's change": (2, 0),
+    "what would blocking it break": (2, 1),
 }
 
 
@@ -218,6 +219,14 @@ def test_tasks(console: Console, primary: Twistd, upstream: Upstream, tmp_path: 
             person.click("Undo: added view tablet: 127.0.0.1/32")
 
         task("undo yesterday's change", undo, lambda: person.said == "removed view tablet")
+
+        def tried() -> None:
+            person.click("Blocking")
+            person.to("Look")
+            person.write("Name", "ads.example.net")
+            person.click("Try blocking it on the last day")
+
+        task("what would blocking it break", tried, lambda: person.has("Nothing has changed yet."))
         audit = console.folder / "state" / "audit.jsonl"
         task("back up", save, lambda: '"path":"/backup","status":200' in audit.read_text().replace(" ", ""))
     assert counted == TASKS

@@ -267,6 +267,16 @@ def test_doors(tmp_path: Path) -> None:
     assert replayed(str(tmp_path), old, new, BEGIN, BEGIN + _HOUR, pytest.fail).total("blocked") == (0, 2)
 
 
+def test_nameOfAView(tmp_path: Path) -> None:
+    """
+    A rule for the clients of a view by its name ends with that name, although the same lists apply.
+    """
+    historyOf(tmp_path, [rowOf("b.example", BEGIN, status="blocked", view="kids"), rowOf("c\\.d.b.example", BEGIN + 1, status="blocked")])
+    given: dict[str, object] = {"list": {"name": "one", "names": ["||b.example^$client=kids"]}, "lists": "one"}
+    old, new = [Settings.of(**SIMPLE, **given, view=f"{name}=192.0.2.7") for name in ("kids", "others")]
+    assert replayed(str(tmp_path), old, new, BEGIN, BEGIN + _HOUR, pytest.fail).total("allowed") == (2, 2)
+
+
 def test_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What takes too long ends with an error, in SQLite as in between.

@@ -169,6 +169,9 @@ def test_tableIsChanged(server: Changed) -> None:
     server.alter(AddedValue("view", "children=192.0.2.42"))
     assert [*server.views()] == ["children", "first", "guests"]
     assert server.alter(AddedValue("schedule", "night=21:00-06:30")) == []
+    # One for a network comes after those for devices, also if it has become one.
+    server.alter(AddedValue("clients", "10.0.0.0/8", "children"))
+    assert [*server.views()] == ["first", "children", "guests"]
 
 
 def test_tablesThatAreRefused(server: Changed, monkeypatch: pytest.MonkeyPatch) -> None:

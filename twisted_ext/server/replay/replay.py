@@ -288,13 +288,9 @@ class _Replay:
                 self._about.clear()
                 self._changes.clear()
             found, rulesFor = self._anywhere, self._table.rulesFor
-            if "\\" in text:
-                # A label may have a dot, or an octet that is written otherwise.
-                found = -1
-            else:
-                for name in _domainsOf(text):
-                    for word, _ in rulesFor(name):
-                        found |= 1 << (word & SOURCE)
+            for name in _domainsOf(text):
+                for word, _ in rulesFor(name):
+                    found |= 1 << (word & SOURCE)
             self._about[text] = found
         return found
 
@@ -374,7 +370,7 @@ class _Difference(NamedTuple):
 
 def _domainsOf(text: str) -> list[bytes]:
     """
-    Return a name and the domains above it, the longest first.
+    Return a name and the domains above it, the longest first. No rule is about a label with a dot, which is taken for two here.
 
     @param text: as the history has it.
     """

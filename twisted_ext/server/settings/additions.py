@@ -187,7 +187,7 @@ def _withTables(own: Settings, values: Iterable[AddedValue], skip: Callable[[Add
     given = dict(own.given)
     for name, texts in found.items():
         former = cast("tuple[str, ...]", own.given.get(name, ()))
-        given[name] = (*_narrowFirst(texts), *former) if name == "view" else (*former, *texts)
+        given[name] = (*texts, *former) if name == "view" else (*former, *texts)
     return Settings(given, own=own) if any(found.values()) else own
 
 
@@ -226,9 +226,9 @@ def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[Added
             skip(each, reason)
         else:
             usable.append(each)
-    if not usable:
-        viewsOf(base)
-        return base
+    if not usable and base is own:
+        viewsOf(own)
+        return own
     try:
         return _made(base, views, usable)
     except BadDescription:
