@@ -94,7 +94,6 @@ class Side:
 
     @ivar scopes: what decides, by the name of the view; C{""} for none.
     @ivar views: the name and the clients of each view, in their order.
-    @ivar hasDoors: whether views have clients by more than their addresses.
     """
 
     def __init__(self, settings: Settings, table: PolicyTable) -> None:
@@ -112,6 +111,9 @@ class Side:
 
     @property
     def hasDoors(self) -> bool:
+        """
+        Whether views have clients by more than their addresses.
+        """
         return bool(self._doors)
 
     def viewsOfAddress(self, address: str) -> frozenset[str]:
@@ -137,6 +139,9 @@ class Side:
 
     @property
     def allViews(self) -> frozenset[str]:
+        """
+        The names of all views, and C{""}.
+        """
         return frozenset(["", *self._names])
 
     def singles(self) -> Iterator[str]:
