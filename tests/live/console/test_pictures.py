@@ -28,6 +28,7 @@ PICTURES = {
     "console-home": ("/", "Queries a second, at most"),
     "console-queries": ("/queries", "ads.example.net."),
     "console-blocking": ("/blocking", "Clients of view"),
+    "console-views": ("/views", "Add a view"),
 }
 
 #: Pixels of a picture.

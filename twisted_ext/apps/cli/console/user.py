@@ -12,7 +12,7 @@ from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 from twisted_ext.errors import BadDescription
 
-__all__ = ["ARGUMENTS", "main"]
+__all__ = ["ARGUMENTS", "askedPassword", "main"]
 
 _HELP: Final = """\
 Usage: txdns console user NAME [OPTION ...] >> FILE
@@ -45,14 +45,19 @@ def main(words: list[str]) -> int:
     except ModuleNotFoundError as error:
         raise ExitError(USAGE, f"this needs {error.name}, which is not installed: pip install 'twisted-ext[console]'") from error
     try:
-        sys.stdout.write(userToTOML(given.bare[0], given[_SCOPE], _password()))
+        sys.stdout.write(userToTOML(given.bare[0], given[_SCOPE], askedPassword()))
     except BadDescription as fault:
         raise ExitError(USAGE, str(fault)) from fault
     sys.stdout.flush()
     return OK
 
 
-def _password() -> str:
+def askedPassword() -> str:
+    """
+    Return the password that the user types twice at a terminal; or else the first line of the standard input.
+
+    @raise ExitError: the two differ.
+    """
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass("Password: ")
