@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.apps.browsing import Browsing, browserPath, commandOf
+from tests.live.console.firefoxpage import FirefoxPage
 
 __all__ = ["Keyboard"]
 
@@ -27,12 +28,16 @@ class Keyboard:
     @ivar fields: into how many fields something was written, or chosen.
     """
 
-    def __init__(self, folder: Path, address: str) -> None:
+    page: Browsing | FirefoxPage
+
+    def __init__(self, folder: Path, address: str, firefox: int = 0, scheme: str = "light") -> None:
         """
         @param folder: for the browser.
         @param address: the site.
+        @param firefox: the width of the screen in Firefox; 0 for Chromium.
+        @param scheme: with Firefox, C{"light"} or C{"dark"}.
         """
-        self.page = Browsing(commandOf(browserPath(), folder))
+        self.page = FirefoxPage(folder, firefox, scheme) if firefox else Browsing(commandOf(browserPath(), folder))
         self._address = address
         self.clicks = self.fields = 0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.apps.browsing import Browsing
 from tests.live.console.keyboards import Keyboard
 from tests.live.console.test_console import PASSWORD, Console
 from tests.live.console.test_settings import blocked, consoleAt
@@ -89,6 +90,7 @@ def test_pictures(console: Console, tmp_path: Path) -> None:
     exchange(console.server.port, "ads.example.net")
     folder = Path(os.environ.get("TXDNS_PICTURES") or tmp_path)
     with Keyboard(tmp_path / "browser", f"http://127.0.0.1:{console.port}") as person:
+        assert isinstance(person.page, Browsing)
         person.page.prefer("light")
         person.page.screen(_WIDTH, _HEIGHT)
         person.signIn("anna", PASSWORD)

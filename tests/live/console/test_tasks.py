@@ -83,13 +83,14 @@ def upstream() -> Iterator[Upstream]:
         yield made
 
 
-def test_tasks(console: Console, primary: Twistd, upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("firefox", [0, 1280], ids=["chromium", "firefox"])
+def test_tasks(console: Console, primary: Twistd, upstream: Upstream, tmp_path: Path, firefox: int) -> None:
     """
-    Each task is done in as few clicks as the page about the console says.
+    Each task is done in as few clicks as the page about the console says, in two browsers.
     """
     wait(lambda: blocked(console, "ads.example.net") and serialOf(console.server, "second.example") == 1, console.twistd)
     counted: dict[str, tuple[int, int]] = {}
-    with Keyboard(tmp_path / "browser", f"http://127.0.0.1:{console.port}") as person:
+    with Keyboard(tmp_path / "browser", f"http://127.0.0.1:{console.port}", firefox) as person:
         person.page.screen(1280)
         person.signIn("anna", PASSWORD)
 
