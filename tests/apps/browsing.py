@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,31 @@ from types import TracebackType
 from tests.patience import PATIENCE
 from tests.requirements import missing
 
-__all__ = ["Browsing", "browserPath", "commandOf"]
+__all__ = ["Browsing", "Page", "browserPath", "commandOf"]
 
 
-class Browsing:
+class Page(ABC):
+    """
+    A page of a browser.
+    """
+
+    @abstractmethod
+    def value(self, expression: str) -> object:
+        """
+        Return the value of a JavaScript expression within the page.
+        """
+
+    def wait(self, drawn: str) -> None:
+        """
+        Wait until an expression is true.
+        """
+        end = time.monotonic() + PATIENCE
+        while not self.value(f"Boolean({drawn})"):
+            assert time.monotonic() < end, f"{drawn} does not become true"
+            time.sleep(0.1)
+
+
+class Browsing(Page):
     """
     A browser with one page. Use it in a C{with} statement, which ends the browser.
     """
@@ -100,15 +122,6 @@ class Browsing:
         """
         self._call("Page.navigate", url=address)
         self.wait(drawn)
-
-    def wait(self, drawn: str) -> None:
-        """
-        Wait until an expression is true.
-        """
-        end = time.monotonic() + PATIENCE
-        while not self.value(f"Boolean({drawn})"):
-            assert time.monotonic() < end, f"{drawn} does not become true"
-            time.sleep(0.1)
 
     def value(self, expression: str) -> object:
         """

@@ -5,12 +5,11 @@ One page of Firefox, used as one of Chromium is.
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Final
 
+from tests.apps.browsing import Page
 from tests.live.encrypted.firefox import Firefox
-from tests.patience import PATIENCE
 
 __all__ = ["FirefoxPage"]
 
@@ -19,7 +18,7 @@ _KEYS: Final = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "ArrowLe
 _CONTROL: Final = "\ue009"
 
 
-class FirefoxPage(Firefox):
+class FirefoxPage(Firefox, Page):
     """
     See L{Browsing<tests.apps.browsing.Browsing>}.
     """
@@ -67,15 +66,6 @@ class FirefoxPage(Firefox):
         """
         self._done("WebDriver:Navigate", url=address)
         self.wait(drawn)
-
-    def wait(self, drawn: str) -> None:
-        """
-        Wait until an expression is true.
-        """
-        end = time.monotonic() + PATIENCE
-        while not self.value(f"Boolean({drawn})"):
-            assert time.monotonic() < end, f"{drawn} does not become true"
-            time.sleep(0.05)
 
     def value(self, expression: str) -> object:
         """
