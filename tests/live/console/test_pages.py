@@ -54,7 +54,8 @@ PAGES = (
 #: What attackers write where a page might take it for something else than text.
 HOSTILE = (
     "<script>alert(1)</script>", "</textarea><script>", '"><img src=x onerror=alert(1)>', "' onfocus=alert(1) autofocus='",
-    "{{ 7 * 7 }}", "{% raw %}", "${7*7}", "javascript:alert(1)", "<svg/onload=alert(1)>", "&lt;script&gt;", "%3Cscript%3E", "\x00",
+    "{{ 7919 * 7907 }}", "{% raw %}",
+    "${7919*7907}", "javascript:alert(1)", "<svg/onload=alert(1)>", "&lt;script&gt;", "%3Cscript%3E", "\x00",
     "\x1b[31m", "\x7f", "\u202eabc", "\u2066x\u2069", "\ufeff", "\ud7ff", "a" * 300, ".", "..", "../../etc/passwd", "..%2f..%2f",
     "\\\\host\\share", "'; DROP TABLE query; --", "' OR 1=1 --", "%", "_", "*", "[", "\r\nSet-Cookie: a=b", "\nX: y", "//evil.example/",
     "http://evil.example/", "\\000\\255", "xn--a-0000", "é" * 100, "𝒳" * 60, "-1", "1e999",
@@ -234,4 +235,4 @@ def _expectText(page: str, path: str) -> None:
     assert not found.tags & {"script", "img", "iframe", "object", "style", "base"}, (path, found.tags)
     assert not [name for name in found.attributes if name.startswith("on") or name == "style"], (path, found.attributes)
     assert [each for each in found.addresses if not each.startswith(("/", "?", "#")) or each.startswith("//")] == [], path
-    assert (">49<" in page, "\x1b" in page, "\x00" in page, "root:x" in page) == (False, False, False, False), path
+    assert ("62615533" in page, "\x1b" in page, "\x00" in page, "root:x" in page) == (False, False, False, False), path

@@ -87,13 +87,15 @@ def main(words: list[str]) -> int:
     # Last, so that there is no such file if another one could not be written.
     files[_SETTINGS] = text.encode("utf-8"), 0o644
     _write(folder, files)
-    command = [sys.executable, "-P", "-c", _START, "-n", "--pidfile", "", "txdns", "--config", f"{folder}/{_SETTINGS}"]
     sys.stdout.write(f"The console: {'https' if isOpen else 'http'}://{place}/, for user {given[_USER]}.\n")
     if given[_NO_START]:
         sys.stdout.write(f"To start the server: twistd -n txdns --config {folder}/{_SETTINGS}\n")
         return OK
     sys.stdout.flush()
-    os.execv(sys.executable, command)
+    from twisted_ext.server.process.jobs.subprocess import pythonCommand
+
+    command = pythonCommand("-c", _START, "-n", "--pidfile", "", "txdns", "--config", f"{folder}/{_SETTINGS}")
+    os.execv(command[0], command)
 
 
 def _placeOf(text: str) -> tuple[str, bool, str]:
