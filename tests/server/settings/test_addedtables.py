@@ -261,6 +261,17 @@ def test_undoAfterAnEditOfTheFile(server: Changed) -> None:
     assert server.views() == {"kids": ("ads",), "guests": ("ads",)}
 
 
+def test_valuesLikeTables(server: Changed) -> None:
+    """
+    A value that begins as a table does is one like others.
+    """
+    (change,) = server.alter(AddedValue("local", "{x.lan A 192.0.2.1"))
+    assert change.key[1] == change.value and change.sentence == f"added the local name {change.value}"
+    assert "block takes a domain" in server.whyNot(AddedValue("block", "{x"))
+    server.undo()
+    assert addedIn(server.folder) == []
+
+
 def test_notKept(server: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Tables that cannot be written are taken back; a server that cannot use them keeps what it has.
@@ -328,6 +339,8 @@ def test_noEntryKeepsTheServerFromStarting(server: Changed) -> None:
         '[[added]]\nsetting = "block-reply"\nvalue = "maybe"',
         '[[added]]\nsetting = "lists"\nvalue = "games"',
         '[[added]]\nsetting = "nothing"\nvalue = "games"',
+        '[[added]]\nsetting = "block"\nvalue = "{x"',
+        '[[removed]]\nsetting = "nothing"\nvalue = "{"',
     )
     for entry in (*lost, *kept):
         file.write_text(entry + "\n" + good if entry.startswith("removed") else good + entry)

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorSocket
 
 from tests.server.settings.running import Running
+from twisted_ext.errors import CallerFault
 from twisted_ext.resolver.policy.rules.compiler import digestOf
 from twisted_ext.server.config.addedvalues import AddedValue
 from twisted_ext.server.config.settings import Settings
@@ -107,8 +108,8 @@ class Trying:
             return "it waits"
         if isinstance(found[0], ConsoleReply):
             return found[0]
-        assert isinstance(found[0].value, ConsoleRefusal), found[0]
-        return str(found[0].value.text)
+        assert isinstance(found[0].value, ConsoleRefusal | CallerFault), found[0]
+        return str(found[0].value)
 
     def values(self, **form: str) -> Mapping[str, Any]:
         reply = self.post(**form)
@@ -183,7 +184,7 @@ def test_oneAtATime(page: Trying) -> None:
     assert isinstance(page.post(action="block", name="b.example"), ConsoleReply)
 
 
-def test_failures(page: Trying) -> None:
+def test_failures(page: Trying, tmp_path: Path) -> None:
     """
     What keeps something from being tried is said.
     """
@@ -193,6 +194,10 @@ def test_failures(page: Trying) -> None:
     assert page.post(action="block", name="a.example") == "It could not be tried: nothing was found."
     page.fails = "a child process has taken more than 70 seconds, and was ended"
     assert page.post(action="block", name="a.example") == f"It could not be tried: {page.fails}."
+    page.fails = ""
+    (tmp_path / "tried").touch()
+    reply = page.post(action="list", url=URL)
+    assert isinstance(reply, str) and reply.startswith(f"{tmp_path}/tried: File exists")
     page.history = None
     said = "This server keeps no history of queries; set query-history to true in the settings."
     assert page.post(action="allow", name="a.example") == said

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import DECLARED
 
 __all__ = ["ADDED", "AddedValue"]
@@ -58,7 +59,11 @@ class AddedValue:
 
     @property
     def _isTable(self) -> bool:
-        return self.value.startswith("{")
+        """
+        Whether it has all of a table. A value of another setting may begin like one.
+        """
+        setting = DECLARED.byName.get(self.setting)
+        return setting is not None and isinstance(setting.kind, types.Table) and self.value.startswith("{")
 
     @property
     def _isSeveral(self) -> bool:

@@ -131,6 +131,13 @@ def test_wrongUse(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert (main(["policy", "replay", *words]), words) == (code, words)
         error = capsys.readouterr().err
         assert said in error and "Traceback" not in error
+    for kind in ('file = "none.txt"', 'url = "https://lists.example/more.txt"'):
+        more = f'[[list]]\nname = "more"\n{kind}\n'
+        (house / "more.toml").write_text(_SETTINGS.replace('["ads"]', '["ads", "more"]') + more)
+        words = ["policy", "replay", "--config", "more.toml", "--against", "txdns.toml", "--fail-on", "blocked=0"]
+        assert main(words) == BATCH
+        found = capsys.readouterr()
+        assert "list more" in found.err and "nothing would change" in found.out
     (house / "bare.toml").write_text('upstream = ["192.0.2.1"]\n')
     assert main(["policy", "replay", "--config", "bare.toml", "--block", "a.example"]) == USAGE
     assert "the old settings have no state folder" in capsys.readouterr().err

@@ -88,10 +88,11 @@ def main(words: list[str]) -> int:
     files[_SETTINGS] = text.encode("utf-8"), 0o644
     _write(folder, files)
     sys.stdout.write(f"The console: {'https' if isOpen else 'http'}://{place}/, for user {given[_USER]}.\n")
-    if given[_NO_START]:
-        sys.stdout.write(f"To start the server: twistd -n txdns --config {folder}/{_SETTINGS}\n")
-        return OK
+    again = "" if given[_NO_START] else " again"
+    sys.stdout.write(f"To start the server{again}: twistd -n txdns --config {folder}/{_SETTINGS}\n")
     sys.stdout.flush()
+    if given[_NO_START]:
+        return OK
     from twisted_ext.server.process.jobs.subprocess import pythonCommand
 
     command = pythonCommand("-c", _START, "-n", "--pidfile", "", "txdns", "--config", f"{folder}/{_SETTINGS}")

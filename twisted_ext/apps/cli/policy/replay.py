@@ -45,7 +45,7 @@ TIME is so long ago, such as 90m, 12h or 2d, or a date in local time: 2026-11-24
 2026-11-24T15:30.
 
 Exit codes: 0 the queries were decided, 1 wrong usage or settings, 2 more change than --fail-on
-permits, 8 the history or a file in it cannot be read.
+permits, 8 the history or a list cannot be read, or only in part.
 """
 
 _NEW: Final = Option("--config FILE", "the new settings, or those that a single change is made to", "", str, what="a settings file")
@@ -91,6 +91,7 @@ def main(words: list[str]) -> int:
     from twisted_ext.errors import TimedOut
     from twisted_ext.server.replay.offline import replayed, unlooked
 
+    unread: list[str] = []
     isSingle = bool(given.all(_BLOCK) or given.all(_ALLOW) or given.all(_LIST))
     if not given[_NEW] or isSingle == bool(given[_OLD]):
         wanted = "--against OLD, or --block, --allow or --list" if given[_NEW] else "--config FILE"
@@ -102,12 +103,12 @@ def main(words: list[str]) -> int:
         now = time.time()
         since, until = given[_SINCE] if _SINCE in given else now - _DAY, given[_UNTIL] if _UNTIL in given else now
         with fileErrors(folder):
-            found = replayed(folder, old, new, since, until, complain)
+            found = replayed(folder, old, new, since, until, unread.append)
     except TimedOut as fault:
         raise ExitError(BATCH, str(fault)) from None
     except (BadDescription, CallerFault) as fault:
         raise ExitError(USAGE, str(fault)) from None
-    for line in [*found.wrong, *[f"not looked at: {each}" for each in unlooked(old, new)]]:
+    for line in [*unread, *found.wrong, *[f"not looked at: {each}" for each in unlooked(old, new)]]:
         complain(line)
     print(dumps(found.toJSON(given[_TOP])) if given[_JSON] else "\n".join(_lines(found, given[_TOP])))
     if bound is not None:
@@ -116,7 +117,8 @@ def main(words: list[str]) -> int:
         if most > limit:
             complain(f"{most:,} queries {_WORDS[bound[1]]}; --fail-on permits {limit:,.0f}")
             return DECLINED
-    return BATCH if found.wrong else OK
+    # What was not read might have changed more.
+    return BATCH if unread or found.wrong else OK
 
 
 def _folderOf(settings: Settings) -> str:

@@ -75,12 +75,12 @@ class SettingsPage:
             words = [form.get(key, "").strip() for key in ("name", "type", "value")]
             value = " ".join([each for each in words if each])
             changes = [AddedValue(form.get("setting", ""), value, form.get("view", ""), action == "remove")]
-            changes = [*self._elsewhere(changes[0]), *changes]
+            changes = [*self._takenOut(changes[0]), *changes]
         else:
             raise ConsoleRefusal(422, "There is no such action.")
         return await self._alterations.lead(asked, back, changes)
 
-    def _elsewhere(self, change: AddedValue) -> Iterator[AddedValue]:
+    def _takenOut(self, change: AddedValue) -> Iterator[AddedValue]:
         """
         Return what takes a client that is put into a view out of the others that name it by itself: the first one applies.
         """

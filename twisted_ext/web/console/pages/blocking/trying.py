@@ -197,12 +197,18 @@ class TryPage:
 def _emptied(folder: str, kept: list[str]) -> None:
     """
     Make a folder, and remove what an earlier process has left in it.
+
+    @raise CallerFault: it cannot be made.
     """
-    os.makedirs(folder, STATE_FOLDER, exist_ok=True)
-    for entry in os.scandir(folder):
-        if entry.path not in kept:
+    try:
+        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+        entries = [entry.path for entry in os.scandir(folder)]
+    except OSError as error:
+        raise CallerFault(f"{folder}: {error.strerror or error}") from None
+    for path in entries:
+        if path not in kept:
             with suppress(OSError):
-                os.unlink(entry.path)
+                os.unlink(path)
 
 
 def _taken(copies: Copies, name: str, fetched: _Fetched) -> None:
