@@ -10,10 +10,11 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.wire.codes import AA, AD
+from twisted_ext.wire.names import nameEnd
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, SOA
+from twisted_ext.wire.rrtypes import CNAME, HTTPS, SOA, SVCB
 
-__all__ = ["endOf", "found", "isHostName", "together"]
+__all__ = ["endOf", "found", "isHostName", "targetsOf", "together"]
 
 #: Matches labels of host names (RFC 952; RFC 1123, section 2.1). The C library accepts the underscore as well.
 _LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
@@ -54,6 +55,18 @@ def endOf(name: bytes, answer: tuple[RRSet, ...], rrType: int) -> bytes | None:
         target = aliases.pop(name)
         name = target.lower()
     return target
+
+
+def targetsOf(rrset: RRSet) -> Sequence[bytes]:
+    """
+    Return the names that clients go on to from a record set: those of aliases, and those of services (RFC 9460), whose addresses may be
+    beside them as hints.
+    """
+    if rrset.rrType == CNAME:
+        return rrset.rdatas
+    if rrset.rrType in (HTTPS, SVCB):
+        return [rdata[2 : nameEnd(rdata, 2)] for rdata in rrset.rdatas if len(rdata) > 2 and rdata[2]]
+    return ()
 
 
 def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tuple[bytes, ...], bytes, bytes | None]:

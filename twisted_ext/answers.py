@@ -6,7 +6,7 @@ A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that the a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCKED",
     "KINDS",
+    "AliasOrigin",
     "Answer",
     "BlockedReply",
     "Budget",
@@ -182,6 +183,21 @@ class Origin:
 
     def __repr__(self) -> str:
         return f"<Origin {self.source} {self.server}>"
+
+
+@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
+class AliasOrigin(Origin):
+    """
+    Where an answer came from that a rule gives for a name, as it is an alias of another one that the rule is about.
+
+    @ivar aliases: all names that it is an alias of, in the order of the answer that the rule has replaced.
+    """
+
+    __slots__ = ("aliases",)
+
+    def __init__(self, source: str, server: str, aliases: Sequence[bytes]) -> None:
+        super().__init__(source, server)
+        self.aliases = aliases
 
 
 class Counted(Protocol):

@@ -216,16 +216,16 @@ class EarlierQueriesTests(SynchronousTestCase):
         """
         self.history(rowOf())
         making = EarlierQueries(self.operations().status, self.clock)
-        running: list[Deferred[list[object]]] = []
+        running: list[Deferred[bytes]] = []
 
-        def inThread(reactor: object, work: object) -> Deferred[list[object]]:
+        def run(searches: object, written: bytes) -> Deferred[bytes]:
             running.append(Deferred())
             return running[-1]
 
-        with patch.object(searching, "inThread", inThread):
+        with patch.object(searching.HistorySearch, "_run", run):
             pages = [Deferred.fromCoroutine(making.page(dict.fromkeys(FIELDS, ""))) for _ in range(6)]
             self.assertEqual(len(running), 1)
             self.assertEqual(self.successResultOf(pages[5]).code, 503)
             for number in range(5):
-                running[number].callback([])
+                running[number].callback(b'{"found": [], "wrong": []}')
                 self.assertEqual(self.successResultOf(pages[number]).code, 200)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from twisted_ext.errors import TimedOut
 from twisted_ext.resolver.policy.rules.table import SOURCE
-from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, shownName
+from twisted_ext.server.features.queryhistory.recorder.rows import CLIENT, NAME, STATUSES, VIEW, shownName
 from twisted_ext.server.features.queryhistory.recorder.search import complaining, isLate, opened
-from twisted_ext.server.features.queryhistory.recorder.segments import CLIENT, NAME, VIEW, segmentsIn
+from twisted_ext.server.features.queryhistory.recorder.segments import segmentsIn
 from twisted_ext.server.replay.sides import Pair, Scope, Side, edgesOf, pairsOf
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A

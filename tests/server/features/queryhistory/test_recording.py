@@ -13,16 +13,20 @@ from zope.interface.verify import verifyObject
 
 from tests.packetcache.lanes import Server
 from tests.queries import optOf, queryOf
-from twisted_ext.answers import Answer, BlockedReply, Origin, Outcome, Security
+from twisted_ext.answers import AliasOrigin, Answer, BlockedReply, Origin, Outcome, Security
 from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.interfaces import IHitObserver
 from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE
 from twisted_ext.server.features.queryhistory.recorder.rows import SECURITIES, STATUSES, Row, Rows
 from twisted_ext.server.features.queryhistory.recording import Recording
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.rrl import ResponseRateLimit
-from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
+from twisted_ext.testing.sources import HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, HTTPS
 
 WWW = questionOf("www.example.test")
 
@@ -76,7 +80,8 @@ class RecordingTests(SynchronousTestCase):
         answer.origin = Origin("udp", "192.0.2.53:53")
         held.release(answer)
         (row,) = self.rows()
-        self.assertEqual(row, Row(int(TODAY * 1e6), "127.0.0.1", "test.example.www", 1, 0, "", 250_000, "", "192.0.2.53:53", "", 2, 0))
+        wanted = Row(int(TODAY * 1e6), "127.0.0.1", "test.example.www", 1, 0, "", 250_000, "", "192.0.2.53:53", "", 2, 0, alias="")
+        self.assertEqual(row, wanted)
 
     def test_rcodes(self) -> None:
         """
@@ -130,6 +135,29 @@ class RecordingTests(SynchronousTestCase):
         rows = self.rows()
         self.assertEqual([SECURITIES[row.security] for row in rows], ["secure", "insecure", "", "bogus", ""])
         self.assertIn("the signature has expired", rows[3].ede)
+
+    def test_aliases(self) -> None:
+        """
+        An answer has what the name is an alias of, and so has one that was blocked as it leads to a blocked name; a failure is no alias. Of
+        a name that was blocked by itself that is not known, nor of one that a rule leads elsewhere.
+        """
+        held = HeldSource()
+        server = self.server(held)
+        alias = answerOf(WWW, "192.0.2.80")
+        service = RRSet(WWW.name, HTTPS, 1, 60, (b"\0\1" + nameFromText("svc.example") + b"\0\1\0\3\2h2", b"\0\1\0"))
+        pairs = (("www.example.test", "A.example"), ("a.example", "b.example"))
+        chain = tuple([rrsetOf(nameFromText(one), CNAME, other) for one, other in pairs])
+        blocked = Answer(Outcome.NXDOMAIN, rcode=3, origin=AliasOrigin("blocked", "ads:7", [nameFromText("b.example")]))
+        for answer in (
+            alias, alias.having((*chain, *alias.answer)), alias.having((service,)), blocked,
+            Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("blocked", "ads:7"), ede=BLOCKED_EDE),
+            Answer(Outcome.DATA, (*chain, *alias.answer), ede=FORGED_EDE, origin=Origin("udp", "192.0.2.53:53")),
+            ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2),
+        ):  # fmt: skip
+            server.ask(queryOf())
+            held.release(answer)
+        wanted = ["", "example.a example.b", "example.svc", "example.b", None, None, ""]
+        self.assertEqual([row.alias for row in self.rows()], wanted)
 
     def test_floods(self) -> None:
         """

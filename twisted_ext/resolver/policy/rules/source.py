@@ -4,7 +4,6 @@ Answers as rules say, in place of the servers' answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -12,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from twisted_ext.aliases import together
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.aliases import targetsOf, together
+from twisted_ext.answers import AliasOrigin, Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.entries import Entry
 from twisted_ext.errors import Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
@@ -25,9 +24,9 @@ from twisted_ext.resolver.policy.rules.verdict import Verdict
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameEnd, nameToText
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, NSEC, NSEC3, RRSIG, SVCB, A
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, NSEC, NSEC3, RRSIG, A
 
 __all__ = ["BLOCKED_EDE", "FORGED_EDE", "PolicySource", "late", "unproved"]
 
@@ -120,7 +119,7 @@ class PolicySource(WrappingSource):
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
         for rrset in answer.answer:
-            for target in _targets(rrset):
+            for target in targetsOf(rrset):
                 found = self._policy.verdict(target.lower(), question.rrType)
                 # A name in place of another one is for those who ask for that, not for all that lead there.
                 if found is not None and found.blocked and not found.renames:
@@ -131,7 +130,7 @@ class PolicySource(WrappingSource):
         """
         Return an answer that clients do not keep beyond the time when they no longer get it.
         """
-        targets = [target.lower() for rrset in answer.answer for target in _targets(rrset)]
+        targets = [target.lower() for rrset in answer.answer for target in targetsOf(rrset)]
         if not self._policy.mayBlock(question.key[:-4], targets, question.rrType):
             return answer
         most = _BLOCK_TTL
@@ -181,12 +180,14 @@ class PolicySource(WrappingSource):
             # A subset is enough (RFC 8482, section 4.1).
             kind = next((each.rrType for each in why.rewrites), ANY)
         wanted = [each.rdata for each in why.rewrites if each.rrType == kind]
-        origin = Origin("rewritten" if wanted else "blocked", why.place)
+        source = "rewritten" if wanted else "blocked"
         if instead is None:
-            origin.epoch = policy.epoch
-        elif instead.origin is not None:
-            # It holds for as long as the alias is known.
-            origin.learned, origin.expires = instead.origin.learned, instead.origin.expires
+            origin = Origin(source, why.place, epoch=policy.epoch)
+        else:
+            origin = AliasOrigin(source, why.place, [target for rrset in instead.answer for target in targetsOf(rrset)])
+            if instead.origin is not None:
+                # It holds for as long as the alias is known.
+                origin.learned, origin.expires = instead.origin.learned, instead.origin.expires
         if context.trace is not None:
             through = nameToText(alias) if alias else None
             context.trace.note(lastTime(context.trace), "block", why.word, **_shown(why), alias=through)
@@ -221,18 +222,6 @@ def _aliasIn(why: Verdict, question: Question) -> bytes | None:
     if question.rrType in (CNAME, ANY):
         return None
     return next((each.rdata for each in why.rewrites if each.rrType == CNAME), None)
-
-
-def _targets(rrset: RRSet) -> Sequence[bytes]:
-    """
-    Return the names that clients go on to from a record set: those of aliases, and those of services (RFC 9460), whose addresses may be
-    beside them as hints.
-    """
-    if rrset.rrType == CNAME:
-        return rrset.rdatas
-    if rrset.rrType in (HTTPS, SVCB):
-        return [rdata[2 : nameEnd(rdata, 2)] for rdata in rrset.rdatas if len(rdata) > 2 and rdata[2]]
-    return ()
 
 
 def _shown(why: Verdict) -> dict[str, str]:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import classImplements
 
-from twisted_ext.answers import KINDS, BlockedReply
+from twisted_ext.aliases import targetsOf
+from twisted_ext.answers import KINDS, AliasOrigin, Answer, BlockedReply
 from twisted_ext.interfaces import IHitObserver
-from twisted_ext.server.reply.observers import RequestObserver
+from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE
+from twisted_ext.server.reply.observers import RequestObserver, resultOf
+from twisted_ext.server.reply.requests import Refusal
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.packetcache.clients import Arrived, Client
     from twisted_ext.server.reply.observers import Result
     from twisted_ext.server.reply.requests import Request
+    from twisted_ext.zone.store.version import DirectAnswer
 
 __all__ = ["Recording"]
 
@@ -53,7 +57,13 @@ class Recording(RequestObserver):
         self._hits.append((queries, bodies, clients, transport, now))
         self._more(len(queries))
 
+    def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
+        self._note(request, resultOf(octets, cause, gate), _aliasesIn(cause))
+
     def seen(self, request: Request, result: Result) -> None:
+        self._note(request, result, None)
+
+    def _note(self, request: Request, result: Result, aliases: list[bytes] | None) -> None:
         question, view = request.question, request.record.group.view
         named = "" if view is None else view.shown
         now = self._reactor.seconds()
@@ -67,7 +77,7 @@ class Recording(RequestObserver):
         self._others.append(
             (
                 "r", self._today(), micros, request.transport, request.client, named, question.name, question.rrType, rcode, ede, status,
-                server, rule, result.security,
+                server, rule, result.security, aliases,
             )  # fmt: skip
         )
         self._more(1)
@@ -107,6 +117,23 @@ class Recording(RequestObserver):
             self._due.cancel()
             self._due = None
         self.flush()
+
+
+def _aliasesIn(cause: Answer | DirectAnswer | Refusal | None) -> list[bytes] | None:
+    """
+    Return the names that the name in question is an alias of; L{None} if that is not known.
+    """
+    if isinstance(cause, Answer):
+        origin = cause.origin
+        if isinstance(origin, AliasOrigin):
+            return [*origin.aliases]
+        # A rule has decided before the name was looked up, or has made an alias itself.
+        isMade = origin is not None and (kind := KINDS.get(origin.source)) is not None and kind.ruled
+        if isMade or FORGED_EDE[0] in cause.ede:
+            return None
+        return [target for rrset in cause.answer for target in targetsOf(rrset)]
+    # Nothing is known of a name that was not looked up. With a failure no alias is found.
+    return [] if isinstance(cause, Refusal) and not cause.rule and BLOCKED_EDE[0] not in cause.ede else None
 
 
 classImplements(Recording, IHitObserver)

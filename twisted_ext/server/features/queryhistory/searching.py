@@ -4,36 +4,26 @@ Searches the history of queries for pages of a browser, one search at a time.
 
 from __future__ import annotations
 
-import sqlite3
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.interfaces import IReactorProcess
 
 from twisted_ext.errors import CallerFault, StorageFault, TimedOut
-from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
-from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, reversedName, shownName
-from twisted_ext.server.features.queryhistory.recorder.search import (
-    Filter,
-    Found,
-    Place,
-    Tally,
-    clientTallies,
-    counts,
-    search,
-)
-from twisted_ext.server.process.jobs.subprocess import inThread
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.server.features.queryhistory.finding import answered
+from twisted_ext.server.features.queryhistory.recorder.rows import Row
+from twisted_ext.server.features.queryhistory.recorder.search import Found, Place
+from twisted_ext.server.features.queryhistory.recorder.tallies import Tally
+from twisted_ext.server.process.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.operations import Operations
 
-__all__ = ["FIELDS", "MATCHES", "HistorySearch", "NoHistory", "Top", "missingIn"]
-
-_Result = TypeVar("_Result")
+__all__ = ["FIELDS", "MATCHES", "Clients", "HistorySearch", "LatestName", "NoHistory", "Top", "missingIn"]
 
 #: The fields of the form; C{before} is that of the link to older queries.
 FIELDS: Final = ("name", "match", "client", "outcome", "since", "until", "before")
@@ -41,8 +31,10 @@ FIELDS: Final = ("name", "match", "client", "outcome", "since", "until", "before
 #: How a name is compared, each as a form says it.
 MATCHES: Final = {"below": "is, or is below", "is": "is", "part": "has the text"}
 
-#: Seconds that a search may take in one file, which has a million queries at most. All that the form can ask for takes less than one.
-_SECONDS: Final = 5.0
+_MODULE: Final = "twisted_ext.server.features.queryhistory.finding"
+
+#: Seconds that a search may take in all.
+_SECONDS: Final = 60.0
 
 #: Seconds for which what there is most of is not looked for again.
 _KEPT: Final = 60.0
@@ -54,11 +46,40 @@ _WAITING: Final = 4
 class Top(NamedTuple):
     """
     What there is most of, each with how many queries that were.
+
+    @ivar lists: those that block.
     """
 
     blocked: list[tuple[str, int]]
     names: list[tuple[str, int]]
     clients: list[tuple[str, int]]
+    lists: list[tuple[str, int]]
+
+
+class Clients(NamedTuple):
+    """
+    Those that ask.
+
+    @ivar queries: of all of them.
+    @ivar most: those that have asked most.
+    @ivar wrong: a line for each file that could not be searched, or for what is missing in them.
+    """
+
+    queries: int
+    most: list[tuple[str, Tally]]
+    wrong: list[str]
+
+
+class LatestName(NamedTuple):
+    """
+    A name that a client has asked for.
+
+    @ivar at: when it did so last, in seconds since 1970.
+    """
+
+    name: str
+    type: int
+    at: float
 
 
 class NoHistory(CallerFault):
@@ -80,7 +101,7 @@ class HistorySearch:
 
     def __init__(self, operations: Operations, reactor: object) -> None:
         """
-        @param reactor: searches are made in its threads.
+        @param reactor: searches are made in its processes; or in this one if it has none.
         """
         self._operations = operations
         self._reactor = reactor
@@ -100,31 +121,62 @@ class HistorySearch:
         @raise TimedOut: too many searches wait.
         @raise StorageFault: the history cannot be read.
         """
-        folder, wrong = await self._begun(isAllowed)
-        wanted = _filter(given, folder)
-        return await self._run(lambda: list(islice(_searched(folder, wanted, wrong), most))), wrong
+        said, wrong = await self._asked(isAllowed, "found", given={**given}, most=most)
+        return [Found(Place(segment, number), Row(*row)) for segment, number, row in said["found"]], wrong
 
-    async def clients(self, since: float, *, isAllowed: bool = False) -> tuple[dict[str, Tally], list[str]]:
+    async def namesOf(self, client: str, most: int, *, isAllowed: bool = False) -> list[LatestName]:
+        """
+        Return the latest names of a client, each type of a name once; for the rest see L{find}.
+        """
+        said, _ = await self._asked(isAllowed, "names", client=client, most=most)
+        return [LatestName(name, rrType, at / 1e6) for name, rrType, at in said["names"]]
+
+    async def clients(self, since: float, most: int, *, isAllowed: bool = False) -> Clients:
         """
         Return what the history has of each client; for the rest see L{find}.
 
-        @param since: seconds since 1970.
+        @param since: seconds since 1970. The hour that it is in is counted whole.
+        @param most: how many clients.
         """
-        folder, wrong = await self._begun(isAllowed)
-        return await self._run(lambda: clientTallies(folder, int(since * 1e6), wrong.append, seconds=_SECONDS)), wrong
+        said, wrong = await self._asked(isAllowed, "clients", since=int(since * 1e6), most=most)
+        return Clients(said["queries"], [(text, Tally(*numbers)) for text, *numbers in said["clients"]], wrong)
 
     async def top(self, since: float, most: int, *, isAllowed: bool = False) -> Top:
         """
-        Return what there is most of; for the rest see L{find}. It is looked for again after a minute only.
+        Return what there is most of; for the rest see L{clients}. It is looked for again after a minute only.
 
-        @param since: seconds since 1970.
         @param most: how many of each kind.
         """
-        folder, _ = await self._begun(isAllowed)
         now = time.monotonic()
         if self._top is None or now >= self._top[0] + _KEPT:
-            self._top = now, await self._run(lambda: _topIn(folder, int(since * 1e6), most))
+            said, _ = await self._asked(isAllowed, "top", since=int(since * 1e6), most=most)
+            found = {kind: [(str(text), int(count)) for text, count in said[kind]] for kind in Top._fields}
+            self._top = now, Top(**found)
+        else:
+            await self._begun(isAllowed)
         return self._top[1]
+
+    async def _asked(self, isAllowed: bool, kind: str, **job: object) -> tuple[dict[str, Any], list[str]]:
+        """
+        Return what a search has found, and lines about what may be missing.
+        """
+        folder, missing = await self._begun(isAllowed)
+        written = json.dumps({"folder": folder, "kind": kind, **job}).encode("ascii")
+        try:
+            found = await self._lock.run(self._run, written)
+            said = json.loads(found)
+        except (OSError, ValueError) as error:
+            raise StorageFault(f"The history cannot be searched: {error}.") from None
+        if "invalid" in said:
+            raise CallerFault(said["invalid"])
+        if "failed" in said:
+            raise StorageFault(f"The history cannot be read: {said['failed']}.")
+        return said, [*missing, *said["wrong"]]
+
+    def _run(self, written: bytes) -> Deferred[bytes]:
+        if IReactorProcess.providedBy(self._reactor):
+            return runModule(self._reactor, _MODULE, given=written, seconds=_SECONDS)
+        return maybeDeferred(answered, written)
 
     async def _begun(self, isAllowed: bool) -> tuple[str, list[str]]:
         """
@@ -139,14 +191,6 @@ class HistorySearch:
             raise TimedOut("Other searches are going on; try again in some seconds.")
         return str(said.get("folder")), [missing] if (missing := missingIn(said)) else []
 
-    async def _run(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            return await self._lock.run(inThread, self._reactor, work)
-        except OSError as error:
-            raise StorageFault(f"The history cannot be read: {error.strerror or error}.") from None
-        except sqlite3.Error as error:
-            raise StorageFault(f"The history cannot be read: {error}.") from None
-
 
 def missingIn(said: Mapping[str, JSON]) -> str:
     """
@@ -158,42 +202,3 @@ def missingIn(said: Mapping[str, JSON]) -> str:
     if not wrong or not isinstance(since, int | float):
         return ""
     return f"Queries since {time.strftime('%Y-%m-%d %H:%M', time.localtime(since))} are not in the history: {wrong}."
-
-
-def _topIn(folder: str, since: int, most: int) -> Top:
-    blocked = Filter(since=since, statuses=frozenset([STATUSES.index("blocked")]))
-
-    def names(wanted: Filter) -> list[tuple[str, int]]:
-        found = counts(folder, wanted, "name", lambda line: None, seconds=_SECONDS)
-        return [(shownName(text), count) for text, count in found.most_common(most)]
-
-    tallies = clientTallies(folder, since, lambda line: None, seconds=_SECONDS)
-    clients = sorted([(client, each.queries) for client, each in tallies.items()], key=lambda row: row[1], reverse=True)
-    return Top(names(blocked), names(Filter(since=since)), clients[:most])
-
-
-def _searched(folder: str, wanted: Filter, wrong: list[str]) -> Iterator[Found]:
-    return search(folder, wanted, wrong.append, seconds=_SECONDS)
-
-
-def _filter(given: Mapping[str, str], folder: str) -> Filter:
-    """
-    @raise CallerFault: a field is not valid.
-    """
-    wanted = Filter(before=Place.fromText(given["before"]))
-    if given["name"]:
-        if given["match"] == "part":
-            wanted.part = given["name"]
-        else:
-            wanted.name = reversedName(nameFromText(given["name"]))
-            wanted.isBelow = given["match"] != "is"
-    if given["client"]:
-        wanted.clients = keptClients(clientFromText(given["client"]), folder)
-    if given["outcome"]:
-        wanted.statuses = frozenset([STATUSES.index(statusFromText(given["outcome"]))])
-    wanted.since, wanted.until = _micros(given["since"]), _micros(given["until"])
-    return wanted
-
-
-def _micros(text: str) -> int | None:
-    return int(momentFromText(text) * 1_000_000) if text else None

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.server.features.queryhistory.recorder.rows import shownName
-from twisted_ext.server.features.queryhistory.searching import FIELDS, HistorySearch, NoHistory
+from twisted_ext.server.features.queryhistory.searching import HistorySearch, NoHistory
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.queryhistory.recorder.search import Found
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["ClientsPage"]
@@ -29,8 +27,7 @@ __all__ = ["ClientsPage"]
 _DAY: Final = 86_400.0
 _SHOWN: Final = 200
 
-#: Queries of a client that are looked at for its latest names, and how many of these the page has.
-_LOOKED: Final = 2_000
+#: Names of a client that its page has.
 _NAMES: Final = 50
 
 _HIDDEN: Final = "Clients are not counted here; show-clients = true in the server's file shows them."
@@ -52,20 +49,19 @@ class ClientsPage:
     async def _all(self, asked: ConsoleAsked) -> ConsoleReply:
         said = await self._operations.do("clients", {})
         try:
-            tallies, wrong = await self._history.clients(self._today() - _DAY, isAllowed=asked.mayAdminister)
+            found = await self._history.clients(self._today() - _DAY, _SHOWN, isAllowed=asked.mayAdminister)
         except NoHistory:
             if not said.get("shown"):
                 raise ConsoleRefusal(403, _HIDDEN) from None
             return ConsoleReply({"rows": await self._remembered(said), "isKept": False, "wrong": []})
         listed = said.get("clients")
         hosts = {each["client"]: each.get("host") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else {}
-        total = sum([each.queries for each in tallies.values()])
         rows: list[dict[str, object]] = []
-        for client, each in sorted(tallies.items(), key=lambda item: item[1].queries, reverse=True)[:_SHOWN]:
+        for client, each in found.most:
             row = {"client": client, "host": hosts.get(client) or "", "count": each.queries, "seen": _clock(each.last / 1e6)}
-            more = {"share": each.queries / total, "blocked": each.blocked / each.queries, "view": await self._viewOf(client)}
+            more = {"share": each.queries / found.queries, "blocked": each.blocked / each.queries, "view": await self._viewOf(client)}
             rows.append({**row, **more})
-        return ConsoleReply({"rows": rows, "isKept": True, "wrong": wrong})
+        return ConsoleReply({"rows": rows, "isKept": True, "wrong": found.wrong})
 
     async def _remembered(self, said: Mapping[str, JSON]) -> list[dict[str, object]]:
         found, total = said.get("clients"), float(str(said.get("total") or 0))
@@ -82,13 +78,15 @@ class ClientsPage:
 
     async def _one(self, asked: ConsoleAsked, address: str) -> ConsoleReply:
         try:
-            names = await self._latest(address, isAllowed=asked.mayAdminister)
+            latest = await self._history.namesOf(address, _NAMES, isAllowed=asked.mayAdminister)
+            names: list[dict[str, object]] = [{"seen": _clock(each.at), "name": each.name, "type": typeName(each.type)} for each in latest]
         except NoHistory:
             said = await self._operations.do("clients", {"address": address})
             if not said.get("shown"):
                 raise ConsoleRefusal(403, _HIDDEN) from None
-            found = said.get("names")
-            names = [{**each, "seen": _clock(each["seen"])} for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+            listed = said.get("names")
+            kept = listed if isinstance(listed, list) else []
+            names = [{**each, "seen": _clock(each["seen"])} for each in kept if isinstance(each, dict)]
         inForce, single = self._operations.inForce, {address, f"{address}/32", f"{address}/128"}
         values: dict[str, object] = {
             "title": address[:80],
@@ -99,18 +97,6 @@ class ClientsPage:
             "fixed": [each.name for each in viewsOf(inForce) if not single.isdisjoint(each.clients)],
         }
         return ConsoleReply(values)
-
-    async def _latest(self, address: str, *, isAllowed: bool) -> list[dict[str, object]]:
-        """
-        Return the latest names of a client that the history has, each type of a name once.
-        """
-        given = {**dict.fromkeys(FIELDS, ""), "client": address}
-        found, _ = await self._history.find(given, _LOOKED, isAllowed=isAllowed)
-        latest: dict[tuple[str, int], Found] = {}
-        for each in found:
-            latest.setdefault((each.row.name, each.row.type), each)
-        rows = [each.row for each in latest.values()][:_NAMES]
-        return [{"seen": _clock(row.at / 1e6), "name": shownName(row.name), "type": typeName(row.type)} for row in rows]
 
     async def _viewOf(self, client: str) -> str:
         """

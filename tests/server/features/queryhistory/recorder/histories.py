@@ -70,5 +70,5 @@ def told(name: str, **others: object) -> tuple[object, ...]:
     """
     said: dict[str, object] = {"at": float(BEGIN), "micros": 1500, "transport": "udp", "client": "192.0.2.7", "view": ""}
     said |= {"name": nameFromText(name), "type": 1, "rcode": 0, "ede": "", "status": "forwarded", "server": "192.0.2.53:53"}
-    said |= {"rule": "", "security": ""}
+    said |= {"rule": "", "security": "", "aliases": []}
     return ("r", *(said | others).values())

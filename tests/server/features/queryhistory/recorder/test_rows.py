@@ -22,7 +22,7 @@ from twisted_ext.server.features.queryhistory.recorder.rows import (
     reversedName,
     shownName,
 )
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
 
 _LABELS = some.lists(some.binary(min_size=1, max_size=20), max_size=6)
 
@@ -93,6 +93,22 @@ def test_aCauseEnds() -> None:
     """
     rows = _rows(told("x.example", rule="ads.txt:7", status="blocked"), told("x.example"), hit("x.example", blocked=(0,)))
     assert [row.rule for row in rows] == ["ads.txt:7", "", ""]
+
+
+def test_aliases() -> None:
+    """
+    What a name is an alias of is kept in the order of the answer, in lower case; and of what repeats the answer too, unless another one is
+    repeated. Where it is not known, or is too much to be kept, it is not taken for none.
+    """
+    chain = [nameFromText("A.cdn.example"), nameFromText("b\\032c.net")]
+    rows = _rows(
+        told("x.example", aliases=chain), hit("x.example"), hit("x.example", blocked=(0,)), hit("y.example"),
+        told("x.example"), hit("x.example"), told("x.example", aliases=None), hit("x.example"),
+    )  # fmt: skip
+    text = "example.cdn.a net.b\\032c"
+    assert [row.alias for row in rows] == [text, text, None, None, "", "", None, None]
+    (long,) = _rows(told("x.example", aliases=[nameFromText("a" * 60 + "." + "b" * 60 + ".example")] * 10))
+    assert long.alias is None
 
 
 def test_howClientsAreKept() -> None:

@@ -20,15 +20,7 @@ from hypothesis import strategies as some
 
 from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, Row, reversedName, shownName
-from twisted_ext.server.features.queryhistory.recorder.search import (
-    Filter,
-    Place,
-    Tally,
-    clientTallies,
-    counts,
-    rowAt,
-    search,
-)
+from twisted_ext.server.features.queryhistory.recorder.search import Filter, Place, counts, rowAt, search
 from twisted_ext.wire.names import nameFromText
 
 _NAMES = tuple("example www.example xwww.example a\\.b.example a.b.example exam-ple example.org %.example _x.example .".split())
@@ -162,20 +154,6 @@ def test_countsAsByLookingAtEachRow(folder: Path, wanted: Filter, kind: str) -> 
     wanted = replace(wanted, before=None)
     values = [getattr(row, kind) for row in _ROWS if _isFound(row, wanted)]
     assert counts(str(folder), wanted, kind, print) == Counter([each for each in values if each or kind == "name"])
-
-
-def test_talliesOfClients(folder: Path) -> None:
-    """
-    Of each client it is known how many queries there were since a time, how many of them were blocked, and when the last one was.
-    """
-    for since in (0, (BEGIN + 60) * 1_000_000, (BEGIN + 1000) * 1_000_000):
-        wanted: dict[str, Tally] = {}
-        for row in _ROWS:
-            if row.client and row.at >= since:
-                known = wanted.get(row.client, Tally())
-                blocked = known.blocked + (STATUSES[row.status] == "blocked")
-                wanted[row.client] = Tally(known.queries + 1, blocked, max(known.last, row.at))
-        assert clientTallies(str(folder), since, print) == wanted
 
 
 def test_countingGoesByTheBestWay(folder: Path) -> None:

@@ -7,9 +7,10 @@ A batch is a list of these tuples, in the order in which queries were answered:
   - C{("h", time, transport, queries, replies, clients, views, blocked)} for queries that the packet cache has answered together: the
     octets of each; its reply without the id, or only the first two octets if its rcode is NOERROR and it was not blocked; address and view
     of the client; and the positions of those that were blocked
-  - C{("r", time, microseconds, transport, client, view, name, type, rcode, ede, status, server, rule, security)} for another one: the
-    name in wire form; C{rcode} is -1 if there was no reply; the text of the first extended error; and a word of
-    L{SECURITIES<twisted_ext.server.features.queryhistory.recorder.rows.SECURITIES>}
+  - C{("r", time, microseconds, transport, client, view, name, type, rcode, ede, status, server, rule, security, aliases)} for another
+    one: the name in wire form; C{rcode} is -1 if there was no reply; the text of the first extended error; a word of
+    L{SECURITIES<twisted_ext.server.features.queryhistory.recorder.rows.SECURITIES>}; and a list of the names in wire form to which aliases
+    of the answer lead, before a rule about one of them has changed it, L{None} if they are not known
 
 Times are in seconds since 1970. The recorder answers with numbers of L{COUNT_OCTETS} octets: how many more batches are written, or are
 counted as those that could not be.
@@ -29,7 +30,7 @@ __all__ = ["COUNT_OCTETS", "FRAME_OCTETS", "HANDSHAKE", "SOCKET", "Unframed", "f
 SOCKET: Final = "recorder.sock"
 
 #: The first frame of each connection.
-HANDSHAKE: Final = ("txdns-history", 3, sys.version_info[:2])
+HANDSHAKE: Final = ("txdns-history", 4, sys.version_info[:2])
 
 #: Octets of the largest frame: 512 queries with replies of 65,535 octets are less.
 FRAME_OCTETS: Final = 1 << 26

@@ -11,7 +11,13 @@ from typing import Any, Final, NamedTuple
 
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["KEY", "KEY_OCTETS", "SECURITIES", "STATUSES", "TRANSPORTS", "Row", "Rows", "formsOf", "reversedName", "shownName"]
+__all__ = [
+    "CLIENT", "EDE", "KEY", "KEY_OCTETS", "NAME", "RULE", "SECURITIES", "STATUSES", "TRANSPORTS", "UPSTREAM", "VIEW", "Row",
+    "Rows", "formsOf", "reversedName", "shownName",
+]  # fmt: skip
+
+#: Kinds of words: texts that queries refer to by numbers.
+NAME, CLIENT, EDE, RULE, UPSTREAM, VIEW = range(6)
 
 #: What became of a query. What is not listed is C{"local"}.
 STATUSES: Final = ("local", "cached", "forwarded", "blocked", "refused", "failed", "dropped")
@@ -31,11 +37,14 @@ _HEADER: Final = 12
 _CAUSES: Final = 100_000
 
 #: That of what nothing has decided or proved, and those of what was only validated.
-_NO_CAUSE: Final = ("", "", False, 0)
-_PROVED: Final = tuple([("", "", False, number) for number in range(len(SECURITIES))])
+_NO_CAUSE: Final = ("", "", False, 0, None)
+_PROVED: Final = tuple([("", "", False, number, "") for number in range(len(SECURITIES))])
 
 #: Characters of a text that is kept, such as that of an extended error, which other servers choose.
 _TEXT: Final = 200
+
+#: Characters of all names that a name is an alias of; of more than that they are not known. Other servers choose them.
+_ALIASES: Final = 1_000
 
 #: The name of the file in the folder of the history that has the key for hashes of addresses, and the octets of that key.
 KEY: Final = "key"
@@ -60,6 +69,8 @@ class Row(NamedTuple):
     @ivar status: the place of what became of it in L{STATUSES}.
     @ivar transport: the same in L{TRANSPORTS}.
     @ivar security: the same in L{SECURITIES}.
+    @ivar alias: the names that it is an alias of, as C{name}, in the order of the answer, with spaces between them; C{""} for none;
+        L{None} if that is not known.
     """
 
     at: int
@@ -75,6 +86,7 @@ class Row(NamedTuple):
     status: int
     transport: int
     security: int = 0
+    alias: str | None = None
 
 
 def reversedName(name: bytes) -> str:
@@ -126,7 +138,7 @@ class Rows:
         self._skip = [reversedName(bytes.fromhex(each)) for each in skip]
         self._views = frozenset(views)
         self._names: dict[bytes, str] = {}
-        self._causes: dict[tuple[str, str, int], tuple[str, str, bool, int]] = {}
+        self._causes: dict[tuple[str, str, int], tuple[str, str, bool, int, str | None]] = {}
 
     def of(self, batch: object) -> Iterator[Row]:
         """
@@ -155,6 +167,11 @@ class Rows:
             found = self._names[name] = reversedName(name)
         return found
 
+    def _aliasOf(self, targets: Sequence[bytes] | None) -> str | None:
+        if targets is None or sum([len(each) for each in targets]) > _ALIASES:
+            return None
+        return " ".join([self._nameOf(each.lower()) for each in targets])
+
     def _clientOf(self, address: str) -> str:
         found = self._clients.get(address)
         if found is None:
@@ -176,32 +193,32 @@ class Rows:
             if self._isSkipped(name, view):
                 continue
             rrType = int.from_bytes(query[end : end + 2], "big")
-            ede, rule, wasBlocked, security = self._causes.get((view, name, rrType), _NO_CAUSE)
+            ede, rule, wasBlocked, security, alias = self._causes.get((view, name, rrType), _NO_CAUSE)
             isBlocked = place in stopped
             if isBlocked != wasBlocked:
                 # It repeats another answer, such as one from before a list was changed.
                 ede = rule = ""
-                security = 0
+                security, alias = 0, None
             status = _STATUS["blocked" if isBlocked else "cached"]
-            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule, "", view, status, way, security)
+            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule, "", view, status, way, security, alias)
 
     def _replied(self, told: tuple[Any, ...]) -> Row | None:
-        _, time, micros, transport, client, view, wire, rrType, rcode, ede, status, server, rule, secured = told
+        _, time, micros, transport, client, view, wire, rrType, rcode, ede, status, server, rule, secured, targets = told
         name = self._nameOf(wire.lower())
         if self._isSkipped(name, view):
             return None
         ede, rule, server = ede[:_TEXT], rule[:_TEXT], server[:_TEXT]
         key = (view, name, rrType)
         self._causes.pop(key, None)
-        security = _SECURITY[secured]
-        if ede or rule or security:
-            # Most are only secure or insecure.
-            self._causes[key] = (ede, rule, status == "blocked", security) if ede or rule else _PROVED[security]
-            if len(self._causes) > _CAUSES:
-                for each in list(self._causes)[: _CAUSES // 2]:
-                    del self._causes[each]
+        security, alias = _SECURITY[secured], self._aliasOf(targets)
+        # Most are only secure or insecure.
+        isPlain = not ede and not rule and alias == ""
+        self._causes[key] = _PROVED[security] if isPlain else (ede, rule, status == "blocked", security, alias)
+        if len(self._causes) > _CAUSES:
+            for each in list(self._causes)[: _CAUSES // 2]:
+                del self._causes[each]
         at, kept, number, way = int(time * 1_000_000), self._clientOf(client), _STATUS.get(status, 0), _TRANSPORT[transport]
-        return Row(at, kept, name, rrType, rcode, ede, micros, rule, server, view, number, way, security)
+        return Row(at, kept, name, rrType, rcode, ede, micros, rule, server, view, number, way, security, alias)
 
 
 def _endOf(query: bytes) -> int:

@@ -16,10 +16,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, Row, shownName
-from twisted_ext.server.features.queryhistory.recorder.segments import CLIENT, NAME, RULE, VERSION, Segment, segmentsIn
+from twisted_ext.server.features.queryhistory.recorder.rows import CLIENT, NAME, RULE, Row, shownName
+from twisted_ext.server.features.queryhistory.recorder.segments import VERSION, Segment, segmentsIn
+from twisted_ext.server.features.queryhistory.recorder.tallies import HOUR, Tally, talliesIn
 
-__all__ = ["Filter", "Found", "Place", "Tally", "clientTallies", "complaining", "counts", "extent", "isLate", "opened", "rowAt", "search"]
+__all__ = ["Filter", "Found", "Place", "complaining", "counts", "extent", "isLate", "opened", "rowAt", "search", "tallies"]
 
 #: Instructions of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
@@ -146,44 +147,23 @@ def counts(folder: str, wanted: Filter, kind: str, complain: Callable[[str], obj
     return found
 
 
-class Tally(NamedTuple):
+def tallies(folder: str, kind: int, since: int, complain: Callable[[str], object], *, seconds: float = 60.0) -> dict[str, Tally]:
     """
-    What the history has of a client.
+    Return what a history has of each client, name or rule. For the other arguments see L{search}.
 
-    @ivar last: when it was answered last, in microseconds since 1970.
-    """
-
-    queries: int = 0
-    blocked: int = 0
-    last: int = 0
-
-
-def clientTallies(folder: str, since: int, complain: Callable[[str], object], *, seconds: float = 60.0) -> dict[str, Tally]:
-    """
-    Count the queries of each client. For the arguments see L{search}.
-
-    @param since: microseconds since 1970.
+    @param kind: see L{talliesIn<twisted_ext.server.features.queryhistory.recorder.tallies.talliesIn>}.
+    @param since: microseconds since 1970; the hour that it is in is counted whole.
 
     @raise OSError: the folder cannot be read.
     """
     found: dict[str, Tally] = {}
-    wanted = Filter(since=since)
-    for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
+    hour = since // HOUR
+    for segment, sql, _, _ in _looked(folder, Filter(since=hour * HOUR), complain, seconds):
         with complaining(segment, complain):
-            grouped = "SELECT q.client AS word, count(*) AS queries, sum(q.status = ?) AS blocked, max(q.at) AS last"
-            grouped += f" FROM query q NOT INDEXED {condition} GROUP BY q.client"
-            rows = sql.execute(
-                f"SELECT w.text, g.queries, g.blocked, g.last FROM ({grouped}) g JOIN word w ON w.id = g.word", [_BLOCKED, *values]
-            )
-            for text, queries, blocked, last in rows:
-                known = found.get(text, _NOTHING)
-                found[text] = Tally(known.queries + queries, known.blocked + blocked, max(known.last, last))
+            for text, each in talliesIn(sql, kind, hour):
+                known = found.get(text)
+                found[text] = each if known is None else each.plus(known)
     return found
-
-
-_NOTHING: Final = Tally()
-
-_BLOCKED: Final = STATUSES.index("blocked")
 
 
 def rowAt(folder: str, place: Place) -> Row | None:

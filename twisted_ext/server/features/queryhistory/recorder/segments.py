@@ -1,9 +1,10 @@
 """
 The history of queries on disk: SQLite files of up to a million queries each. One is written; it has no index, which would make each row
-dearer the longer the file is. When it is full it is closed: it gets its indexes, and is never written again. To forget the oldest queries
-is to remove a file.
+dearer the longer the file is, but counts of each hour. When it is full it is closed: it gets its indexes, and is never written again. To
+forget the oldest queries is to remove a file.
 
-Names, clients and other texts are words with numbers, so that a query is a row of small numbers.
+Names, clients and other texts are words with numbers, so that a query is a row of small numbers. What a name is an alias of has numbers of
+its own: 0 for nothing, C{NULL} if it is not known.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from dataclasses import dataclass
 from time import sleep
 from typing import Final
 
-from twisted_ext.server.features.queryhistory.recorder.rows import Row
+from twisted_ext.server.features.queryhistory.recorder.rows import CLIENT, EDE, NAME, RULE, UPSTREAM, VIEW, Row
+from twisted_ext.server.features.queryhistory.recorder.tallies import TALLY_TABLE, Tallies, countRest
 
-__all__ = ["CLIENT", "EDE", "NAME", "RULE", "UPSTREAM", "VERSION", "VIEW", "Segment", "Writer", "finish", "segmentsIn", "unclosed"]
-
-#: Kinds of words.
-NAME, CLIENT, EDE, RULE, UPSTREAM, VIEW = range(6)
+__all__ = ["VERSION", "Segment", "Writer", "finish", "segmentsIn", "unclosed"]
 
 #: In the header of the database: so that other files are not taken for ours, and what the tables are like.
 _APPLICATION: Final = 0x74786871
@@ -47,9 +46,11 @@ CREATE TABLE word (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT 
 CREATE TABLE query (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, client INTEGER, name INTEGER NOT NULL, type INTEGER NOT NULL, rcode INTEGER NOT NULL,
     ede INTEGER, micros INTEGER NOT NULL, rule INTEGER, upstream INTEGER, view INTEGER, status INTEGER NOT NULL, transport INTEGER NOT NULL,
-    security INTEGER NOT NULL
+    security INTEGER NOT NULL, alias INTEGER
 );
+CREATE TABLE alias (id INTEGER PRIMARY KEY, names TEXT NOT NULL);
 CREATE TABLE about (key TEXT PRIMARY KEY, value);
+{TALLY_TABLE}
 """
 
 _INDEXES: Final = """
@@ -60,7 +61,7 @@ CREATE INDEX IF NOT EXISTS byrcode ON query (rcode) WHERE rcode <> 0;
 CREATE INDEX IF NOT EXISTS byrule ON query (rule) WHERE rule IS NOT NULL;
 """
 
-_INSERT: Final = "INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,9 @@ class Writer:
         self.began = now
         # By kind: a key for both would take half as much again.
         self._words: list[dict[str, int]] = [{} for _ in range(VIEW + 1)]
+        self._aliases: dict[str, int] = {}
         self.words = 0
+        self._tallies = Tallies()
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._sql = sqlite3.connect(self.path, isolation_level=None)
         try:
@@ -131,7 +134,9 @@ class Writer:
         @raise sqlite3.Error: they cannot be written.
         """
         sql = self._sql
+        aliases = self._aliases
         fresh: list[tuple[int, int, str]] = []
+        freshAliases: list[tuple[int, str]] = []
 
         def numberOf(kind: int, text: str) -> int | None:
             if not text and kind != NAME:
@@ -143,27 +148,43 @@ class Writer:
                 fresh.append((number, kind, text))
             return number
 
+        def aliasOf(names: str | None) -> int | None:
+            if not names:
+                return None if names is None else 0
+            number = aliases.get(names)
+            if number is None:
+                number = aliases[names] = len(aliases) + 1
+                freshAliases.append((number, names))
+            return number
+
         values = [
             (
-                row.at, numberOf(CLIENT, row.client), numberOf(NAME, row.name), row.type, row.rcode, numberOf(EDE, row.ede), row.micros,
-                numberOf(RULE, row.rule), numberOf(UPSTREAM, row.upstream), numberOf(VIEW, row.view), row.status, row.transport,
-                row.security,
+                at, numberOf(CLIENT, client), numberOf(NAME, name), rrType, rcode, numberOf(EDE, ede), micros, numberOf(RULE, rule),
+                numberOf(UPSTREAM, upstream), numberOf(VIEW, view), status, transport, security, aliasOf(alias),
             )
-            for row in rows
+            for at, client, name, rrType, rcode, ede, micros, rule, upstream, view, status, transport, security, alias in rows
         ]  # fmt: skip
         try:
             sql.execute("BEGIN")
+            if isDue := self._tallies.isDue:
+                self._tallies.write(sql, self.rows)
             sql.executemany("INSERT INTO word VALUES (?, ?, ?)", fresh)
+            sql.executemany("INSERT INTO alias VALUES (?, ?)", freshAliases)
             sql.executemany(_INSERT, values)
             sql.execute("COMMIT")
         except BaseException:
             for _, kind, text in fresh:
                 del self._words[kind][text]
+            for _, names in freshAliases:
+                del aliases[names]
             with suppress(sqlite3.Error):
                 sql.execute("ROLLBACK")
             raise
+        if isDue:
+            self._tallies.clear()
+        self._tallies.add(values)
         self.rows += len(values)
-        self.words += len(fresh)
+        self.words += len(fresh) + len(freshAliases)
 
     def close(self) -> str:
         """
@@ -195,6 +216,7 @@ def finish(path: str) -> bool:
                 raise sqlite3.DatabaseError
             if sql.execute("SELECT value FROM about WHERE key = 'closed'").fetchone() is None:
                 first, last, rows = sql.execute("SELECT min(at), max(at), count(*) FROM query").fetchone()
+                countRest(sql)
                 sql.executescript(_INDEXES)
                 about = [("first", first), ("last", last), ("rows", rows), ("closed", 1)]
                 sql.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about)
