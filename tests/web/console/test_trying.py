@@ -210,10 +210,10 @@ def test_shown(page: Trying) -> None:
     clients = [f"192.0.2.{number}" for number in range(6)]
     name = {"name": "a.example.", "least": 1, "most": 3, "clientCount": 9, "clients": ["", *clients], "rules": ["x:1"]}
     blocked = {"least": 1, "most": 3, "names": 1, "top": [name]}
-    page.replays = {"queries": 9, "sampled": 10, "agreed": 8, "blocked": blocked, "wrong": ["x"], "said": ["y"]}
+    page.replays = {"queries": 9, "sampled": 10, "agreed": 8, "unknown": 3, "blocked": blocked, "wrong": ["x"], "said": ["y"]}
     values = page.values(action="block", name="a.example", view="")
     (kind,) = values["kinds"]
-    assert (kind["count"], values["agreed"], values["wrong"]) == ("between 1 and 3", "80 %", ["x", "y"])
+    assert (kind["count"], values["agreed"], values["unknown"], values["wrong"]) == ("between 1 and 3", "80 %", 3, ["x", "y"])
     (row,) = kind["rows"]
     assert row["clients"] == clients[:5] and row["more"] == 4
     assert values["fields"] == {"name": "a.example"}

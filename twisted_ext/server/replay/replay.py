@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from twisted_ext.errors import TimedOut
 from twisted_ext.resolver.policy.rules.table import SOURCE
 from twisted_ext.server.features.queryhistory.recorder.rows import CLIENT, NAME, STATUSES, VIEW, shownName
-from twisted_ext.server.features.queryhistory.recorder.search import complaining, isLate, opened
+from twisted_ext.server.features.queryhistory.recorder.search import complaining, hasAliases, isLate, opened
 from twisted_ext.server.features.queryhistory.recorder.segments import segmentsIn
 from twisted_ext.server.replay.sides import Pair, Scope, Side, edgesOf, pairsOf
 from twisted_ext.wire.names import nameFromText
@@ -87,8 +87,9 @@ class Replayed:
     @ivar since: the begin of the span, in seconds since 1970, and C{until} its end.
     @ivar queries: those of the span which block lists decide.
     @ivar names: by kind of change and by name, as the history has it.
-    @ivar byAlias: blocked queries that the old settings do not block by their names: the name is an alias of a blocked one, or other
-        settings were in force.
+    @ivar unexplained: blocked queries that the old settings do not block: other ones were in force.
+    @ivar unknown: queries of which it is not known what their names are aliases of, and which no rule about their names blocks by the new
+        settings: a rule about the other name may.
     @ivar sampled: queries of which it was looked whether the old settings decide as recorded, and C{agreed}, of how many they do.
     @ivar wrong: a line for each file that could not be read.
     """
@@ -97,7 +98,8 @@ class Replayed:
     until: float
     queries: int = 0
     names: dict[str, dict[str, Named]] = field(default_factory=lambda: {kind: defaultdict(Named) for kind in KINDS})
-    byAlias: int = 0
+    unexplained: int = 0
+    unknown: int = 0
     sampled: int = 0
     agreed: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -121,8 +123,8 @@ class Replayed:
         @param count: names of each kind.
         @param mostClients: clients of each name; L{None} for all.
         """
-        told: dict[str, JSON] = {"since": self.since, "until": self.until, "queries": self.queries, "byAlias": self.byAlias}
-        told |= {"sampled": self.sampled, "agreed": self.agreed, "wrong": [*self.wrong]}
+        told: dict[str, JSON] = {"since": self.since, "until": self.until, "queries": self.queries, "unknown": self.unknown}
+        told |= {"unexplained": self.unexplained, "sampled": self.sampled, "agreed": self.agreed, "wrong": [*self.wrong]}
         for kind in KINDS:
             least, most = self.total(kind)
             top: list[JSON] = []
@@ -170,8 +172,8 @@ class _Replay:
         # Lists of which a rule may be about any name.
         self._anywhere = sum([1 << number for number in table.expressions])
         self._about: dict[str, int] = {}
-        # By name, state and type; and the number of each state, by what decides.
-        self._changes: dict[tuple[str, int, int], Change | None] = {}
+        # By name, what that is an alias of, state and type; and the number of each state, by what decides.
+        self._changes: dict[tuple[str, str, int, int], Change | None] = {}
         self._states: list[_State] = []
         self._numbers: dict[tuple[object, ...], int] = {}
         self._known: dict[tuple[Pair, int], int] = {}
@@ -202,10 +204,14 @@ class _Replay:
         if isClosed and (about["last"] is None or about["last"] < span[0] or about["first"] >= span[1]):
             return
         where = f"at >= {span[0]} AND at < {span[1]} AND status NOT IN {_NOT_ASKED}"
-        (count,) = sql.execute(f"SELECT count(*) FROM query NOT INDEXED WHERE {where}").fetchone()
+        alias = "q.alias" if hasAliases(sql) else "NULL"
+        counted = f"SELECT count(*), sum({alias} IS NULL AND q.status <> {_BLOCKED}) FROM query q NOT INDEXED WHERE {where}"
+        count, unknown = sql.execute(counted).fetchone()
         if not count:
             return
         found.queries += count
+        found.unknown += unknown
+        aliases = {None: "", 0: "", **(dict(sql.execute("SELECT id, names FROM alias")) if alias != "NULL" else {})}
         clients = {None: "", **dict(sql.execute("SELECT id, text FROM word WHERE kind = ?", (CLIENT,)))}
         views = {None: "", **dict(sql.execute("SELECT id, text FROM word WHERE kind = ?", (VIEW,)))}
         # More than there are, maybe: to find those that there are takes longer than to decide for all.
@@ -217,20 +223,27 @@ class _Replay:
         ]  # fmt: skip
         states = sorted({self._stateOf(pair, piece) for pair in pairs for piece in pieces})
         types = [number for (number,) in sql.execute("SELECT DISTINCT type FROM query")] if self._table.conditional else [A]
-        names = dict(self._differing(sql.execute("SELECT id, text FROM word WHERE kind = ?", (NAME,)), states, types))
-        self._compare(sql, where, clients, views)
+        differing = self._differing(sql.execute("SELECT id, text FROM word WHERE kind = ?", (NAME,)), states, types)
+        leading = self._differing(aliases.items(), states, types)
+        sql.executescript("CREATE TEMP TABLE hit (name INTEGER PRIMARY KEY); CREATE TEMP TABLE lead (alias INTEGER PRIMARY KEY)")
+        sql.executemany("INSERT INTO hit VALUES (?)", [(each,) for each in differing])
+        sql.executemany("INSERT INTO lead VALUES (?)", [(each,) for each in leading])
+        if sql.execute("SELECT 1 FROM lead").fetchone() is not None:
+            sql.execute("INSERT OR IGNORE INTO hit SELECT name FROM query NOT INDEXED WHERE alias IN (SELECT alias FROM lead)")
+        self._compare(sql, where, alias, clients, views, aliases)
+        names = dict(sql.execute("SELECT h.name, w.text FROM hit h JOIN word w ON w.id = h.name"))
         if not names:
             return
-        sql.execute("CREATE TEMP TABLE hit (name INTEGER PRIMARY KEY)")
-        sql.executemany("INSERT INTO hit VALUES (?)", [(each,) for each in names])
         sql.execute("CREATE TEMP TABLE piece (begins INTEGER PRIMARY KEY, number INTEGER)")
         sql.executemany("INSERT INTO piece VALUES (?, ?)", [(int(self._edges[each] * 1e6), each) for each in pieces])
         # One that is written has no index of names.
         joined = "hit h CROSS JOIN query q ON q.name = h.name" if isClosed else "query q CROSS JOIN hit h ON h.name = q.name"
         piece = "(SELECT number FROM piece WHERE begins <= q.at ORDER BY begins DESC LIMIT 1)"
-        chosen = f"SELECT {piece}, q.client, q.view, q.name, q.type, count(*) FROM {joined} WHERE {where} GROUP BY 1, 2, 3, 4, 5"
-        for number, client, view, name, rrType, queries in sql.execute(chosen):
-            self._count(names[name], clients[client], views[view], pieces[0] if number is None else number, rrType, queries)
+        chosen = f"SELECT {piece}, q.client, q.view, q.name, q.type, {alias}, count(*) FROM {joined} WHERE {where}"
+        chosen += " GROUP BY 1, 2, 3, 4, 5, 6"
+        for number, client, view, name, rrType, other, queries in sql.execute(chosen):
+            at = pieces[0] if number is None else number
+            self._count(names[name], None if other is None else aliases[other], clients[client], views[view], at, rrType, queries)
 
     def _stateOf(self, pair: Pair, piece: int) -> int:
         """
@@ -250,10 +263,12 @@ class _Replay:
         return found
 
     def _differing(
-        self, names: Iterator[tuple[int, str]], states: Sequence[int], types: Sequence[int]
-    ) -> Iterator[tuple[int, str]]:
+        self, texts: Iterable[tuple[int | None, str]], states: Sequence[int], types: Sequence[int]
+    ) -> Iterator[int]:
         """
-        Return the names that are decided otherwise in some state, with their numbers.
+        Return the numbers of those names, or of those that some are aliases of, of which one is decided otherwise in some state.
+
+        @param texts: names, with spaces between them, with their numbers.
         """
         looked = [(number, difference) for number in states if any(difference := self._differenceIn(number))]
         lists = 0
@@ -261,14 +276,19 @@ class _Replay:
         for _, difference in looked:
             lists |= difference.lists
             domains |= difference.domains
-        for count, (number, text) in enumerate(names):
-            if not count % 1000 and isLate(self._ends):
-                raise TimedOut("the queries were not decided in time; try a shorter span")
+
+        def differs(text: str) -> bool:
             bits = self._listsAbout(text) if lists else 0
             below = domains.intersection(_domainsOf(text)) if domains else domains
             deciding = [state for state, each in looked if each.isAny or bits & each.lists or not below.isdisjoint(each.domains)]
-            if any(self._changeOf(text, state, rrType) is not None for state in deciding for rrType in types):
-                yield number, text
+            return any(self._changeOf(text, "", state, rrType) is not None for state in deciding for rrType in types)
+
+        for count, (number, text) in enumerate(texts):
+            if not count % 1000 and isLate(self._ends):
+                raise TimedOut("the queries were not decided in time; try a shorter span")
+            # The name of the root is empty; what is not an alias has no number.
+            if number is not None and any(map(differs, text.split(" "))):
+                yield number
 
     def _differenceIn(self, state: int) -> _Difference:
         """
@@ -294,24 +314,28 @@ class _Replay:
             self._about[text] = found
         return found
 
-    def _changeOf(self, text: str, state: int, rrType: int) -> Change | None:
+    def _changeOf(self, text: str, alias: str, state: int, rrType: int) -> Change | None:
         """
         Return what becomes otherwise of a question; L{None} if nothing does.
+
+        @param alias: the names that it is an alias of.
         """
         rrType = rrType if self._table.conditional else A
-        key = (text, state, rrType)
+        key = (text, alias, state, rrType)
         if key not in self._changes:
             one, other, was, will = self._states[state]
-            name = nameFromText(shownName(text)).lower()
-            self._changes[key] = _changeBetween(one.decided(name, was, rrType), other.decided(name, will, rrType))
+            names = _wireOf(text, alias)
+            self._changes[key] = _changeBetween(one.decided(names, was, rrType), other.decided(names, will, rrType))
         return self._changes[key]
 
-    def _count(self, text: str, client: str, view: str, piece: int, rrType: int, queries: int) -> None:
+    def _count(self, text: str, alias: str | None, client: str, view: str, piece: int, rrType: int, queries: int) -> None:
         """
         Count what becomes otherwise of queries that are alike.
         """
         pairs = self._pairsOf(client, view)
-        changes = {self._changeOf(text, self._stateOf(pair, piece), rrType) for pair in pairs}
+        changes = {self._changeOf(text, alias or "", self._stateOf(pair, piece), rrType) for pair in pairs}
+        if alias is None and any(each is not None and each.kind == "allowed" for each in changes):
+            self._found.unknown += queries
         kinds = {None if each is None else each.kind for each in changes}
         for each in changes:
             if each is None:
@@ -325,33 +349,43 @@ class _Replay:
                 named.most += queries
                 named.least += queries if len(kinds) == 1 else 0
 
-    def _compare(self, sql: sqlite3.Connection, where: str, clients: dict[int | None, str], views: dict[int | None, str]) -> None:
+    def _compare(
+        self,
+        sql: sqlite3.Connection,
+        where: str,
+        alias: str,
+        clients: Mapping[int | None, str],
+        views: Mapping[int | None, str],
+        aliases: Mapping[int | None, str],
+    ) -> None:
         """
         Find out whether the old settings decide as it was recorded: of all that was blocked, and of a sample of all.
         """
         found = self._found
-        texts = f"SELECT q.client, q.view, w.text, q.type, q.at, q.status FROM query q JOIN word w ON w.id = q.name WHERE {where}"
+        texts = f"SELECT q.client, q.view, w.text, {alias}, q.type, q.at, q.status FROM query q JOIN word w ON w.id = q.name WHERE {where}"
         (rows,) = sql.execute("SELECT max(id) FROM query").fetchone()
-        for client, view, text, rrType, at, status in sql.execute(f"{texts} AND q.id % {max(rows // _SAMPLE, 1)} = 0"):
+        for client, view, text, other, rrType, at, status in sql.execute(f"{texts} AND q.id % {max(rows // _SAMPLE, 1)} = 0"):
             found.sampled += 1
-            found.agreed += self._isBlocked(text, clients[client], views[view], rrType, at / 1e6) == (status == _BLOCKED)
-        grouped = f"SELECT max(client) AS client, view, name, type, max(at) AS at, count(*) AS queries FROM query NOT INDEXED WHERE {where}"
-        grouped += f" AND status = {_BLOCKED} GROUP BY view, name, type"
-        for client, view, text, rrType, at, queries in sql.execute(
-            f"SELECT g.client, g.view, w.text, g.type, g.at, g.queries FROM ({grouped}) g JOIN word w ON w.id = g.name"
+            found.agreed += self._isBlocked(text, aliases[other], clients[client], views[view], rrType, at / 1e6) == (status == _BLOCKED)
+        grouped = f"""
+            SELECT max(q.client) AS client, q.view, q.name, {alias} AS alias, q.type, max(q.at) AS at, count(*) AS queries
+            FROM query q NOT INDEXED WHERE {where} AND q.status = {_BLOCKED} GROUP BY 2, 3, 4, 5
+        """
+        for client, view, text, other, rrType, at, queries in sql.execute(
+            f"SELECT g.client, g.view, w.text, g.alias, g.type, g.at, g.queries FROM ({grouped}) g JOIN word w ON w.id = g.name"
         ):
-            if not self._isBlocked(text, clients[client], views[view], rrType, at / 1e6):
-                found.byAlias += queries
+            if not self._isBlocked(text, aliases[other], clients[client], views[view], rrType, at / 1e6):
+                found.unexplained += queries
 
-    def _isBlocked(self, text: str, client: str, view: str, rrType: int, at: float) -> bool:
+    def _isBlocked(self, text: str, alias: str, client: str, view: str, rrType: int, at: float) -> bool:
         """
         Return whether the old settings block a name, or may do so, or rewrite its answer.
         """
-        name = nameFromText(shownName(text)).lower()
+        names = _wireOf(text, alias)
         # The view that was noted is that of the settings in force then.
         views = {view} if view in self._old.scopes else {one for one, _ in self._pairsOf(client, view)}
         scopes = [self._old.scopes[each] for each in views]
-        return any(each.decided(name, each.maskAt(at), rrType) is not None for each in scopes)
+        return any(each.decided(names, each.maskAt(at), rrType) is not None for each in scopes)
 
 
 class _Difference(NamedTuple):
@@ -366,6 +400,15 @@ class _Difference(NamedTuple):
     lists: int
     domains: frozenset[bytes]
     isAny: bool
+
+
+def _wireOf(text: str, alias: str) -> list[bytes]:
+    """
+    Return a name, and those that it is an alias of, folded.
+
+    @param text: as the history has it, as C{alias}.
+    """
+    return [nameFromText(shownName(each)).lower() for each in (text, *alias.split())]
 
 
 def _domainsOf(text: str) -> list[bytes]:

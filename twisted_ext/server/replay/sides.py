@@ -73,14 +73,20 @@ class Scope:
         """
         return self._names.policy.maskOf(self._names.listsAt(seconds))
 
-    def decided(self, name: bytes, mask: int, rrType: int) -> Verdict | None:
+    def decided(self, names: Sequence[bytes], mask: int, rrType: int) -> Verdict | None:
         """
-        @param name: in wire form, folded.
+        @param names: the name in question in wire form, folded, and those that it is an alias of.
 
         @return: L{None} for what passes.
         """
-        found = self._names.policy.decidedBy(name, mask, rrType)
-        return None if found is None or found.word == "excepted" else found
+        name, *aliases = names
+        decidedBy = self._names.policy.decidedBy
+        found = decidedBy(name, mask, rrType)
+        if found is not None:
+            return None if found.word == "excepted" else found
+        # As answers are looked at that lead on to other names.
+        blocking = (each for each in [decidedBy(alias, mask, rrType) for alias in aliases] if each is not None)
+        return next((each for each in blocking if each.blocked and not each.renames), None)
 
 
 def _texts(domains: Iterable[str], isBlocked: bool) -> Iterator[tuple[bytes, bool]]:

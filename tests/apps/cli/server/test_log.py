@@ -229,6 +229,18 @@ def test_why(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     assert lines[4].startswith("Now: ") and lines[5].startswith(("Then NXDOMAIN, now ", "The rcode is the same"))
 
 
+def test_whyWithAnAlias(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of a name that was blocked for another one it is said which that is.
+    """
+    monkeypatch.setenv("TXDNS_CONTROL", str(tmp_path / "none"))
+    historyOf(tmp_path, [rowOf("shop.example", status="blocked", rule="ads:3", alias="example.cdn net.edge"), rowOf(alias=None)])
+    _, lines, _ = _log(capsys, tmp_path, "why", "1.1")
+    assert lines[1:3] == ["  decided by ads:3", "  an alias of cdn.example., edge.net."]
+    _, lines, _ = _log(capsys, tmp_path, "+json")
+    assert [json.loads(line)["aliasOf"] for line in lines] == [None, ["cdn.example.", "edge.net."]]
+
+
 def test_textsOfOthersAreEscaped(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What upstreams, lists and a server say cannot act on the terminal: not in a line, a cause, a count, or what a server would do now.

@@ -167,8 +167,10 @@ def _lines(found: Replayed, top: int) -> list[str]:
     lines = [f"{found.queries:,} {'query' if found.queries == 1 else 'queries'} from {span}"]
     if found.sampled:
         lines.append(f"the old settings decide {100 * found.agreed / found.sampled:.1f} % as recorded, of {found.sampled:,} looked at")
-    if found.byAlias:
-        lines.append(f"{found.byAlias:,} were blocked through an alias, or by settings of that time")
+    if found.unexplained:
+        lines.append(f"{found.unexplained:,} were blocked by settings of that time")
+    if found.unknown:
+        lines.append(f"of {found.unknown:,} it is not known what their names are aliases of: a rule about that name may block them")
     for kind, words in _WORDS.items():
         least, most = found.total(kind)
         names = found.names[kind]

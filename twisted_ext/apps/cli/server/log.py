@@ -312,6 +312,8 @@ def _why(folder: str, text: str, given: Given) -> int:
 def _causes(row: Row) -> Iterator[str]:
     if row.rule:
         yield f"decided by {row.rule}"
+    if row.alias:
+        yield f"an alias of {', '.join(map(shownName, row.alias.split()))}"
     if row.upstream:
         yield f"answered by {row.upstream}"
     if row.security:
@@ -350,6 +352,7 @@ def _object(found: Found) -> dict[str, JSON]:
         "security": SECURITIES[row.security],
         "view": row.view,
         "transport": TRANSPORTS[row.transport],
+        "aliasOf": None if row.alias is None else [shownName(each) for each in row.alias.split()],
     }
 
 

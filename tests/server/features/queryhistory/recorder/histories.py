@@ -24,7 +24,8 @@ def rowOf(name: str = "www.example", at: float = BEGIN, *, status: str = "local"
     @param status: one of L{STATUSES}.
     @param others: its other attributes.
     """
-    row = Row(int(at * 1_000_000), "192.0.2.7", reversedName(nameFromText(name)), 1, 0, "", 0, "", "", "", STATUSES.index(status), 0)
+    kept = reversedName(nameFromText(name))
+    row = Row(int(at * 1_000_000), "192.0.2.7", kept, 1, 0, "", 0, "", "", "", STATUSES.index(status), 0, alias="")
     values: dict[str, Any] = others
     return row._replace(**values)
 

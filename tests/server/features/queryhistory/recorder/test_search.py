@@ -45,6 +45,7 @@ def _made(count: int) -> list[Row]:
             status=chance.choice(STATUSES),
             micros=number,
             security=chance.choice((0, 0, 1, 2, 3)),
+            alias=chance.choice((None, "", "example.cdn", "example.cdn example.edge")),
         )
         for number in range(count)
     ]

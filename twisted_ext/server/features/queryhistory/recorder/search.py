@@ -20,7 +20,7 @@ from twisted_ext.server.features.queryhistory.recorder.rows import CLIENT, NAME,
 from twisted_ext.server.features.queryhistory.recorder.segments import VERSION, Segment, segmentsIn
 from twisted_ext.server.features.queryhistory.recorder.tallies import HOUR, Tally, talliesIn
 
-__all__ = ["Filter", "Found", "Place", "complaining", "counts", "extent", "isLate", "opened", "rowAt", "search", "tallies"]
+__all__ = ["Filter", "Found", "Place", "complaining", "counts", "extent", "hasAliases", "isLate", "opened", "rowAt", "search", "tallies"]
 
 #: Instructions of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
@@ -31,7 +31,7 @@ _DIGITS: Final = 15
 _COLUMNS: Final = """
 SELECT q.id, q.at, coalesce(c.text, ''), n.text, q.type, q.rcode, coalesce(e.text, ''), q.micros, coalesce(r.text, ''),
     coalesce(u.text, ''), coalesce(v.text, ''), q.status, q.transport,
-    q.security
+    q.security, {alias}
 FROM query q LEFT JOIN word n ON n.id = q.name LEFT JOIN word c ON c.id = q.client LEFT JOIN word e ON e.id = q.ede
     LEFT JOIN word r ON r.id = q.rule LEFT JOIN word u ON u.id = q.upstream LEFT JOIN word v ON v.id = q.view
 """
@@ -117,7 +117,7 @@ def search(folder: str, wanted: Filter, complain: Callable[[str], object], *, se
     """
     for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
         with complaining(segment, complain):
-            for place, *found in sql.execute(f"{_COLUMNS} {condition} ORDER BY q.id DESC", values):
+            for place, *found in sql.execute(f"{_columnsOf(sql)} {condition} ORDER BY q.id DESC", values):
                 yield Found(Place(segment.number, place), Row(*found))
 
 
@@ -176,9 +176,21 @@ def rowAt(folder: str, place: Place) -> Row | None:
     for segment in segmentsIn(folder):
         if segment.number == place.segment:
             with closing(opened(segment)) as sql:
-                found = sql.execute(f"{_COLUMNS} WHERE q.id = ?", (place.row,)).fetchone()
+                found = sql.execute(f"{_columnsOf(sql)} WHERE q.id = ?", (place.row,)).fetchone()
             return None if found is None else Row(*found[1:])
     return None
+
+
+def hasAliases(sql: sqlite3.Connection) -> bool:
+    """
+    Return whether a file has what names are aliases of. Those of earlier versions do not have it.
+    """
+    return any(column[1] == "alias" for column in sql.execute("PRAGMA table_info(query)"))
+
+
+def _columnsOf(sql: sqlite3.Connection) -> str:
+    alias = "CASE q.alias WHEN 0 THEN '' ELSE (SELECT names FROM alias WHERE id = q.alias) END"
+    return _COLUMNS.format(alias=alias if hasAliases(sql) else "NULL")
 
 
 def extent(folder: str) -> dict[str, int | float | None]:

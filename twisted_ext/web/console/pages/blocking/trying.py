@@ -130,6 +130,7 @@ class TryPage:
             fields["name"] = changes[0].name
         values = {"action": action, "fields": fields, "token": token, "kinds": _kindsIn(said), "queries": said.get("queries")}
         values |= {"rules": None if not token else self._fetched[token].copy.rules, "agreed": _share(said)}
+        values["unknown"] = said.get("unknown")
         values |= {"wrong": _textsIn(said, "wrong") + _textsIn(said, "said")}
         return ConsoleReply(values)
 
