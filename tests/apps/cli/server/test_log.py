@@ -110,7 +110,7 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(line) == {
         "id": "2.1", "time": BEGIN + 2.0, "client": "192.0.2.7", "name": "x.ads.example.", "type": "AAAA", "rcode": "NXDOMAIN",
         "status": "blocked", "milliseconds": 0.0, "rule": "ads.txt:7", "server": "", "ede": "Blocked", "view": "children",
-        "security": "", "transport": "udp",
+        "security": "", "transport": "udp", "aliasOf": [],
     }  # fmt: skip
 
 
