@@ -17,7 +17,7 @@ from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.settings.tomlfile import readSettings
-from twisted_ext.web.console.site.users import ConsoleUsers
+from twisted_ext.web.console.site.madeusers import MADE_USERS, ConsoleUsers
 
 PASSWORD = "correct horse battery"
 
@@ -39,12 +39,13 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert said == f"The console: http://127.0.0.1:8082/, for user anna.\n{start}"
     settings = Settings(readSettings(str(folder / "txdns.toml")))
     assert (settings.port, settings.upstream, settings.console) == (5300, ("tls:192.0.2.53",), "127.0.0.1:8082")
-    assert (settings.state, settings.consoleUsers) == (str(folder / "state"), str(folder / "users"))
-    user = ConsoleUsers(settings.consoleUsers).find("anna")
+    assert (settings.state, settings.consoleUsers) == (str(folder / "state"), "")
+    users = folder / "state" / MADE_USERS
+    user = ConsoleUsers("", settings.state).find("anna")
     assert user is not None and user.scope == "admin"
-    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"txdns.toml": 0o644, "users": 0o600}
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert PASSWORD not in said + (folder / "users").read_text()
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"txdns.toml": 0o644, "state": 0o700}
+    assert (folder.stat().st_mode & 0o777, users.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert PASSWORD not in said + users.read_text()
 
 
 def test_forOtherMachines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,13 +95,13 @@ def test_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         error = capsys.readouterr().err
         assert said in error and "Traceback" not in error, error
     assert not os.path.exists(home)
-    for name in ("txdns.toml", "users", "console.pem"):
-        folder = tmp_path / name.partition(".")[0]
-        folder.mkdir()
+    for name in ("txdns.toml", f"state/{MADE_USERS}", "console.pem"):
+        folder = tmp_path / name.partition(".")[0].replace("/", "-")
+        (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("mine")
         assert run(monkeypatch, str(folder), "--no-start") == USAGE
         assert f"{folder} has a file {name}, which stays as it is" in capsys.readouterr().err
-        assert [path.name for path in folder.iterdir()] == [name] and (folder / name).read_text() == "mine"
+        assert [path.name for path in folder.iterdir()] == [name.partition("/")[0]] and (folder / name).read_text() == "mine"
 
 
 def test_allOrNothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

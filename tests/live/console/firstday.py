@@ -143,6 +143,14 @@ def day(folder: Path, upstream: Upstream) -> None:
         wait(lambda: house.rcode("games.example.net", "127.0.0.2") == Rcode.NOERROR)
         press(browser, "Block again for view children")
         wait(lambda: house.rcode("games.example.net", "127.0.0.2") == Rcode.NXDOMAIN)
+        # Someone else who may look; and another password than that of the command.
+        browser.get("/users")
+        fields = {"password": "battery staple", "again": "battery staple", "current": PASSWORD}
+        said = "clara can sign in now, with scope read."
+        assert press(browser, "Add user", name="clara", scope="read", **fields) == said
+        browser.get("/password")
+        assert browser.post("/password", **fields) == 303
+        assert Browser(cast(Console, house), "clara", "battery staple").get("/queries") == 403
         # An undo; and everything holds after the machine has lost its power.
         browser.get("/changes")
         assert press(browser, "Undo: added view children: 127.0.0.2/32") == "removed view children"
@@ -153,12 +161,13 @@ def day(folder: Path, upstream: Upstream) -> None:
         house.start("-P", "-c", started, "-n", "--pidfile", "", "txdns", "--config", str(house.folder / "txdns.toml"))
         wait(lambda: house.rcode("games.example.net", "127.0.0.2") == Rcode.NXDOMAIN)
         wait(lambda: house.rcode("ads.example.net") == Rcode.NXDOMAIN)
-        browser = Browser(cast(Console, house))
+        browser = Browser(cast(Console, house), "anna", "battery staple")
         browser.get("/changes")
         page = html.unescape(browser.page)
         assert "paused blocking for view children for 5 minutes" in page and "removed view children" in page
+        assert "added user clara with scope read" in page and "gave user anna another password" in page
         text = house.log.read_text("utf-8", "replace")
-        assert "Traceback" not in text and PASSWORD not in text, text
+        assert "Traceback" not in text and PASSWORD not in text and "staple" not in text, text
     finally:
         house.end(signal.SIGTERM)
 

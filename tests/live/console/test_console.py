@@ -84,11 +84,11 @@ class Browser:
     @ivar page: the last page.
     """
 
-    def __init__(self, console: Console, name: str = "anna") -> None:
+    def __init__(self, console: Console, name: str = "anna", password: str = PASSWORD) -> None:
         self._console = console
         self.cookie = ""
         self.page = ""
-        assert self.post("/signin", name=name, password=PASSWORD, to="/") == 303
+        assert self.post("/signin", name=name, password=password, to="/") == 303
 
     def _ask(self, method: str, path: str, body: str = "") -> int:
         port = self._console.port

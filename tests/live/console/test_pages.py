@@ -19,6 +19,8 @@ from tests.live.console.test_console import PASSWORD, Browser, Console
 from tests.live.console.test_settings import blocked, consoleAt
 from tests.live.twistds import wait
 from tests.live.zones.test_updates import found
+from twisted_ext.web.console.site.madeusers import MADE_USERS
+from twisted_ext.web.console.site.users import userToTOML
 from twisted_ext.wire.rrtypes import A
 
 #: All pages, with something to show.
@@ -48,6 +50,9 @@ PAGES = (
     "/look/chain?name=www.signed.example",
     "/settings",
     "/settings?all=1",
+    "/users",
+    "/users/carl",
+    "/password",
     "/none",
 )
 
@@ -67,6 +72,10 @@ def console(tmp_path: Path) -> Iterator[Console]:
     folder = tmp_path / "console"
     folder.mkdir()
     (folder / "signed").write_text("@ 60 SOA ns1 hostmaster 1 36000 36000 604800 60\n@ 60 NS ns1\nns1 60 A 192.0.2.1\nwww 60 A 192.0.2.2\n")
+    users = folder / "state" / MADE_USERS
+    users.parent.mkdir()
+    users.write_text(userToTOML("carl", "read", PASSWORD))
+    users.chmod(0o600)
     made = consoleAt(folder, tables=f'[[zone]]\nname = "signed.example"\nfile = "{folder}/signed"\nsign = "default"\n')
     yield made
     made.twistd.stop()

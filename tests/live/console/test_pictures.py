@@ -17,8 +17,8 @@ import pytest
 
 from tests.apps.browsing import Browsing
 from tests.live.console.keyboards import Keyboard
-from tests.live.console.test_console import PASSWORD, Console
-from tests.live.console.test_settings import blocked, consoleAt
+from tests.live.console.test_console import PASSWORD, Browser, Console
+from tests.live.console.test_settings import blocked, consoleAt, press
 from tests.live.twistds import exchange, wait
 from tests.live.upstreams import Upstream
 from tests.live.zones.test_updates import ROOT
@@ -30,6 +30,9 @@ PICTURES = {
     "console-queries": ("/queries", "ads.example.net."),
     "console-blocking": ("/blocking", "Clients of view"),
     "console-views": ("/views", "Add a view"),
+    "console-upstreams": ("/upstreams", "Try it and add it"),
+    "console-changes": ("/changes", "blocked chat.example.com. for view children"),
+    "console-tried": ("", "would be blocked"),
 }
 
 #: Pixels of a picture.
@@ -88,6 +91,13 @@ def test_pictures(console: Console, tmp_path: Path) -> None:
     for name in ("www", "mail", "cdn", "www", "news", "img", "static", "www", "api", "fonts", "maps", "mail", "chat", "www"):
         exchange(console.server.port, f"{name}.example.com")
     exchange(console.server.port, "ads.example.net")
+    browser = Browser(console)
+    browser.get("/blocking")
+    press(browser, "Pause", view="children", time="30m")
+    press(browser, "Block", name="chat.example.com", view="children")
+    press(browser, "Allow", name="fonts.example.com", view="")
+    press(browser, "Add the times", name="homework", days="mon-fri", times="14:00-17:30")
+    press(browser, "Add the names", names="games.example.org", name="play", view="children", when="during homework")
     folder = Path(os.environ.get("TXDNS_PICTURES") or tmp_path)
     with Keyboard(tmp_path / "browser", f"http://127.0.0.1:{console.port}") as person:
         assert isinstance(person.page, Browsing)
@@ -96,7 +106,16 @@ def test_pictures(console: Console, tmp_path: Path) -> None:
         person.signIn("anna", PASSWORD)
         for name, (path, text) in PICTURES.items():
             address = f"{path}?span=day" if path == "/" else path
-            wait(partial(shows, person, f"http://127.0.0.1:{console.port}{address}", text), console.twistd)
+            if path:
+                wait(partial(shows, person, f"http://127.0.0.1:{console.port}{address}", text), console.twistd)
+            else:
+                person.begin("/blocking")
+                # It opens what is below it.
+                person.to("Add a list of your own names, or exceptions")
+                person.page.press("Enter")
+                person.write("Names, one on each line, with all below them", "example.com")
+                person.click("Try the names on the last day")
+                assert person.has(text)
             made = folder / f"{name}.png"
             person.page.shot(made)
             for each in (made, ROOT / "docs" / "pictures" / f"{name}.png"):

@@ -22,10 +22,11 @@ from twisted_ext.web.console.site import browsers
 from twisted_ext.web.console.site import sessions as sessionsModule
 from twisted_ext.web.console.site import site as module
 from twisted_ext.web.console.site.browsers import KnownBrowsers
+from twisted_ext.web.console.site.madeusers import ConsoleUsers
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.web.console.site.site import consoleSite
 from twisted_ext.web.console.site.table import ConsoleRow, ConsoleTable
-from twisted_ext.web.console.site.users import ConsoleUsers, Passwords, userToTOML
+from twisted_ext.web.console.site.users import Passwords, userToTOML
 from twisted_ext.web.http.attempts import FailedAttempts
 
 #: Made once: a hash takes 40 ms.
@@ -84,7 +85,7 @@ class SiteTests(SynchronousTestCase):
         ]
         self.site = consoleSite(
             ConsoleTable(rows),
-            ConsoleUsers(str(self.file)),
+            ConsoleUsers(str(self.file), ""),
             Passwords(outside),
             KnownBrowsers(self.known, self.clock.seconds, maybeDeferred),
             self.clock,
@@ -159,7 +160,7 @@ class SiteTests(SynchronousTestCase):
         self.assertRegex(reply.headers["set-cookie"], f"^{wanted}$")
         self.assertRegex(self.cookie, rf"^{prefix}txdns=[\w-]{{43}}$")
         reply = self.get()
-        self.assertEqual((reply.code, b"anna (zones)" in reply.body), (200, True))
+        self.assertEqual((reply.code, b"anna</a> (zones)" in reply.body), (200, True))
         self.assertIn("default-src 'none'", reply.headers["content-security-policy"])
         self.assertEqual(reply.headers["cache-control"], "no-store")
         self.assertEqual(self.get("/none").code, 404)

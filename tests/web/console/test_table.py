@@ -14,7 +14,9 @@ from twisted.internet.interfaces import IReactorSocket
 from twisted.internet.testing import MemoryReactorClock
 
 from twisted_ext.server.operations.operations import Operations
+from twisted_ext.web.console.site.madeusers import ConsoleUsers
 from twisted_ext.web.console.site.table import ConsoleTable
+from twisted_ext.web.console.site.users import Passwords
 from twisted_ext.web.console.table import consoleTable
 
 __all__: list[str] = []
@@ -25,7 +27,8 @@ _reactor: Callable[[], object] = MemoryReactorClock
 
 def _table() -> ConsoleTable:
     operations = SimpleNamespace(zoneSets=None, inForce=None)
-    return consoleTable(cast(IReactorSocket, _reactor()), cast(Operations, operations), None, lambda: 0.0)
+    users, passwords = cast(ConsoleUsers, None), cast(Passwords, None)
+    return consoleTable(cast(IReactorSocket, _reactor()), cast(Operations, operations), None, lambda: 0.0, users, passwords)
 
 
 def test_scopes() -> None:
@@ -35,10 +38,12 @@ def test_scopes() -> None:
     """
     forms = {row.path: row.scope for row in _table().rows if row.method == "POST"}
     zones = {f"zones/*/{kind}" for kind in ("edit", "text", "changes")}
+    # One's own password.
+    assert forms.pop("password") == "read"
     assert forms == {path: "zones" if path in zones else "admin" for path in forms}
     assert len(forms) >= 9
     shown = {row.path: row.scope for row in _table().rows if row.method == "GET"}
-    assert shown == {path: "admin" if path in ("settings", "changes") else "read" for path in shown}
+    assert shown == {path: "admin" if path in ("settings", "changes", "users", "users/*") else "read" for path in shown}
 
 
 def test_paths() -> None:

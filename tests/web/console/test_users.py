@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.web.console.site.users import ConsoleUser, ConsoleUsers, Passwords, TooManyTries, hashOf, userToTOML
+from twisted_ext.web.console.site.users import ConsoleUser, Passwords, TooManyTries, UserFile, hashOf, userToTOML
 
 
 class UserTests(SynchronousTestCase):
@@ -26,18 +26,18 @@ class UserTests(SynchronousTestCase):
 
     def test_found(self) -> None:
         """
-        A user is found by the name in any case, and the file is read again when it changes.
+        A user is found by the name in lower case, and the file is read again when it changes.
         """
-        users = ConsoleUsers(str(self.path))
-        found = users.find("anna")
+        users = UserFile(str(self.path))
+        found = users.entries().get("anna")
         assert found is not None
         self.assertEqual((found.name, found.scope), ("Anna", "admin"))
         self.assertEqual([found.reaches(scope) for scope in ("read", "zones", "admin")], [True, True, True])
-        self.assertIsNone(users.find("bert"))
+        self.assertIsNone(users.entries().get("bert"))
         self.path.write_text(self.path.read_text() + userToTOML("bert", "read", "another one"))
-        self.assertIsNotNone(users.find("BERT"))
+        self.assertIsNotNone(users.entries().get("bert"))
         self.path.write_text("")
-        self.assertIsNone(users.find("anna"))
+        self.assertIsNone(users.entries().get("anna"))
 
     def test_wrongFiles(self) -> None:
         """
@@ -57,12 +57,12 @@ class UserTests(SynchronousTestCase):
         ):
             self.path.write_text(text)
             with self.assertRaises(BadDescription) as caught:
-                ConsoleUsers(str(self.path))
+                UserFile(str(self.path))
             self.assertIn(said, str(caught.exception))
         self.path.write_text(entry)
         self.path.chmod(0o644)
         with self.assertRaises(BadDescription) as caught:
-            ConsoleUsers(str(self.path))
+            UserFile(str(self.path))
         self.assertIn("chmod 0600", str(caught.exception))
         for name, scope, password in (('a"b', "read", "a long password"), ("a", "all", "a long password"), ("a", "read", "short")):
             with self.assertRaises(BadDescription):

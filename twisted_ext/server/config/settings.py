@@ -412,8 +412,8 @@ class Settings(Section):
     console: str = setting(
         types.CONSOLE_ADDRESS,
         "",
-        "Serve the console, by which people change zones in a browser, at this address; it takes console-users, and console-tls unless "
-        "only this machine reaches the address",
+        "Serve the console, by which people change zones in a browser, at this address; it takes console-users, or the user that "
+        "txdns console setup makes, and console-tls unless only this machine reaches the address",
         live=False,
     )
     consoleTls: str = setting(

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.logger import Logger
 
-from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import CONSOLE_PORT
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.web.console.site.browsers import KnownBrowsers
+from twisted_ext.web.console.site.madeusers import ConsoleUsers
 from twisted_ext.web.console.site.site import consoleSite
-from twisted_ext.web.console.site.users import ConsoleUsers, Passwords
+from twisted_ext.web.console.site.users import Passwords
 from twisted_ext.web.console.table import consoleTable
 from twisted_ext.web.http.securedservice import SecuredService
 
@@ -38,9 +38,8 @@ def consoleServiceFor(reactor: IReactorSocket, settings: Settings, operations: O
 
     @raise CallerFault: it cannot be made.
     """
-    if not settings.consoleUsers:
-        raise CallerFault("console takes console-users, a file with those who may sign in: txdns console user NAME --scope admin >> FILE")
-    users, state = ConsoleUsers(settings.consoleUsers), settings.stateFolder()
+    state = settings.stateFolder()
+    users = ConsoleUsers(settings.consoleUsers, state)
     return ConsoleService(
         reactor,
         settings.console,
@@ -81,9 +80,10 @@ class ConsoleService(SecuredService):
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
-        pages = consoleTable(reactor, operations, audit, today)
+        passwords = Passwords(elsewhere)
+        pages = consoleTable(reactor, operations, audit, today, users, passwords)
         known = KnownBrowsers(browsers, today, elsewhere)
         make = partial(
-            consoleSite, pages, users, Passwords(elsewhere), known, clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
+            consoleSite, pages, users, passwords, known, clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
         super().__init__(reactor, address, CONSOLE_PORT, make, certificate, port=port)

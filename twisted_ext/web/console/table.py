@@ -22,6 +22,7 @@ from twisted_ext.web.console.pages.names import NamesPage
 from twisted_ext.web.console.pages.queries import QueriesPage
 from twisted_ext.web.console.pages.settings import SettingsPage
 from twisted_ext.web.console.pages.upstreams import UpstreamsPage
+from twisted_ext.web.console.pages.users import UsersPage
 from twisted_ext.web.console.pages.views import ViewsPage
 from twisted_ext.web.console.pages.zones.changes import ZoneChangesPage
 from twisted_ext.web.console.pages.zones.keys import ZoneKeysPage
@@ -34,11 +35,20 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.web.console.site.madeusers import ConsoleUsers
+    from twisted_ext.web.console.site.users import Passwords
 
 __all__ = ["consoleTable"]
 
 
-def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLog | None, today: Callable[[], float]) -> ConsoleTable:
+def consoleTable(
+    reactor: IReactorSocket,
+    operations: Operations,
+    audit: AuditLog | None,
+    today: Callable[[], float],
+    users: ConsoleUsers,
+    passwords: Passwords,
+) -> ConsoleTable:
     """
     Return the table of pages. A new page is a row here, and its function.
 
@@ -53,6 +63,7 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
     trying = TryPage(operations, alterations, reactor, elsewhere, today)
     settings, log = SettingsPage(operations, alterations), ChangesPage(alterations, audit, elsewhere)
     upstreams = UpstreamsPage(operations, alterations, clock)
+    people = UsersPage(users, passwords, elsewhere)
     home, queries = HomePage(operations, audit, elsewhere, history, today), QueriesPage(operations, history)
     return ConsoleTable(
         [
@@ -87,6 +98,12 @@ def consoleTable(reactor: IReactorSocket, operations: Operations, audit: AuditLo
             ConsoleRow("GET", "look/chain.svg", "read", look.picture),
             ConsoleRow("GET", "settings", "admin", settings.show, "settings", "Settings", True),
             ConsoleRow("POST", "settings", "admin", settings.do),
+            ConsoleRow("GET", "users", "admin", people.all, "users", "Users", True),
+            ConsoleRow("POST", "users", "admin", people.add),
+            ConsoleRow("GET", "users/*", "admin", people.one, "user"),
+            ConsoleRow("POST", "users/*", "admin", people.change),
+            ConsoleRow("GET", "password", "read", people.own, "password"),
+            ConsoleRow("POST", "password", "read", people.changeOwn),
             ConsoleRow("GET", "changes", "admin", log.show, "log", "Changes", True),
             ConsoleRow("POST", "changes", "admin", log.undo),
             ConsoleRow("POST", "backup", "admin", BackupPage(operations, elsewhere, today)),

@@ -52,7 +52,7 @@ _NO_START: Final = flag("--no-start", "do not start the server")
 ARGUMENTS: Final = Arguments(_HELP, _USER, _LISTEN, _PORT, _INTERFACE, _UPSTREAM, _NO_START)
 
 _SETTINGS: Final = "txdns.toml"
-_USERS: Final = "users"
+_STATE: Final = "state"
 _PEM: Final = "console.pem"
 
 _LOOPBACK: Final = "127.0.0.1:8082"
@@ -66,10 +66,12 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"{'there is one folder' if given.bare else 'the folder is missing'}; write: {ARGUMENTS.usage}")
     folder = os.path.abspath(given.bare[0])
     try:
+        from twisted_ext.web.console.site.madeusers import MADE_USERS
         from twisted_ext.web.console.site.users import userToTOML
     except ModuleNotFoundError as error:
         raise ExitError(USAGE, f"this needs {error.name}, which is not installed: pip install 'twisted-ext[console]'") from error
-    for name in (_SETTINGS, _USERS, _PEM):
+    users = f"{_STATE}/{MADE_USERS}"
+    for name in (_SETTINGS, users, _PEM):
         if os.path.lexists(f"{folder}/{name}"):
             raise ExitError(USAGE, f"{folder} has a file {name}, which stays as it is; choose another folder")
     try:
@@ -79,7 +81,7 @@ def main(words: list[str]) -> int:
         user = userToTOML(given[_USER], "admin", askedPassword())
     except (BadDescription, CallerFault) as fault:
         raise ExitError(USAGE, str(fault)) from None
-    files = {_USERS: (user.encode("utf-8"), 0o600)}
+    files = {users: (user.encode("utf-8"), 0o600)}
     if isOpen:
         pair, print_ = _certificate(host)
         files[_PEM] = pair, 0o600
@@ -125,7 +127,7 @@ def _textOf(given: Given, place: str, isOpen: bool) -> str:
     lines += [f"interface = [{shown(given[_INTERFACE])}]"] if given[_INTERFACE] else []
     lines += [f"port = {given[_PORT]}"]
     lines += [f"upstream = [{shown(given[_UPSTREAM])}]"] if given[_UPSTREAM] else []
-    lines += ['state = "state"', f"console = {shown(place)}", f"console-users = {shown(_USERS)}"]
+    lines += [f"state = {shown(_STATE)}", f"console = {shown(place)}"]
     lines += [f"console-tls = {shown(_PEM)}"] if isOpen else []
     return "\n".join([*lines, "", "# What clients ask is kept for the console.", "query-history = true", ""])
 
@@ -137,7 +139,7 @@ def _check(text: str, path: str) -> None:
     from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
     # The files that it names are written after it is known to be valid.
-    kept = [line for line in text.splitlines() if not line.startswith(("console-users", "console-tls"))]
+    kept = [line for line in text.splitlines() if not line.startswith("console-tls")]
     valuesFromTOML("\n".join(kept), path)
 
 
@@ -162,8 +164,11 @@ def _write(folder: str, files: Mapping[str, tuple[bytes, int]]) -> None:
     @raise ExitError: one cannot be written.
     """
     made: list[str] = []
+    state = f"{folder}/{_STATE}"
+    hadState = os.path.isdir(state)
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
+        os.makedirs(state, 0o700, exist_ok=True)
         for name, (octets, mode) in files.items():
             path = f"{folder}/{name}"
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
@@ -173,4 +178,7 @@ def _write(folder: str, files: Mapping[str, tuple[bytes, int]]) -> None:
         for path in made:
             with suppress(OSError):
                 os.unlink(path)
+        if not hadState:
+            with suppress(OSError):
+                os.rmdir(state)
         raise ExitError(BATCH, f"{error.filename or folder}: {error.strerror or error}") from error

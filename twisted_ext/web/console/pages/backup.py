@@ -26,6 +26,7 @@ from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.server.features.policyzones.zonesettings import PolicyZoneSettings
 from twisted_ext.server.zones.load.validate import viewsWithZones
 from twisted_ext.server.zones.load.zoneset import VIEWS
+from twisted_ext.web.console.site.madeusers import MADE_USERS
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.zone.sign.sets import besideMade
 from twisted_ext.zone.zonefile.writer import readableFile
@@ -60,7 +61,7 @@ _PLACES: Final = ("zone-directory", "control")
 
 #: What the state folder has of changes, and of keys.
 _STATE: Final = ("added.toml", "added.sqlite")
-_STATE_KEYS: Final = ("added.keys", "signing")
+_STATE_KEYS: Final = ("added.keys", "signing", MADE_USERS)
 
 _README: Final = """\
 A backup of {host}, made at {at}.
@@ -154,6 +155,7 @@ class _Backup:
             self._tables["policy-zone"] = [self._list(PolicyZoneSettings.fromText(str(text))) for text in policies]
         for name in _PLACES:
             given.pop(name, None)
+        self._leaveUsers(given)
         state = self._settings.stateFolder()
         given["state"] = "state"
         lines = [f"{'# ' * (name in self._off)}{name} = {self._textOf(name, value)}\n" for name, value in given.items()]
@@ -216,6 +218,15 @@ class _Backup:
             self._off.update([name, *_NEEDING.get(name, ())])
         moved = [path if path in kept or not path else self._file("secrets" if isSecret else "files", path) for path in paths]
         given[name] = tuple(moved) if isinstance(value, tuple) else moved[0]
+
+    def _leaveUsers(self, given: dict[str, Value]) -> None:
+        """
+        Switch the console off if no one could sign in at it, as its users are left out.
+        """
+        made = os.path.join(self._settings.stateFolder(), MADE_USERS)
+        if "console" in given and "console-users" not in given and not self._hasKeys:
+            self._missing.append(f"{made} (users made in the console)")
+            self._off.update(["console", *_NEEDING["console-users"]])
 
     def _takeZones(self, given: dict[str, Value]) -> None:
         found: dict[bytes, ZoneSettings] = {}

@@ -22,6 +22,14 @@ _ZONE_WORDS: Final = {
     "remove": "removed zone {}",
 }
 
+#: What is said of a user of the console and a scope, in the same way.
+_USER_WORDS: Final = {
+    "add": "added user {} with scope {}",
+    "scope": "gave user {} scope {}",
+    "password": "gave user {} another password",
+    "remove": "removed user {}",
+}
+
 #: The pages where one signs in and out.
 _SIGNING: Final = ("/signin", "/signout")
 
@@ -61,6 +69,8 @@ def _did(entry: Mapping[str, JSON]) -> str:
     settings, zone, action = entry.get("settings"), entry.get("zone"), str(entry.get("action") or "")
     if isinstance(settings, list) and settings:
         return "; ".join(map(str, settings))
+    if whom := entry.get("whom"):
+        return _USER_WORDS.get(action, "changed user {}").format(whom, entry.get("scope"))
     if entry.get("path") == "/blocking":
         return _paused(entry, action)
     if action == "flush":

@@ -23,6 +23,9 @@ _IDLE: Final = 3600.0
 #: Sessions at a time; the one that was used least recently gives way.
 _MOST: Final = 1000
 
+#: Wrong passwords after which a session ends: to sign in again is bounded.
+_WRONG: Final = 5
+
 #: Octets of secrets: as many bits as their hashes have.
 _SECRET: Final = 32
 
@@ -35,9 +38,10 @@ class ConsoleSession:
     @ivar proof: what a form of this session has, and that of another site does not know.
     @ivar said: what its next page says was done.
     @ivar undo: what undoes that.
+    @ivar wrong: how often its user has given a wrong password to change something.
     """
 
-    __slots__ = ("user", "proof", "began", "used", "said", "undo")
+    __slots__ = ("user", "proof", "began", "used", "said", "undo", "wrong")
 
     def __init__(self, user: ConsoleUser, now: float) -> None:
         self.user = user
@@ -45,6 +49,7 @@ class ConsoleSession:
         self.began = self.used = now
         self.said = ""
         self.undo: Undo | None = None
+        self.wrong = 0
 
     def isProven(self, proof: str) -> bool:
         return compare_digest(self.proof.encode(), proof.encode("utf-8", "replace"))
@@ -79,7 +84,7 @@ class ConsoleSessions:
         session = self._known.get(key)
         if session is None:
             return None
-        if now >= session.began + LONGEST or now >= session.used + _IDLE:
+        if now >= session.began + LONGEST or now >= session.used + _IDLE or session.wrong >= _WRONG:
             del self._known[key]
             return None
         session.used = now

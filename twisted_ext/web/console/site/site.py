@@ -24,10 +24,11 @@ from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TimedOut
 from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.web.console.site.browsers import KNOWN_SECONDS, KnownBrowsers
+from twisted_ext.web.console.site.madeusers import ConsoleUsers
 from twisted_ext.web.console.site.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.web.console.site.sessions import LONGEST, ConsoleSessions
 from twisted_ext.web.console.site.table import ConsoleTable
-from twisted_ext.web.console.site.users import ConsoleUser, ConsoleUsers, Passwords, TooManyTries
+from twisted_ext.web.console.site.users import ConsoleUser, Passwords, TooManyTries
 from twisted_ext.web.http.attempts import FailedAttempts
 from twisted_ext.web.http.publichttp import PublicSite
 from twisted_ext.web.http.website import clientOf, isOurs
@@ -75,6 +76,9 @@ _HEADERS: Final = (
 
 #: Control characters, but for those of lines, and the marks and overrides of directions (Unicode, annex 9).
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+#: Fields whose values are passwords: a new one, the same again, and that of the user.
+_PASSWORDS: Final = ("password", "again", "current")
 
 #: Before the names of the fields of a form that was sent without a session.
 _KEPT: Final = "kept-"
@@ -178,7 +182,7 @@ class _Console(Resource):
             session = None
         if session is None and method == "POST" and parts != ["signout"]:
             # What was typed is not lost: it can be sent once the user is signed in again.
-            kept = {f"{_KEPT}{name}": value for name, value in asked.form.items() if name not in ("proof", "password")}
+            kept = {f"{_KEPT}{name}": value for name, value in asked.form.items() if name not in ("proof", *_PASSWORDS)}
             return _signInPage({"path": "/" + "/".join([quote(part, safe="") for part in parts]), **kept}, _ENDED, 401)
         if session is None:
             to = "/" + "/".join([quote(part, safe="") for part in parts]) if method == "GET" else "/"
@@ -344,7 +348,7 @@ def _fieldsIn(octets: bytes) -> dict[str, str]:
         found = parse_qs(octets.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_FIELDS)
     except ValueError:
         raise ConsoleRefusal(400, "The form has too many fields.") from None
-    return {name: values[0] if name == "password" else _shown(values[0]) for name, values in found.items()}
+    return {name: values[0] if name in _PASSWORDS else _shown(values[0]) for name, values in found.items()}
 
 
 def _shown(text: str) -> str:

@@ -24,7 +24,7 @@ from twisted_ext.server.config.secretfiles import SCOPES, SecretTables
 if TYPE_CHECKING:
     from twisted_ext.server.zones.update.commit import Elsewhere
 
-__all__ = ["ConsoleUser", "ConsoleUsers", "Passwords", "TooManyTries", "hashOf", "userToTOML"]
+__all__ = ["ConsoleUser", "Passwords", "TooManyTries", "UserFile", "hashOf", "tableOf", "userOf", "userToTOML"]
 
 #: Characters of a password: of longer ones the hash would take noticeably longer, and shorter ones are guessed.
 _LONGEST: Final = 1024
@@ -57,7 +57,7 @@ class ConsoleUser:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
 
-class ConsoleUsers(SecretTables[str, ConsoleUser]):
+class UserFile(SecretTables[str, ConsoleUser]):
     """
     The users of a file, by their names in lower case.
     """
@@ -70,12 +70,6 @@ class ConsoleUsers(SecretTables[str, ConsoleUser]):
     denied = "no user can sign in"
     keys = ("password",)
     marks = "._-"
-
-    def find(self, name: str) -> ConsoleUser | None:
-        """
-        @raise BadDescription: the file has changed, and is not valid any more. There is no user then.
-        """
-        return self.entries().get(name.lower())
 
     @classmethod
     def entriesIn(cls, text: str) -> dict[str, ConsoleUser]:
@@ -136,15 +130,31 @@ def hashOf(password: str) -> str:
     return _HASHER.hash(password)
 
 
-def userToTOML(name: str, scope: str, password: str) -> str:
+def userOf(name: str, scope: str, password: str) -> ConsoleUser:
+    """
+    Return a user with a password.
+
+    @raise BadDescription: the name, the scope or the password is not valid.
+    """
+    user = ConsoleUser(name, scope, hashOf(password))
+    try:
+        UserFile.entriesIn(tableOf(user))
+    except tomllib.TOMLDecodeError:
+        raise UserFile.nameFault(name) from None
+    return user
+
+
+def tableOf(user: ConsoleUser) -> str:
     """
     Return the entry of a user for a file.
-
-    @raise BadDescription: it is not valid.
     """
-    text = f'[[user]]\nname = "{name}"\nscope = "{scope}"\npassword = "{hashOf(password)}"\n'
-    try:
-        ConsoleUsers.entriesIn(text)
-    except tomllib.TOMLDecodeError:
-        raise ConsoleUsers.nameFault(name) from None
-    return text
+    return f'[[user]]\nname = "{user.name}"\nscope = "{user.scope}"\npassword = "{user.password}"\n'
+
+
+def userToTOML(name: str, scope: str, password: str) -> str:
+    """
+    Return the entry of a new user for a file.
+
+    @raise BadDescription: as for L{userOf}.
+    """
+    return tableOf(userOf(name, scope, password))
