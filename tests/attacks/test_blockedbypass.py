@@ -97,7 +97,7 @@ class BlockedBypassTests(NetworkTestCase):
         """
         It is the look at targets that keeps aliases and services from leading around the rules.
         """
-        with patch.object(source, "_targets", lambda rrset: ()):
+        with patch.object(source, "targetsOf", lambda rrset: ()):
             self.assertFalse(self.isBlocked("alias.example"))
             self.assertFalse(self.isBlocked("service.example", "HTTPS"))
 
