@@ -7,6 +7,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import unquote, urlencode
@@ -63,6 +64,7 @@ class SiteTests(SynchronousTestCase):
         self.known = str(self.folder / "known")
         self.audit = audit
         self.cookie = ""
+        self.timer = self.clock.seconds
         self.address = "127.0.0.1"
         # That by which a browser is known.
         self.mark = ""
@@ -93,7 +95,7 @@ class SiteTests(SynchronousTestCase):
             audit=self.audit,
             hosts=("dns.example",),
             isEncrypted=self.isEncrypted,
-            timer=self.clock.seconds,
+            timer=self.timer,
         )
 
     @property
@@ -136,6 +138,40 @@ class SiteTests(SynchronousTestCase):
         found = re.search(rb'name="proof" value="([^"]+)"', self.get().body)
         assert found is not None
         return found[1].decode()
+
+    def test_aLargePageIsDrawnInTurns(self) -> None:
+        """
+        While a page is drawn, queries are answered in between; the page is the same. A browser that has gone meanwhile gets nothing.
+        """
+        self.signIn()
+        whole = self.get().body
+        self.timer = count(0.0, 0.001).__next__
+        self.start()
+        self.signIn()
+        held: list[Deferred[None]] = []
+
+        def later(clock: Clock, seconds: float) -> Deferred[None]:
+            held.append(Deferred())
+            return held[-1]
+
+        request = f"GET / HTTP/1.1\r\nHost: {_HOST}\r\nCookie: {self.cookie}\r\nConnection: close\r\n\r\n".encode()
+        with patch.object(module, "deferLater", later):
+            for isGone in (False, True):
+                peer = Peer(self.site, self.clock)
+                peer.say(request)
+                # Its turn comes, as pages have taken their share of the time.
+                self.clock.advance(10)
+                self.assertEqual((len(held), peer.heard), (1, b""))
+                if isGone:
+                    peer.leave()
+                while held:
+                    held.pop().callback(None)
+                if isGone:
+                    self.assertEqual(peer.heard, b"")
+                else:
+                    drawn = [re.sub(rb'value="[^"]+"', b"", body) for body in (whole, Response(peer.heard).body)]
+                    self.assertEqual(drawn[0], drawn[1])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_signingIn(self) -> None:
         """

@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
 
@@ -62,8 +63,8 @@ def _clients(job: Mapping[str, Any], wrong: list[str]) -> dict[str, Any]:
     Return C{queries}, and C{clients}: those that have asked most, with what is counted of each.
     """
     found = tallies(job["folder"], CLIENT, job["since"], wrong.append, seconds=_SECONDS)
-    most = sorted(found.items(), key=lambda item: item[1].queries, reverse=True)
-    return {"queries": sum([each.queries for each in found.values()]), "clients": [[text, *each] for text, each in most[: job["most"]]]}
+    most = nlargest(job["most"], found.items(), key=lambda item: item[1].queries)
+    return {"queries": sum([each.queries for each in found.values()]), "clients": [[text, *each] for text, each in most]}
 
 
 def _top(job: Mapping[str, Any], wrong: list[str]) -> dict[str, Any]:
@@ -76,13 +77,14 @@ def _top(job: Mapping[str, Any], wrong: list[str]) -> dict[str, Any]:
     for rule, each in rules.items():
         # The place of a rule: its list, and the line in it.
         lists[rule.rpartition(":")[0] or rule] += each.blocked
-    counted = {
-        "blocked": Counter({shownName(name): each.blocked for name, each in names.items() if each.blocked}),
-        "names": Counter({shownName(name): each.queries for name, each in names.items()}),
-        "clients": Counter({client: each.queries for client, each in clients.items()}),
-        "lists": +lists,
+    blocked = Counter({name: each.blocked for name, each in names.items() if each.blocked})
+    wanted = Counter({name: each.queries for name, each in names.items()})
+    return {
+        "blocked": [(shownName(name), count) for name, count in blocked.most_common(most)],
+        "names": [(shownName(name), count) for name, count in wanted.most_common(most)],
+        "clients": [(client, each.queries) for client, each in nlargest(most, clients.items(), key=lambda item: item[1].queries)],
+        "lists": (+lists).most_common(most),
     }
-    return {kind: counts.most_common(most) for kind, counts in counted.items()}
 
 
 #: What can be searched for. Each function takes the job, and a list for complaints.

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.queryhistory.searching import HistorySearch, NoHistory
+from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["ClientsPage"]
@@ -42,6 +44,8 @@ class ClientsPage:
         self._operations = operations
         self._history = history
         self._today = today
+        # Settings, and their views.
+        self._known: tuple[Settings | None, Selectors, list[str]] = None, Selectors([]), []
 
     def all(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         return Deferred.fromCoroutine(self._all(asked))
@@ -53,24 +57,24 @@ class ClientsPage:
         except NoHistory:
             if not said.get("shown"):
                 raise ConsoleRefusal(403, _HIDDEN) from None
-            return ConsoleReply({"rows": await self._remembered(said), "isKept": False, "wrong": []})
+            return ConsoleReply({"rows": self._remembered(said), "isKept": False, "wrong": []})
         listed = said.get("clients")
         hosts = {each["client"]: each.get("host") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else {}
         rows: list[dict[str, object]] = []
         for client, each in found.most:
             row = {"client": client, "host": hosts.get(client) or "", "count": each.queries, "seen": _clock(each.last / 1e6)}
-            more = {"share": each.queries / found.queries, "blocked": each.blocked / each.queries, "view": await self._viewOf(client)}
+            more = {"share": each.queries / found.queries, "blocked": each.blocked / each.queries, "view": self._viewOf(client)}
             rows.append({**row, **more})
         return ConsoleReply({"rows": rows, "isKept": True, "wrong": found.wrong})
 
-    async def _remembered(self, said: Mapping[str, JSON]) -> list[dict[str, object]]:
+    def _remembered(self, said: Mapping[str, JSON]) -> list[dict[str, object]]:
         found, total = said.get("clients"), float(str(said.get("total") or 0))
         rows: list[dict[str, object]] = []
         for each in found if isinstance(found, list) else []:
             assert isinstance(each, dict)
             count = float(str(each["queries"]))
             row = {"client": each["client"], "host": each.get("host", ""), "count": round(count), "seen": _clock(each["seen"])}
-            rows.append({**row, "share": min(count / total, 1.0) if total else 0.0, "view": await self._viewOf(str(each["client"]))})
+            rows.append({**row, "share": min(count / total, 1.0) if total else 0.0, "view": self._viewOf(str(each["client"]))})
         return rows
 
     def one(self, asked: ConsoleAsked, address: str) -> Deferred[ConsoleReply]:
@@ -92,21 +96,27 @@ class ClientsPage:
             "title": address[:80],
             "address": address[:80],
             "names": names,
-            "view": await self._viewOf(address),
+            "view": self._viewOf(address),
             "views": [each.name for each in viewsOf(inForce)],
             "fixed": [each.name for each in viewsOf(inForce) if not single.isdisjoint(each.clients)],
         }
         return ConsoleReply(values)
 
-    async def _viewOf(self, client: str) -> str:
+    def _viewOf(self, client: str) -> str:
         """
         Return the name of the view that a client is in; C{""} for none.
         """
+        inForce = self._operations.inForce
+        if self._known[0] is not inForce:
+            views = viewsOf(inForce)
+            self._known = inForce, Selectors([view.clients for view in views]), [view.name for view in views]
+        _, selectors, names = self._known
         try:
-            said = await self._operations.do("views", {"address": client})
-        except (CallerFault, DNSFault):
+            number = selectors.find(checkedAddress(client))
+        except CallerFault:
+            # A network, or a hash.
             return ""
-        return str(said.get("view") or "")
+        return names[number] if number >= 0 else ""
 
 
 def _clock(seconds: object) -> str:

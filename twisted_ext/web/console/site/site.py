@@ -7,7 +7,7 @@ Nothing needs scripts: each action is a form, whose reply leads to a page. So th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -52,6 +53,10 @@ _FIELDS: Final = 50
 
 #: The share of this process's time that pages may take while queries wait for theirs.
 _SHARE: Final = 0.25
+
+#: Seconds for which a page is drawn at a time, and its pieces between two looks at the clock.
+_TURN: Final = 0.0005
+_PIECES: Final = 32
 
 #: Wrong passwords in a minute, of a network and of all, after which others have to wait for the rest of it.
 _WRONG: Final = 5
@@ -108,6 +113,7 @@ class _Console(Resource):
         audit: AuditLog | None,
         hosts: tuple[str, ...],
         isEncrypted: bool,
+        timer: Callable[[], float],
     ) -> None:
         Resource.__init__(self)
         self._table = table
@@ -119,6 +125,7 @@ class _Console(Resource):
         self._audit = audit
         self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
         self._isEncrypted = isEncrypted
+        self._timer = timer
         # The prefix has browsers keep it from other ports and names.
         self._cookie = "__Host-txdns" if isEncrypted else "txdns"
         self._mark = f"{self._cookie}-known"
@@ -141,8 +148,8 @@ class _Console(Resource):
         request.notifyFinish().addErrback(gone.append)
         asked: list[ConsoleAsked] = []
 
-        def reply(made: ConsoleReply) -> None:
-            self._reply(request, asked[0] if asked else None, made, bool(gone))
+        def reply(made: ConsoleReply) -> Deferred[None]:
+            return Deferred.fromCoroutine(self._reply(request, asked[0] if asked else None, made, gone))
 
         replying: Deferred[ConsoleReply] = maybeDeferred(lambda: cast("Deferred[ConsoleReply]", self._handle(request, asked)))
         replying.addErrback(_explained, request).addCallback(reply)
@@ -275,10 +282,13 @@ class _Console(Resource):
             raise ConsoleRefusal(404, "There is no such file.")
         return ConsoleReply(octets=self._files[name], kind=_FILES[name])
 
-    def _reply(self, request: Request, asked: ConsoleAsked | None, made: ConsoleReply, isGone: bool) -> None:
+    async def _reply(self, request: Request, asked: ConsoleAsked | None, made: ConsoleReply, gone: Sequence[object]) -> None:
+        """
+        @param gone: something, once the browser does not wait for the reply any more.
+        """
         if asked is not None and asked.method == "POST":
             self._note(asked, 303 if made.location else made.code, asked.told)
-        if isGone:
+        if gone:
             return
         for cookie in made.cookies:
             request.responseHeaders.addRawHeader(b"Set-Cookie", cookie.encode("latin-1"))
@@ -293,11 +303,13 @@ class _Console(Resource):
         octets = made.octets
         if not octets:
             try:
-                octets = self._drawn(asked, made).encode("utf-8")
+                octets = await self._drawn(asked, made)
             except Exception:
                 _log.failure("while drawing {path}", path=request.path)
                 made = _refused(_INTERNAL, 500)
-                octets = self._drawn(None, made).encode("utf-8")
+                octets = await self._drawn(None, made)
+            if gone:
+                return
         request.setResponseCode(made.code)
         request.setHeader(b"Content-Type", made.kind)
         if made.kind == DRAWING:
@@ -306,7 +318,7 @@ class _Console(Resource):
             request.setHeader(b"Content-Disposition", f'attachment; filename="{made.name}"'.encode("ascii", "replace"))
         finishWith(request, octets)
 
-    def _drawn(self, asked: ConsoleAsked | None, made: ConsoleReply) -> str:
+    async def _drawn(self, asked: ConsoleAsked | None, made: ConsoleReply) -> bytes:
         session = None if asked is None else asked.session
         row = None if asked is None or made.template else asked.row
         frame: dict[str, object] = {"user": None, "proof": "", "parts": [], "said": "", "undo": None, "places": self._table.places}
@@ -316,7 +328,15 @@ class _Console(Resource):
         if row is not None:
             frame["title"] = row.title
         template = made.template if row is None else row.template
-        return self._templates.get_template(f"{template}.html").render(frame | dict(made.values))
+        drawn: list[str] = []
+        ends = self._timer() + _TURN
+        for number, piece in enumerate(self._templates.get_template(f"{template}.html").generate(frame | dict(made.values))):
+            drawn.append(piece)
+            if not number % _PIECES and self._timer() >= ends:
+                # Queries that have come meanwhile are answered first.
+                await deferLater(self._clock, 0)
+                ends = self._timer() + _TURN
+        return "".join(drawn).encode("utf-8")
 
     def _note(self, asked: ConsoleAsked, code: int, told: Mapping[str, JSON]) -> None:
         if self._audit is None:
@@ -409,5 +429,5 @@ def consoleSite(
     @param isEncrypted: whether it is served over HTTPS, so that cookies are kept to that.
     @param timer: a clock in seconds to measure turns.
     """
-    root = _Console(table, users, passwords, browsers, clock, today, audit, hosts, isEncrypted)
+    root = _Console(table, users, passwords, browsers, clock, today, audit, hosts, isEncrypted, timer)
     return PublicSite(root, clock, _FormRequest, share=_SHARE, timer=timer)

@@ -12,7 +12,7 @@ from threading import Timer
 import pytest
 
 from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, rowOf
-from twisted_ext.server.features.queryhistory.recorder.search import Filter, extent, search
+from twisted_ext.server.features.queryhistory.recorder.search import Filter, Place, extent, rowAt, search
 from twisted_ext.server.features.queryhistory.recorder.segments import Writer, finish, segmentsIn, unclosed
 
 
@@ -71,6 +71,27 @@ def test_afterAKill(tmp_path: Path) -> None:
     assert finish(str(paths[1]))
     assert list(unclosed(str(tmp_path))) == []
     assert _names(tmp_path) == ["example.b", "example.a"]
+
+
+def test_killedWhileItIsMade(tmp_path: Path) -> None:
+    """
+    A file that a process was killed in the middle of making has nothing: no search complains of it, and the next process removes it.
+    """
+    (path,) = historyOf(tmp_path, [rowOf("a.example")])
+    left = [tmp_path / f"{number:08}.sqlite" for number in (2, 3)]
+    left[0].touch()
+    with sqlite3.connect(left[1], isolation_level=None) as sql:
+        sql.executescript("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; BEGIN; PRAGMA user_version = 2; CREATE TABLE word (id)")
+        complaints: list[str] = []
+        assert (_names(tmp_path, complaints), complaints) == (["example.a"], [])
+        assert extent(str(tmp_path))["rows"] == 1
+        assert [rowAt(str(tmp_path), Place(number, 1)) is None for number in (1, 2, 3)] == [False, True, True]
+        sql.execute("ROLLBACK")
+    sql.close()
+    assert list(unclosed(str(tmp_path))) == [str(each) for each in left]
+    for each in left:
+        assert finish(str(each))
+    assert os.listdir(tmp_path) == [path.name]
 
 
 def test_killedWhileItIsFinished(tmp_path: Path) -> None:
@@ -147,7 +168,8 @@ def test_tornFiles(tmp_path: Path, isOpen: bool) -> None:
         assert names[-1] == "example.first"
         assert len(names) == 3001 or all(line.startswith(f"{path}: ") for line in complaints)
         refused += len(complaints)
-        assert finish(str(path)) == path.exists()
+        # One without octets has nothing, and is removed.
+        assert finish(str(path)) == (path.exists() or not length)
         assert _names(tmp_path, complaints)[-1] == "example.first"
     assert refused
 

@@ -91,10 +91,28 @@ def test_countedAsByLookingAtEachRow(tmp_path: Path, each: int, most: int) -> No
         assert bool(counted) is (each < 3000)
         _compare(tmp_path, rows)
         assert finish(path)
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as sql:
+            assert sql.execute("SELECT value FROM about WHERE key = 'tallied'").fetchone() == (3000,)
+        sql.close()
         _compare(tmp_path, rows)
         more = _rows(1000, 30_000, 2)
         _write(tmp_path, more, each)
     _compare(tmp_path, rows + more)
+
+
+@pytest.mark.parametrize("batch", [100, 3000, 5000])
+def test_allIsCountedInTheEnd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """
+    A file that is finished has counted all, however many rows are read at a time.
+    """
+    rows = _rows(3000, 3000)
+    monkeypatch.setattr(counting, "_BATCH", batch)
+    path = _write(tmp_path, rows, 3000)
+    assert finish(path)
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as sql:
+        assert sql.execute("SELECT value FROM about WHERE key = 'tallied'").fetchone() == (3000,)
+    sql.close()
+    _compare(tmp_path, rows)
 
 
 @pytest.mark.parametrize("isFinished", [False, True])

@@ -19,7 +19,14 @@ from typing import Any, Final
 
 from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, SOCKET, Unframed
 from twisted_ext.server.features.queryhistory.recorder.rows import Row, Rows
-from twisted_ext.server.features.queryhistory.recorder.segments import Segment, Writer, finish, segmentsIn, unclosed
+from twisted_ext.server.features.queryhistory.recorder.segments import (
+    Segment,
+    Writer,
+    finish,
+    removeFiles,
+    segmentsIn,
+    unclosed,
+)
 
 __all__ = ["Recorder"]
 
@@ -305,9 +312,7 @@ class Recorder:
         for each in closed:
             if size > self._octets or _lastOf(each) < before:
                 size -= each.octets
-                for ending in ("", "-wal", "-shm"):
-                    with suppress(OSError):
-                        os.unlink(each.path + ending)
+                removeFiles(each.path)
 
     def close(self) -> None:
         """

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -175,9 +175,9 @@ def rowAt(folder: str, place: Place) -> Row | None:
     """
     for segment in segmentsIn(folder):
         if segment.number == place.segment:
-            with closing(opened(segment)) as sql:
+            with suppress(Unmade), closing(opened(segment)) as sql:
                 found = sql.execute(f"{_columnsOf(sql)} WHERE q.id = ?", (place.row,)).fetchone()
-            return None if found is None else Row(*found[1:])
+                return None if found is None else Row(*found[1:])
     return None
 
 
@@ -205,30 +205,40 @@ def extent(folder: str) -> dict[str, int | float | None]:
     first: list[int] = []
     last: list[int] = []
     for segment in segments:
-        with closing(opened(segment)) as sql:
+        with suppress(Unmade), closing(opened(segment)) as sql:
             about = dict(sql.execute("SELECT key, value FROM about").fetchall())
             if "closed" in about:
                 count, began, ended = about["rows"], about["first"], about["last"]
             else:
                 count, began, ended = sql.execute("SELECT count(*), min(at), max(at) FROM query").fetchone()
-        rows += count
-        first += [began] if began is not None else []
-        last += [ended] if ended is not None else []
+            rows += count
+            first += [began] if began is not None else []
+            last += [ended] if ended is not None else []
     times = {"first": min(first) / 1e6 if first else None, "last": max(last) / 1e6 if last else None}
     return {"segments": len(segments), "octets": sum([each.octets for each in segments]), "rows": rows, **times}
+
+
+class Unmade(sqlite3.DatabaseError):
+    """
+    A file has nothing: a process makes it, or was killed while it did.
+    """
 
 
 def opened(segment: Segment) -> sqlite3.Connection:
     """
     Open a file for reading.
 
+    @raise Unmade: it has nothing.
     @raise sqlite3.Error: it cannot be read, or another version has written it.
     """
     # SQLite has to write to repair what a process has left that was killed.
     sql = sqlite3.connect(f"file:{quote(segment.path)}?mode=rw", uri=True, isolation_level=None, timeout=5.0)
     try:
         sql.execute("PRAGMA query_only = ON")
-        if sql.execute("PRAGMA user_version").fetchone() != (VERSION,):
+        version = sql.execute("PRAGMA user_version").fetchone()
+        if version == (0,) and sql.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            raise Unmade("it has nothing yet")
+        if version != (VERSION,):
             raise sqlite3.DatabaseError("another version of txdns has written it, and only that one can read it")
     except BaseException:
         sql.close()
@@ -243,6 +253,8 @@ def complaining(segment: Segment, complain: Callable[[str], object]) -> Iterator
     """
     try:
         yield
+    except Unmade:
+        pass
     except sqlite3.Error as error:
         if os.path.exists(segment.path):
             complain(f"{segment.path}: {error}")

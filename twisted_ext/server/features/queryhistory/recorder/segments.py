@@ -20,7 +20,7 @@ from typing import Final
 from twisted_ext.server.features.queryhistory.recorder.rows import CLIENT, EDE, NAME, RULE, UPSTREAM, VIEW, Row
 from twisted_ext.server.features.queryhistory.recorder.tallies import TALLY_TABLE, Tallies, countRest
 
-__all__ = ["VERSION", "Segment", "Writer", "finish", "segmentsIn", "unclosed"]
+__all__ = ["VERSION", "Segment", "Writer", "finish", "removeFiles", "segmentsIn", "unclosed"]
 
 #: In the header of the database: so that other files are not taken for ours, and what the tables are like.
 _APPLICATION: Final = 0x74786871
@@ -37,11 +37,13 @@ _DIGITS: Final = 8
 _TRIES: Final = 50
 _PAUSE: Final = 0.1
 
+#: All tables at once: of a process that is killed meanwhile there is a file with nothing.
 _SCHEMA: Final = f"""
 PRAGMA page_size = 8192;
+PRAGMA journal_mode = WAL;
+BEGIN;
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {VERSION};
-PRAGMA journal_mode = WAL;
 CREATE TABLE word (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE TABLE query (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, client INTEGER, name INTEGER NOT NULL, type INTEGER NOT NULL, rcode INTEGER NOT NULL,
@@ -51,6 +53,7 @@ CREATE TABLE query (
 CREATE TABLE alias (id INTEGER PRIMARY KEY, names TEXT NOT NULL);
 CREATE TABLE about (key TEXT PRIMARY KEY, value);
 {TALLY_TABLE}
+COMMIT;
 """
 
 _INDEXES: Final = """
@@ -166,7 +169,7 @@ class Writer:
         ]  # fmt: skip
         try:
             sql.execute("BEGIN")
-            if isDue := self._tallies.isDue:
+            if isDue := bool(values) and self._tallies.isDue(values[0][0]):
                 self._tallies.write(sql, self.rows)
             sql.executemany("INSERT INTO word VALUES (?, ?, ?)", fresh)
             sql.executemany("INSERT INTO alias VALUES (?, ?)", freshAliases)
@@ -198,20 +201,30 @@ class Writer:
         Remove the file, which has nothing.
         """
         self._sql.close()
-        for ending in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                os.unlink(self.path + ending)
+        removeFiles(self.path)
+
+
+def removeFiles(path: str) -> None:
+    """
+    Remove a file, and what SQLite keeps beside it.
+    """
+    for ending in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            os.unlink(path + ending)
 
 
 def finish(path: str) -> bool:
     """
-    Give a file that is not written any more its indexes, unless it has them. A damaged one is renamed.
+    Give a file that is not written any more its indexes, unless it has them. A damaged one is renamed, and one with nothing removed.
 
     @return: whether it can be read.
     """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as sql:
             if sql.execute("PRAGMA application_id").fetchone() != (_APPLICATION,):
+                if sql.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                    removeFiles(path)
+                    return True
                 # Another program's.
                 raise sqlite3.DatabaseError
             if sql.execute("SELECT value FROM about WHERE key = 'closed'").fetchone() is None:

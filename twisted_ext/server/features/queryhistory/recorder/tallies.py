@@ -113,12 +113,13 @@ class Tallies:
         self._counts: dict[tuple[int, bool], _Counts] = defaultdict(_Counts)
         self._queries = 0
 
-    @property
-    def isDue(self) -> bool:
+    def isDue(self, at: int) -> bool:
         """
-        Whether an hour has ended, or there is much to write.
+        Return whether there is much to write, or an hour has ended: names that are asked for most are found in whole hours.
+
+        @param at: the time of the next query, in microseconds since 1970.
         """
-        return self._queries >= _MOST or len({hour for hour, _ in self._counts}) > 1
+        return self._queries >= _MOST or any(hour < at // HOUR for hour, _ in self._counts)
 
     def add(self, queries: Sequence[_Query]) -> None:
         """
@@ -163,15 +164,20 @@ def countRest(sql: sqlite3.Connection) -> None:
     """
     sql.executescript(TALLY_TABLE)
     tallies, last = Tallies(), _talliedIn(sql)
+
+    def write() -> None:
+        sql.execute("BEGIN")
+        tallies.write(sql, last)
+        sql.execute("COMMIT")
+        tallies.clear()
+
     while rest := sql.execute(f"{_REST} LIMIT {_BATCH}", (last,)).fetchall():
+        if tallies.isDue(rest[0][0]):
+            write()
         tallies.add(rest)
         # Rows are never removed: their numbers have no gaps.
         last += len(rest)
-        if tallies.isDue or len(rest) < _BATCH:
-            sql.execute("BEGIN")
-            tallies.write(sql, last)
-            sql.execute("COMMIT")
-            tallies.clear()
+    write()
 
 
 def talliesIn(sql: sqlite3.Connection, kind: int, hour: int) -> Iterator[tuple[str, Tally]]:
