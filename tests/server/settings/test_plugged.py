@@ -5,6 +5,7 @@ Features of other packages.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ _NAMES = {each.name for each in DECLARED.all}
 
 
 class BellSettings(Section):
-    bell: bool = setting(types.FLAG, False, "Ring a bell", group="Monitoring")
+    bell: bool = setting(types.FLAG, False, "Ring a bell", group="Bells")
 
 
 class PortSettings(Section):
@@ -48,7 +49,7 @@ class PortSettings(Section):
 
 
 class OddSettings(Section):
-    odd: bool = setting(types.FLAG, False, "Be in no group", group="Bells")
+    odd: bool = setting(types.FLAG, False, "Be in no group")
 
 
 def _ring(active: Active, arguments: Mapping[str, str]) -> JSON:
@@ -116,7 +117,7 @@ class _Long(BellFeature):
         (_Without, "its name '' is not a word"),
         (_Views, "the name views is taken"),
         (_Ports, "the setting port is taken"),
-        (_Odd, "its settings cannot be read: KeyError: 'Bells'"),
+        (_Odd, "its settings cannot be read: ValueError: odd: the first setting of a section names its group"),
         (_Figures, "the figure blockNames is taken"),
         (_Metrics, "the figure others is taken"),
         (_Verbs, "the command cache paint is taken"),
@@ -166,7 +167,9 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     assert looked == []
     assert Settings.of(bell=True)[BellSettings].bell
     bell = DECLARED.named("bell")
-    assert bell is not None and bell in DECLARED.all
+    # Its group is one of its own, and comes last.
+    assert bell is not None and DECLARED.all[-1] is bell
+    assert bell.roles == ("forward", "recurse", "serve")
     assert DECLARED.named("bells") is None
     assert looked == [IServerFeature]
 
@@ -221,7 +224,8 @@ def test_example(installed: Path) -> None:
     described = json.loads(_run(installed, "plugins", "+json").splitlines()[-1])
     assert described == {"feature": "greeting", "settings": ["greeting"], "commands": ["greet"], "from": "greeting"}
     assert "greet TEXT" in _run(installed, "control", "--help")
-    assert "--greeting=" in _run(installed, "forward", "--help")
+    # Under a heading of its own.
+    assert re.search(r"\nGreetings:\n +--greeting=", _run(installed, "forward", "--help"))
     assert "greeting: Good day\n" in _run(installed, "forward", "--greeting", "Good day", "--show-path")
     said = _run(installed, "forward", "--greetink", "x", code=78)
     assert "option --greetink not recognized; did you mean --greeting?" in said

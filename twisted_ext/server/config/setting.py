@@ -180,7 +180,7 @@ def octets(limit: Limit, help: str, *, live: bool = True) -> int:
 class Section:
     """
     The settings of one part of the server: an attribute for the value of each. A subclass declares them with L{setting}, L{number} and
-    L{octets}, of which the first names its group.
+    L{octets}, of which the first names its group, one of L{GROUPS} or its own.
 
     @cvar isFirst: whether they are listed before those of the server itself in the same group.
     """
@@ -197,13 +197,17 @@ class Section:
     @classmethod
     def declared(cls) -> tuple[Setting, ...]:
         """
-        Return the declarations.
+        Return the declarations. Those of a group that is none of L{GROUPS} have an effect with all roles, unless they name others.
+
+        @raise ValueError: the first one names no group.
         """
         found = [each for each in vars(cls).values() if isinstance(each, Setting)]
         group = ""
         for each in found:
             group = each.group = each.group or group
-            each.roles = each.roles or GROUPS[group]
+            if not group:
+                raise ValueError(f"{each.name}: the first setting of a section names its group")
+            each.roles = each.roles or GROUPS.get(group, _ALL)
         return tuple(found)
 
 
@@ -218,7 +222,7 @@ class Declarations:
     """
     The settings that there are: those of the server, and those of the features that L{twisted_ext.server.features.order} lists.
 
-    @ivar all: by group, those of the server itself before those of most features.
+    @ivar all: by group, those of the server itself before those of most features. Groups of plugins come last.
     @ivar byName: each by its name.
     @ivar adopt: adds those of plugins, if that has not been done yet.
     """
@@ -233,7 +237,8 @@ class Declarations:
         Replace the settings by those of these sections.
         """
         declared = [each for section in sorted(sections, key=lambda each: not each.isFirst) for each in section.declared()]
-        self.all = tuple(sorted(declared, key=lambda each: [*GROUPS].index(each.group)))
+        order = {group: place for place, group in enumerate([*GROUPS, *sorted({each.group for each in declared} - {*GROUPS})])}
+        self.all = tuple(sorted(declared, key=lambda each: order[each.group]))
         self.byName = {each.name: each for each in self.all}
 
     def withPlugins(self) -> tuple[Setting, ...]:

@@ -82,7 +82,7 @@ def _wrongWith(feature: Feature, others: Sequence[Feature], names: Collection[st
         return f"the name {name} is taken"
     try:
         named = [each.name for each in feature.settings.declared()]
-    except (KeyError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         return f"its settings cannot be read: {type(error).__name__}: {error}"
     theirs = {each.name for other in others for each in other.settings.declared()}
     taken = [each for each in named if each in names or each in theirs]

@@ -22,7 +22,7 @@ DOMAIN = nameFromText("hello.example")
 
 
 class GreetingSettings(Section):
-    greeting: str = setting(types.TEXT, "", "Greet clients that ask for a name below hello.example with this text", group="Local records")
+    greeting: str = setting(types.TEXT, "", "Greet clients that ask for a name below hello.example with this text", group="Greetings")
 
 
 @implementer(IAnswerSource)

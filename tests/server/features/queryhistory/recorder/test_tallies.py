@@ -100,6 +100,19 @@ def test_countedAsByLookingAtEachRow(tmp_path: Path, each: int, most: int) -> No
     _compare(tmp_path, rows + more)
 
 
+@pytest.mark.parametrize("most", [1, 50_000])
+def test_lastOfAClient(tmp_path: Path, most: int) -> None:
+    """
+    What is told late, as by another process, is not the last that a client has asked.
+    """
+    rows = [rowOf("a.example", BEGIN + seconds, client="192.0.2.1") for seconds in (90, 30, 60)]
+    with patch.object(counting, "_MOST", most):
+        path = _write(tmp_path, rows, 1)
+    for _ in range(2):
+        _compare(tmp_path, rows)
+        assert finish(path)
+
+
 @pytest.mark.parametrize("batch", [100, 3000, 5000])
 def test_allIsCountedInTheEnd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     """
