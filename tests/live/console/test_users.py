@@ -120,6 +120,25 @@ def test_editedMeanwhile(console: Console) -> None:
     wait(lambda: "no user of it can sign in until it is mended" in console.twistd.text())
 
 
+def test_backupWithoutAFileOfUsers(console: Console) -> None:
+    """
+    In a backup without secrets the console of a server that has made users only is switched off, which is said: no one could sign in at it.
+    """
+    settings = console.folder / "settings.toml"
+    console.twistd.stop()
+    made = console.folder / "state" / "console-users.toml"
+    made.parent.mkdir(exist_ok=True)
+    (console.folder / "users").rename(made)
+    settings.write_text("".join([line for line in settings.read_text().splitlines(True) if not line.startswith("console-users")]))
+    console.begin()
+    for ticked in ({}, {"keys": "1"}):
+        anna = Browser(console)
+        anna.get("/settings")
+        members = membersOf(anna.download("/backup", **ticked))
+        assert ("\n# console = " in members["settings.toml"].decode()) is not bool(ticked)
+        assert (b"(users made in the console)" in members["README"]) is not bool(ticked)
+
+
 def test_backups(console: Console) -> None:
     """
     Made users are in a backup only if that is ticked.

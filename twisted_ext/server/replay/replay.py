@@ -68,7 +68,7 @@ class Named:
     What becomes otherwise of the queries for a name.
 
     @ivar least: how many there are in any case.
-    @ivar most: how many there may be, as it is not known of each client in which view it is.
+    @ivar most: how many there may be, as it is not known of each client in which view it is, or of the name what it is an alias of.
     @ivar clients: as the history keeps them.
     @ivar rules: the places of rules that decide.
     """
@@ -89,7 +89,7 @@ class Replayed:
     @ivar names: by kind of change and by name, as the history has it.
     @ivar unexplained: blocked queries that the old settings do not block: other ones were in force.
     @ivar unknown: queries of which it is not known what their names are aliases of, and which no rule about their names blocks by the new
-        settings: a rule about the other name may.
+        settings: a rule about the other name may. Of those that the old settings block it is least and most.
     @ivar sampled: queries of which it was looked whether the old settings decide as recorded, and C{agreed}, of how many they do.
     @ivar wrong: a line for each file that could not be read.
     """
@@ -334,9 +334,11 @@ class _Replay:
         """
         pairs = self._pairsOf(client, view)
         changes = {self._changeOf(text, alias or "", self._stateOf(pair, piece), rrType) for pair in pairs}
-        if alias is None and any(each is not None and each.kind == "allowed" for each in changes):
-            self._found.unknown += queries
         kinds = {None if each is None else each.kind for each in changes}
+        if alias is None and "allowed" in kinds:
+            # A rule about another name may block it still.
+            self._found.unknown += queries
+            kinds.add(None)
         for each in changes:
             if each is None:
                 continue

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["UsersPage"]
 
 #: What each scope lets a user do.
-_MEANINGS: Final = dict(zip(SCOPES, ("sees all but settings and changes", "changes the records of zones, too", "everything"), strict=True))
+_MEANINGS: Final = {
+    "read": "sees pages; what clients ask with show-clients only",
+    "zones": "changes the records of zones, too",
+    "admin": "does everything",
+}
 
 #: Returns a user in place of another one: in a thread, as the hash of a password takes its time.
 _Making = Callable[[], Callable[[ConsoleUser | None], ConsoleUser | None]]
