@@ -94,6 +94,19 @@ def test_whatCannotBeDone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert made.read_bytes() == before and users.find("bert") is None
 
 
+def test_mostUsers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    There is a bound on the users that are made.
+    """
+    monkeypatch.setattr("twisted_ext.web.console.site.madeusers._MOST", 2)
+    _made(tmp_path, _ANNA)
+    users = ConsoleUsers("", str(tmp_path))
+    users.change("bert", lambda former: _BERT)
+    with pytest.raises(CallerFault, match="remove one first"):
+        users.change("carl", lambda former: replace(_BERT, name="carl"))
+    assert len(users.all()) == 2
+
+
 def test_fileThatCannotBeUsed(tmp_path: Path) -> None:
     """
     A file of made users that is broken does not keep the server from starting, nor the operator's users from signing in. No user is made

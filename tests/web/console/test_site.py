@@ -409,7 +409,8 @@ class SiteTests(SynchronousTestCase):
         """
         self.signIn()
         text = 'two\nlines <b> "x"'
-        fields = {"proof": self.proof(), "data": text, "action": "apply", "password": "of another form"}
+        fields = {"proof": self.proof(), "data": text, "action": "apply"}
+        fields |= dict.fromkeys(("password", "again", "current"), "of another form")
         self.clock.advance(3601)
         reply = self.post("/form", fields)
         self.assertEqual(reply.code, 401)

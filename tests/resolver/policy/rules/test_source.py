@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.networks import textsOf
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
+from twisted_ext.answers import AliasOrigin, Answer, Origin, Outcome, QueryContext, Trace
 from twisted_ext.errors import BadDescription, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
@@ -25,7 +25,7 @@ from twisted_ext.resolver.policy.rules.verdict import decided
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.testing.sources import CannedSource, answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import CNAME, A
 
 _LISTS: Final = ("block:/lists/ads", "except:/lists/good")
@@ -207,6 +207,9 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(answer.authority[0].name, nameFromText("www.alias.example"))
         assert answer.origin is not None
         self.assertEqual((answer.origin.source, answer.origin.expires, answer.origin.epoch), ("blocked", 90.0, None))
+        # What the answer had is known, for the history.
+        assert isinstance(answer.origin, AliasOrigin)
+        self.assertEqual([nameToText(each) for each in answer.origin.aliases], ["cname.example.", "X.Ads.example."])
         self.block("ads.example", exceptions=("alias.example",))
         self.assertEqual(len(self.answer("www.alias.example").answer), 3)
         self.block("ads.example", exceptions=("x.ads.example",))

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from tests.packetcache.lanes import Server
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import AliasOrigin, Answer, BlockedReply, Origin, Outcome, Security
-from twisted_ext.errors import ServerFailed, TrustFault
+from twisted_ext.errors import Refused, ServerFailed, TrustFault
 from twisted_ext.interfaces import IHitObserver
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE
@@ -152,11 +152,11 @@ class RecordingTests(SynchronousTestCase):
             alias, alias.having((*chain, *alias.answer)), alias.having((service,)), blocked,
             Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("blocked", "ads:7"), ede=BLOCKED_EDE),
             Answer(Outcome.DATA, (*chain, *alias.answer), ede=FORGED_EDE, origin=Origin("udp", "192.0.2.53:53")),
-            ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2),
+            ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2), Refused("the rule ads:7 says so", ede=BLOCKED_EDE),
         ):  # fmt: skip
             server.ask(queryOf())
             held.release(answer)
-        wanted = ["", "example.a example.b", "example.svc", "example.b", None, None, ""]
+        wanted = ["", "example.a example.b", "example.svc", "example.b", None, None, "", None]
         self.assertEqual([row.alias for row in self.rows()], wanted)
 
     def test_floods(self) -> None:

@@ -136,11 +136,12 @@ def test_allRowsOrNone(tmp_path: Path) -> None:
     """
     writer = Writer(str(tmp_path), BEGIN)
     with pytest.raises(sqlite3.Error):
-        writer.write([rowOf("a.example"), rowOf("b.example", type=None)])
+        writer.write([rowOf("a.example", alias="example.cdn"), rowOf("b.example", type=None)])
     assert (writer.rows, writer.words) == (0, 0)
-    writer.write([rowOf("b.example"), rowOf("a.example")])
+    writer.write([rowOf("b.example"), rowOf("a.example", alias="example.cdn")])
     writer.close()
     assert _names(tmp_path) == ["example.a", "example.b"]
+    assert [each.row.alias for each in search(str(tmp_path), Filter(), print)] == ["example.cdn", ""]
 
 
 @pytest.mark.parametrize("isOpen", [False, True])

@@ -100,7 +100,7 @@ def test_countedAsByLookingAtEachRow(tmp_path: Path, each: int, most: int) -> No
     _compare(tmp_path, rows + more)
 
 
-@pytest.mark.parametrize("most", [1, 50_000])
+@pytest.mark.parametrize("most", [1, 2, 50_000])
 def test_lastOfAClient(tmp_path: Path, most: int) -> None:
     """
     What is told late, as by another process, is not the last that a client has asked.
