@@ -57,9 +57,6 @@ _LIST_FETCH_HOPS: Final = 5
 #: Characters of the URL of a redirect that is remembered: all servers accept as many.
 _LONGEST_URL: Final = 8_000
 
-#: How much this process gives way to others: a server on the same processor goes first.
-_NICE: Final = 10
-
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -200,8 +197,6 @@ def main() -> None:
     """
     Run this program.
     """
-    with suppress(OSError):
-        os.nice(_NICE)
     react(lambda reactor: Deferred.fromCoroutine(_run(reactor)))
 
 

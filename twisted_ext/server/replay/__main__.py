@@ -10,7 +10,6 @@ of each kind to tell, and C{clients}, how many of each name. The output is what 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 from contextlib import suppress
@@ -23,16 +22,11 @@ from twisted_ext.server.replay.offline import replayed
 
 __all__ = ["main"]
 
-#: How much this process gives way to others.
-_NICE: Final = 10
-
 #: Octets of memory: a million rules that are read anew take most of it.
 _OCTETS: Final = 512 * 1024 * 1024
 
 
 def main() -> None:
-    with suppress(OSError):
-        os.nice(_NICE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (_OCTETS, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     # Views have settings of features, which are declared by these.

@@ -8,7 +8,7 @@ from functools import partial
 from time import time
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.internet.interfaces import IReactorProcess, IReactorSocket, IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.server.config.types import CONSOLE_PORT
@@ -16,12 +16,15 @@ from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.web.console.site.browsers import KnownBrowsers
 from twisted_ext.web.console.site.madeusers import ConsoleUsers
 from twisted_ext.web.console.site.site import consoleSite
+from twisted_ext.web.console.site.templates import PageTemplates
 from twisted_ext.web.console.site.users import Passwords
 from twisted_ext.web.console.table import consoleTable
 from twisted_ext.web.http.securedservice import SecuredService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
 
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.audit import AuditLog
@@ -83,7 +86,16 @@ class ConsoleService(SecuredService):
         passwords = Passwords(elsewhere)
         pages = consoleTable(reactor, operations, audit, today, users, passwords)
         known = KnownBrowsers(browsers, today, elsewhere)
-        make = partial(
-            consoleSite, pages, users, passwords, known, clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
-        )
+        self._templates = PageTemplates()
+        make = partial(consoleSite, pages, users, passwords, known, clock, today, audit=audit, hosts=hosts, templates=self._templates)
+        make = partial(make, isEncrypted=bool(certificate))
         super().__init__(reactor, address, CONSOLE_PORT, make, certificate, port=port)
+
+    def startService(self) -> None:
+        super().startService()
+        if IReactorProcess.providedBy(self._reactor):
+            self._templates.prepare(self._reactor)
+
+    def stopService(self) -> Deferred[None]:
+        self._templates.close()
+        return super().stopService()

@@ -16,8 +16,6 @@ from twisted_ext.zone.store.journaled import journaled
 
 __all__ = ["compact", "main"]
 
-#: Niceness of the process.
-_NICE: Final = 5
 
 def compact(image: str, journal: str, serial: int, target: str) -> None:
     """
@@ -46,6 +44,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # No client waits for this process, while clients wait for the server.
-    os.nice(_NICE)
     sys.exit(main(sys.argv[1:]))

@@ -20,6 +20,7 @@ from tests.typed import observing
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.server.features.base import tables
 from twisted_ext.server.features.blocking import downloads
+from twisted_ext.server.process.jobs.subprocess import BACKGROUND
 
 __all__ = ["Children", "ListCase", "tableIn"]
 
@@ -30,19 +31,22 @@ class Children:
 
     @ivar started: the jobs of those that read, with what their end fires.
     @ivar fetching: the jobs of those that fetch.
+    @ivar niceness: of each that was started.
     """
 
     def __init__(self) -> None:
         self.started: list[tuple[dict[str, Any], Deferred[bytes]]] = []
         self.fetching: list[tuple[dict[str, Any], Deferred[bytes]]] = []
+        self.niceness: list[int] = []
         self.killed = 0
 
-    def run(self, reactor: object, module: str, *, given: bytes, seconds: float) -> Deferred[bytes]:
+    def run(self, reactor: object, module: str, *, given: bytes, seconds: float, niceness: int = BACKGROUND) -> Deferred[bytes]:
         """
         Start one.
         """
         ended: Deferred[bytes] = Deferred(self._kill)
         kind = self.fetching if module == "twisted_ext.apps.fetchlist" else self.started
+        self.niceness.append(niceness)
         kind.append((json.loads(given), ended))
         return ended
 

@@ -23,6 +23,7 @@ from twisted_ext.server.features.blocking.keeper import BlockLists
 from twisted_ext.server.features.blocking.lists import listsIn
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.listeners.sockets import boundSockets
+from twisted_ext.server.process.jobs.subprocess import BACKGROUND
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
@@ -77,6 +78,15 @@ class BlockListsTests(ListCase):
         lists.look()
         self.children.finish()
         self.assertFalse(os.path.exists(first))
+
+    def test_firstTableIsHurriedFor(self) -> None:
+        """
+        Queries wait for the first table, and for none of the others.
+        """
+        lists = self.lists()
+        self.children.finish()
+        lists.apply(Settings.of(blockList=str(self.list)))
+        self.assertEqual(self.children.niceness, [0, BACKGROUND])
 
     def test_disappearedListIsLogged(self) -> None:
         """

@@ -52,7 +52,7 @@ class ZoneCase(ServiceCase):
         super().setUp()
         self.started: list[tuple[dict[str, Any], Deferred[bytes]]] = []
 
-        def run(reactor: object, module: str, *, given: bytes, seconds: float) -> Deferred[bytes]:
+        def run(reactor: object, module: str, *, given: bytes, seconds: float, niceness: int) -> Deferred[bytes]:
             self.started.append((json.loads(given), Deferred()))
             assert module == "twisted_ext.resolver.policy.zones.compiler" or json.loads(given)["lists"] == []
             return self.started[-1][1]

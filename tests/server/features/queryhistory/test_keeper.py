@@ -34,14 +34,17 @@ class Processes(Clock):
         self.started: list[ProcessProtocol] = []
         self.given: list[dict[str, Any]] = []
         self.closed = 0
+        # That of no process.
+        self.pid = 1 << 30
         directlyProvides(self, IReactorProcess, IReactorTime)
 
-    def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> None:
+    def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> Processes:
         """
         Record the protocol.
         """
         self.started.append(protocol)
         unchecked(protocol.makeConnection)(self)
+        return self
 
     def writeToChild(self, descriptor: int, data: bytes) -> None:
         """

@@ -5,6 +5,7 @@ Tests of helper processes.
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import cast
 from unittest.mock import patch
 
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from tests.typed import failureOf, newProcessDone, unchecked
-from twisted_ext.server.process.jobs.subprocess import runModule
+from twisted_ext.server.process.jobs.subprocess import BACKGROUND, pythonCommand, runModule
 
 
 class _Processes(Clock):
@@ -30,15 +31,18 @@ class _Processes(Clock):
         self.signals: list[str] = []
         self.ended = False
         self.given: list[tuple[int, bytes]] = []
+        # That of no process.
+        self.pid = 1 << 30
         directlyProvides(self, IReactorProcess, IReactorTime)
 
-    def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> None:
+    def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> _Processes:
         """
         Record the protocol and the environment.
         """
         self.protocol = protocol
         self.environment = cast("dict[str, str]", args[2])
         unchecked(protocol.makeConnection)(self)
+        return self
 
     def writeToChild(self, descriptor: int, data: bytes) -> None:
         """
@@ -112,6 +116,19 @@ class RunModuleTests(SynchronousTestCase):
             self.assertEqual(self.reactor.environment["GLIBC_TUNABLES"], expected)
             self.reactor.end()
             self.reactor.ended = False
+
+    def test_givesWay(self) -> None:
+        """
+        The process is nicer than this one from its start, by as much as is asked for.
+        """
+        here = os.getpriority(os.PRIO_PROCESS, 0)
+        self.assertGreater(BACKGROUND, 0)
+        for niceness in (BACKGROUND, 3, 0):
+            with subprocess.Popen(pythonCommand("-c", "import sys; sys.stdin.read()"), stdin=subprocess.PIPE) as process:
+                self.reactor.pid = process.pid
+                runModule(self.reactor, "x", niceness=niceness).addErrback(lambda _: None)
+                self.assertEqual(os.getpriority(os.PRIO_PROCESS, process.pid), here + niceness)
+            self.reactor.end()
 
     def test_slowProcessIsKilled(self) -> None:
         """

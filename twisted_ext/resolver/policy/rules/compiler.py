@@ -32,10 +32,7 @@ from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
 from twisted_ext.resolver.policy.rules.table import DAMAGED, EXCEPT, IN_SETTINGS, PolicyTable, RuleList, TableBuilder
 
-__all__ = ["Unusable", "begun", "compileLists", "digestOf", "isUnchanged", "lastingState", "main", "packLists", "report", "writeTable"]
-
-#: How much this process gives way to others: a server on the same processor goes first.
-_NICE: Final = 10
+__all__ = ["Unusable", "compileLists", "digestOf", "isUnchanged", "lastingState", "main", "packLists", "report", "writeTable"]
 
 #: Octets of the digest of a copy.
 _DIGEST: Final = 16
@@ -227,23 +224,12 @@ def packLists(
     return builder.pack(results), results
 
 
-def begun(job: Mapping[str, Any]) -> None:
-    """
-    Prepare this process for its job.
-    """
-    gc.disable()
-    if job["former"]:
-        # Without a former table queries wait for this one.
-        with suppress(OSError):
-            os.nice(_NICE)
-
-
 def report(results: Sequence[RuleList]) -> None:
     sys.stdout.write(json.dumps({"lists": [asdict(each) for each in results]}) + "\n")
 
 
 def main(job: Mapping[str, Any]) -> None:
-    begun(job)
+    gc.disable()
     report(compileLists(job["table"], job["former"], job["lists"], job["copies"], job["lines"]))
 
 

@@ -12,6 +12,7 @@ The result is that of L{twisted_ext.resolver.policy.rules.compiler}.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -24,7 +25,7 @@ from typing import Any, Final, TypedDict
 from twisted_ext.errors import BadDescription, BadImage
 from twisted_ext.files import openNow
 from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES
-from twisted_ext.resolver.policy.rules.compiler import Unusable, begun, isUnchanged, lastingState, report, writeTable
+from twisted_ext.resolver.policy.rules.compiler import Unusable, isUnchanged, lastingState, report, writeTable
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList
 from twisted_ext.resolver.policy.zones.changed import recordsIn
 from twisted_ext.resolver.policy.zones.reading import FILE_TTL, RulesOfZone
@@ -191,7 +192,7 @@ def compileZones(
 
 
 def main(job: Mapping[str, Any]) -> None:
-    begun(job)
+    gc.disable()
     report(compileZones(job["table"], job["former"], job["lists"], job["images"]))
 
 

@@ -10,6 +10,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -22,7 +23,7 @@ from twisted_ext.files import STATE_FOLDER, TemporaryFolder, stateOf
 from twisted_ext.limits import BLOCK_SECONDS
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.process.jobs.subprocess import runModule
+from twisted_ext.server.process.jobs.subprocess import BACKGROUND, inThread, runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -300,7 +301,10 @@ class TableKeeper(Keeper):
             # The process itself ends the reading of each file in time, unless a file system does not respond.
             seconds = BLOCK_SECONDS.default * (len(words) + 1)
             job = {"table": path, "former": self.path, "lists": words, **self._job()}
-            compiling = runModule(self._reactor, self.module, given=json.dumps(job).encode("ascii"), seconds=seconds)
+            given = json.dumps(job).encode("ascii")
+            # Without a former table queries wait for this one.
+            niceness = BACKGROUND if self.path else 0
+            compiling = runModule(self._reactor, self.module, given=given, seconds=seconds, niceness=niceness)
         except OSError as error:
             self._reading = False
             self._failed(str(error))
@@ -345,8 +349,8 @@ class TableKeeper(Keeper):
         for each in self.lists:
             if self._isLost(each) or former.get(each.list) != tuple(each.state):
                 self._tell(each)
-        # Processes that have it mapped keep it.
-        _unlink(self._former)
+        # Processes that have it mapped keep it. To free the pages of a large one takes some milliseconds.
+        inThread(self._reactor, partial(_unlink, self._former))
         self._former, self.path = self.path, path
         self._keep()
         self._told = path

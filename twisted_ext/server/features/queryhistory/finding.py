@@ -10,12 +10,10 @@ C{{"failed": TEXT}}.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
@@ -27,9 +25,6 @@ from twisted_ext.server.features.queryhistory.recorder.search import Filter, Pla
 from twisted_ext.wire.names import nameFromText
 
 __all__ = ["KINDS", "answered", "main"]
-
-#: How much this process gives way to the server.
-_NICE: Final = 5
 
 #: Seconds that a search may take in one file, which has a million queries at most. All that a form can ask for takes less than one.
 _SECONDS: Final = 5.0
@@ -134,8 +129,6 @@ def answered(written: bytes) -> bytes:
 
 
 def main() -> None:
-    with suppress(OSError):
-        os.nice(_NICE)
     sys.stdout.buffer.write(answered(sys.stdin.buffer.read()))
 
 

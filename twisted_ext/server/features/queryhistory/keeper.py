@@ -40,6 +40,11 @@ _log: Final = Logger(__name__)
 
 _MODULE: Final = "twisted_ext.server.features.queryhistory.recorder"
 
+_PIPES: Final = {0: "w", 1: "r", 2: "r"}
+
+#: Niceness of the recorder. It gives way to answers, and other processes give way to it: rows that it does not take in time are dropped.
+_NICENESS: Final = 5
+
 #: The folder of the history in that of the state.
 _FOLDER: Final = "history"
 
@@ -151,7 +156,7 @@ class HistoryKeeper(Keeper):
         self._again = None
         process = _Process(self)
         try:
-            spawnModule(self._reactor, process, _MODULE, [self.folder], descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
+            spawnModule(self._reactor, process, _MODULE, [self.folder], descriptors=_PIPES, undisturbed=True, niceness=_NICENESS)
             self._process = process
             process.transport.writeToChild(0, self._orders())
         except OSError as error:

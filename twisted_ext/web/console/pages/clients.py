@@ -15,12 +15,13 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.queryhistory.searching import HistorySearch, NoHistory
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
 from twisted_ext.server.features.views.settings import viewsOf
-from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
+from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, RowsToMake
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.features.queryhistory.recorder.tallies import Tally
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["ClientsPage"]
@@ -60,12 +61,14 @@ class ClientsPage:
             return ConsoleReply({"rows": self._remembered(said), "isKept": False, "wrong": []})
         listed = said.get("clients")
         hosts = {each["client"]: each.get("host") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else {}
-        rows: list[dict[str, object]] = []
-        for client, each in found.most:
+
+        def made(most: tuple[str, Tally]) -> dict[str, object]:
+            client, each = most
             row = {"client": client, "host": hosts.get(client) or "", "count": each.queries, "seen": _clock(each.last / 1e6)}
             more = {"share": each.queries / found.queries, "blocked": each.blocked / each.queries, "view": self._viewOf(client)}
-            rows.append({**row, **more})
-        return ConsoleReply({"rows": rows, "isKept": True, "wrong": found.wrong})
+            return {**row, **more}
+
+        return ConsoleReply({"rows": RowsToMake(made, found.most), "isKept": True, "wrong": found.wrong})
 
     def _remembered(self, said: Mapping[str, JSON]) -> list[dict[str, object]]:
         found, total = said.get("clients"), float(str(said.get("total") or 0))

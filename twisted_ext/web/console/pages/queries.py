@@ -5,7 +5,7 @@ The page of queries: what clients have asked, from the history or else as querie
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.features.queryhistory.recorder.rows import SECURITIES, STATUSES, shownName
 from twisted_ext.server.features.queryhistory.searching import FIELDS, MATCHES, HistorySearch, NoHistory
-from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
+from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply, RowsToMake
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.rrtypes import typeName
 
@@ -46,11 +46,11 @@ class QueriesPage:
     async def _page(self, asked: ConsoleAsked) -> ConsoleReply:
         given = {name: asked.fields.get(name, "").strip()[:300] for name in FIELDS}
         code, fault, note, older = 200, "", "", ""
-        rows: list[dict[str, object]] = []
+        rows: Collection[Mapping[str, object]] = []
         wrong: list[str] = []
         try:
             found, wrong = await self._history.find(given, _SHOWN + 1, isAllowed=asked.mayAdminister)
-            rows = [_rowOf(each) for each in found[:_SHOWN]]
+            rows = RowsToMake(_rowOf, found[:_SHOWN])
             older = _address({**given, "before": str(found[_SHOWN - 1].place)}) if len(found) > _SHOWN else ""
         except NoHistory as none:
             if none.isHidden:

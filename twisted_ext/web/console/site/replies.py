@@ -4,8 +4,8 @@ What the console is asked, and what it replies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from twisted_ext.web.console.site.table import ConsoleRow
     from twisted_ext.web.console.site.users import ConsoleUser
 
-__all__ = ["DRAWING", "ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "Undo", "leadingTo", "ownPath"]
+__all__ = ["DRAWING", "ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "RowsToMake", "Undo", "leadingTo", "ownPath"]
 
 #: The type of drawings that are made here, which have a style of their own.
 DRAWING: Final = b"image/svg+xml; charset=utf-8"
+
+_Item = TypeVar("_Item")
 
 #: Characters of what was done.
 _SAID: Final = 400
@@ -70,6 +72,25 @@ class ConsoleAsked:
         if self.user is None or not self.user.reaches(scope):
             name = "no one" if self.user is None else f"{self.user.name} with scope {self.user.scope}"
             raise ConsoleRefusal(403, f"This takes scope {scope}, and you are {name}.")
+
+
+class RowsToMake(Collection[Mapping[str, object]], Generic[_Item]):
+    """
+    The rows of a table. Each is made when it is drawn, so that queries are answered in between.
+    """
+
+    def __init__(self, make: Callable[[_Item], Mapping[str, object]], items: Sequence[_Item]) -> None:
+        self._make = make
+        self._items = items
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
+    def __iter__(self) -> Iterator[Mapping[str, object]]:
+        return map(self._make, self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
 
 
 class ConsoleReply:

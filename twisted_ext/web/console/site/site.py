@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -29,6 +28,7 @@ from twisted_ext.web.console.site.madeusers import ConsoleUsers
 from twisted_ext.web.console.site.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.web.console.site.sessions import LONGEST, ConsoleSessions
 from twisted_ext.web.console.site.table import ConsoleTable
+from twisted_ext.web.console.site.templates import PageTemplates
 from twisted_ext.web.console.site.users import ConsoleUser, Passwords, TooManyTries
 from twisted_ext.web.http.attempts import FailedAttempts
 from twisted_ext.web.http.publichttp import PublicSite
@@ -114,6 +114,7 @@ class _Console(Resource):
         hosts: tuple[str, ...],
         isEncrypted: bool,
         timer: Callable[[], float],
+        templates: PageTemplates,
     ) -> None:
         Resource.__init__(self)
         self._table = table
@@ -131,13 +132,7 @@ class _Console(Resource):
         self._mark = f"{self._cookie}-known"
         self._sessions = ConsoleSessions()
         self._attempts = FailedAttempts(_WRONG, ofAll=_WRONG_OF_ALL)
-        self._templates = Environment(
-            loader=PackageLoader("twisted_ext.web.console"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = templates
         folder = resources.files("twisted_ext.web.console").joinpath("static")
         self._files = {name: folder.joinpath(name).read_bytes() for name in _FILES}
 
@@ -330,7 +325,7 @@ class _Console(Resource):
         template = made.template if row is None else row.template
         drawn: list[str] = []
         ends = self._timer() + _TURN
-        for number, piece in enumerate(self._templates.get_template(f"{template}.html").generate(frame | dict(made.values))):
+        for number, piece in enumerate(self._templates.get(template).generate(frame | dict(made.values))):
             drawn.append(piece)
             if not number % _PIECES and self._timer() >= ends:
                 # Queries that have come meanwhile are answered first.
@@ -422,12 +417,14 @@ def consoleSite(
     hosts: tuple[str, ...] = (),
     isEncrypted: bool = False,
     timer: Callable[[], float] = perf_counter,
+    templates: PageTemplates | None = None,
 ) -> PublicSite:
     """
     @param table: its pages.
     @param hosts: names by which browsers may address it, besides addresses.
     @param isEncrypted: whether it is served over HTTPS, so that cookies are kept to that.
     @param timer: a clock in seconds to measure turns.
+    @param templates: those of the pages; L{None} to compile each when it is first shown.
     """
-    root = _Console(table, users, passwords, browsers, clock, today, audit, hosts, isEncrypted, timer)
+    root = _Console(table, users, passwords, browsers, clock, today, audit, hosts, isEncrypted, timer, templates or PageTemplates())
     return PublicSite(root, clock, _FormRequest, share=_SHARE, timer=timer)

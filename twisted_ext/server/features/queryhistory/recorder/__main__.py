@@ -10,14 +10,10 @@ import json
 import os
 import signal
 import sys
-from typing import Final
 
 from twisted_ext.server.features.queryhistory.recorder.loop import Recorder
 
 __all__ = ["main"]
-
-#: Niceness: clients wait for the server.
-_NICE: Final = 5
 
 
 def main(words: list[str]) -> int:
@@ -43,5 +39,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os.nice(_NICE)
     sys.exit(main(sys.argv[1:]))
