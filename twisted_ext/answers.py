@@ -133,6 +133,7 @@ KINDS: Final[dict[str, OriginKind]] = {
     **{kind: OriginKind("cached", reveals=True) for kind in ("cache", "stale", "denials")},
     **{kind: OriginKind("local", static=True) for kind in ("hosts", "special", "local", "zone")},
     "configuration": OriginKind("local"),
+    "hook": OriginKind("local", ruled=True),
     "blocked": OriginKind("blocked", static=True, ruled=True),
     "rewritten": OriginKind("local", static=True, ruled=True),
 }
@@ -432,6 +433,8 @@ class Budget(Protocol):
         """
 
 
+_NEVER: Final = float("inf")
+
 #: The bits of a context with RD and EDNS and nothing else, in the order of L{QueryContext._variant}.
 _PLAIN: Final = 0b010001
 
@@ -469,6 +472,8 @@ class QueryContext:
     @ivar validated: whether the answer is validated here, so that one without signatures is of no use.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{CoalescingSource
         <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
+    @ivar asker: the context that this one is a copy of; L{None} for that of the client.
+    @ivar ends: until when other clients may get the reply, on the reactor's clock: that of C{asker} counts.
     @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
     """
 
@@ -494,6 +499,8 @@ class QueryContext:
         "aliases",
         "validated",
         "flight",
+        "asker",
+        "ends",
         "variant",
     )
 
@@ -535,8 +542,18 @@ class QueryContext:
         self.trace = trace
         self.serverRates = serverRates
         self.flight: object = None
+        self.asker: QueryContext | None = None
+        self.ends = _NEVER
         plain = recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream)
         self.variant = b"" if plain else self._variant()
+
+    def shareUntil(self, time: float) -> None:
+        """
+        Other clients may get the reply until then at most.
+        """
+        asker = self if self.asker is None else self.asker
+        if time < asker.ends:
+            asker.ends = time
 
     def _variant(self) -> bytes:
         bits = (
@@ -652,6 +669,8 @@ class QueryContext:
         other.trace = self.trace
         other.serverRates = self.serverRates
         other.flight = self.flight
+        other.asker = self if self.asker is None else self.asker
+        other.ends = self.ends
         other.depth = self.depth
         other.aliases = self.aliases
         other.validated = self.validated

@@ -37,6 +37,7 @@ _VALUES: dict[str, tuple[object, object, dict[str, object]]] = {
     "filter-a": (True, False, {}),
     "filter-aaaa": (True, False, {}),
     "forward-other-types": (True, False, {"local": ["www.example A 192.0.2.7"]}),
+    "hook": (["{folder}/hooks.py:decide"], [], {}),
     "hosts-file": (["{folder}/hosts"], [], {}),
     "lists": (["ads"], [], {}),
     "local": (["www.example A 192.0.2.7"], ["www.example A 192.0.2.8"], {}),
@@ -120,6 +121,8 @@ def test_viewsAnswerAsServers(setting: str, tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("192.0.2.9 nas\n")
     (tmp_path / "feed").write_text("$TTL 60\nads.example CNAME .\nwww.ads.example CNAME *.\n24.0.2.0.192.rpz-ip A 192.0.2.1\n")
     (tmp_path / "records").write_text("www.example A 192.0.2.7\n")
+    (tmp_path / "hooks.py").write_text("from twisted_ext.hooks import *\ndef decide(name):\n    return nxdomain()\n")
+    (tmp_path / "hooks.py").chmod(0o600)
     network = MemoryNetwork(seed=1)
     for number in (3, 4):
         records: dict[tuple[str, str], Reply] = {

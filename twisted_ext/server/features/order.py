@@ -17,6 +17,7 @@ from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.dns64.feature import DNS64Feature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
+from twisted_ext.server.features.hooks.feature import HooksFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
 from twisted_ext.server.features.policyzones.feature import PolicyZonesFeature
@@ -47,6 +48,7 @@ ORDER: tuple[Feature, ...] = (
     DesignationFeature(),
     DomainNeededFeature(),
     DNS64Feature(),
+    HooksFeature(),
     PolicyZonesFeature(),
     BlockingFeature(),
     DenyAnswersFeature(),

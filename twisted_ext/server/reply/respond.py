@@ -324,7 +324,7 @@ class Responder:
             self._refuse(request, self._failure(unknown(source, question)), send)
         elif isinstance(found, Answer) and (recursion or self._unrecursed or not _isRemembered(found)):
             counters.ready += 1
-            self._answer(request, found, send, now)
+            self._answer(request, found, send, now, context.ends)
         elif isinstance(found, Answer) or not (recursion or self._unrecursed):
             self._refuse(request, _NOT_RECURSED, send)
         elif self.later is None:
@@ -500,11 +500,12 @@ class Responder:
 
     # -- replies
 
-    def _answer(self, request: Request, answer: Answer, send: Send, now: float | None) -> None:
+    def _answer(self, request: Request, answer: Answer, send: Send, now: float | None, most: float = _FOREVER) -> None:
         """
         Send an answer.
 
         @param now: the time, for an immediate answer, which may go into the packet cache; L{None} after a look-up.
+        @param most: until when others may get it.
         """
         composed = self.replyBuilder.answer(request, answer)
         view = request.record.group.view
@@ -518,7 +519,7 @@ class Responder:
         if answer.origin is not None and answer.origin.source == "stale":
             counters.stale += 1
         if self._sent(request, composed, send, answer) and now is not None:
-            self._offer(request, answer, composed, now)
+            self._offer(request, answer, composed, now, most)
 
     def _sentDirect(self, request: Request, answer: DirectAnswer, send: Send) -> bool:
         """
@@ -575,7 +576,7 @@ class Responder:
         if self.observer is not None:
             self.observer.replied(request, octets, cause, gate)
 
-    def _offer(self, request: Request, answer: Answer, composed: WrittenReply, now: float) -> None:
+    def _offer(self, request: Request, answer: Answer, composed: WrittenReply, now: float, most: float) -> None:
         origin = answer.origin
         if origin is None:
             return
@@ -595,6 +596,7 @@ class Responder:
                 ends = min(ends, origin.learned + int(now - origin.learned) + 1, origin.expires)
         else:
             return
+        ends = min(ends, most)
         if ends <= now or said < 0:
             return
         known = origin.epoch is not None and _isKnown(answer, request.question.name)

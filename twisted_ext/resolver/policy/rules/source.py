@@ -28,7 +28,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, NSEC, NSEC3, RRSIG, A
 
-__all__ = ["BLOCKED_EDE", "FORGED_EDE", "PolicySource", "late", "unproved"]
+__all__ = ["BLOCKED_EDE", "FORGED_EDE", "PolicySource", "behindAlias", "late", "unproved"]
 
 #: TTL of the answers for blocked names: after so many seconds clients see that a name is not blocked any more.
 _BLOCK_TTL: Final = 60
@@ -226,6 +226,21 @@ def _aliasIn(why: Verdict, question: Question) -> bytes | None:
 
 def _shown(why: Verdict) -> dict[str, str]:
     return {"rule": why.place, "domain": why.domain.decode("ascii", "replace")}
+
+
+def behindAlias(rest: Answer, led: Answer) -> Answer:
+    """
+    Return an alias that was decided here with the answer for its target.
+
+    @param led: the alias, whose origin says who has decided.
+    """
+    answer = unproved(together((led, rest)))
+    origin = Origin("", "") if led.origin is None else Origin(led.origin.source, led.origin.server)
+    if rest.origin is not None:
+        # As records of it go back to a cache, so does how long they may be kept.
+        origin.learned, origin.expires = rest.origin.learned, rest.origin.expires
+    answer.origin = origin
+    return answer
 
 
 def unproved(answer: Answer) -> Answer:

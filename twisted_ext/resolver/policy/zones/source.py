@@ -11,14 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Withheld
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import furthered, lookUp, then
 from twisted_ext.resolver.local.localanswers import emptySOA, lastTime
 from twisted_ext.resolver.policy.rules.policy import Policy
-from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE, PolicySource, late, unproved
+from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE, PolicySource, behindAlias, late
 from twisted_ext.resolver.policy.zones.actions import DROP, NODATA, NXDOMAIN, PASSTHRU, TCP_ONLY
 from twisted_ext.resolver.policy.zones.policy import TRIGGERS, ZonePolicy
 from twisted_ext.resolver.policy.zones.rules import NAME
@@ -160,7 +159,7 @@ class PolicyZoneSource(PolicySource):
             alias = RRSet(hit.name, CNAME, IN, action.ttl, (target,))
             led = Answer(Outcome.DATA, (*before, alias), origin=origin)
             found = None if target.lower() == question.key[:-4] else self._inner.ask(Question(target, question.rrType, IN), context)
-            return led if found is None else then(found, self._behindAlias, led)
+            return led if found is None else then(found, behindAlias, led)
         sets = _setsFor(hit, question.rrType)
         if sets:
             return Answer(Outcome.DATA, (*before, *sets), ede=FORGED_EDE, origin=origin)
@@ -177,18 +176,6 @@ class PolicyZoneSource(PolicySource):
             # It holds for as long as what the rule was found by.
             origin.learned, origin.expires = truth.origin.learned, truth.origin.expires
         return origin
-
-    def _behindAlias(self, rest: Answer, led: Answer) -> Answer:
-        """
-        Return an alias of a rule with the answer for its target.
-        """
-        answer = unproved(together((led, rest)))
-        origin = Origin("rewritten", "" if led.origin is None else led.origin.server)
-        if rest.origin is not None:
-            # As records of it go back to a cache, so does how long they may be kept.
-            origin.learned, origin.expires = rest.origin.learned, rest.origin.expires
-        answer.origin = origin
-        return answer
 
 
 def _aliasesTo(name: bytes, truth: Answer | None, question: Question) -> tuple[RRSet, ...]:

@@ -1,0 +1,3 @@
+"""
+Tests of hooks in force.
+"""

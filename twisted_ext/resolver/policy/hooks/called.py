@@ -1,0 +1,439 @@
+"""
+One hook in force: its calls, those that wait, and the verdicts that are kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from inspect import iscoroutine
+from ipaddress import ip_address, ip_network
+from traceback import walk_tb
+from typing import Any, Final, Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.answers import Epoch, QueryContext
+from twisted_ext.hooks import Hook, Verdict
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.rrtypes import typeName
+
+__all__ = ["CALLS", "FAILURES", "KEPT", "CalledHook", "Decided", "Flight"]
+
+_log: Final = Logger(__name__)
+
+#: Calls of one hook that may wait at once, each of some 3 kB: as many as requests may wait.
+CALLS: Final = 20_000
+
+#: Verdicts of one hook that are kept; each takes some 200 octets.
+KEPT: Final = 65_536
+
+#: After so many failures in a row a hook is not called for some seconds: its database may need them.
+FAILURES: Final = 20
+_REST: Final = 30.0
+
+#: Queries that go on in one turn of the reactor: the others' answers are not to wait for thousands of them.
+_TURN: Final = 64
+
+#: Seconds between two lines about one kind of failure.
+_SILENCE: Final = 60.0
+
+#: Kinds of failures that are told of.
+_LINES: Final = 50
+
+#: The length of the prefix of one site in IPv6.
+_SITE: Final = 64
+
+#: A verdict, and until when it may be kept.
+Decided = tuple[Verdict, float]
+
+_RIGHT: Final = "right is a verdict, such as PASS, refuse() or answer(\"A 192.0.2.1\")"
+
+
+class _Waiter(Protocol):
+    """
+    What waits for a verdict.
+    """
+
+    def decided(self, verdict: Verdict) -> None: ...
+
+
+class _Asked(Protocol):
+    """
+    An instance of a class that is a hook.
+    """
+
+    def ask(self, *values: object) -> object: ...
+
+
+class Flight:
+    """
+    A call that waits for something.
+
+    @ivar key: what its verdict is kept under.
+    @ivar ends: when it has to be over, on the reactor's clock.
+    @ivar outcome: its verdict; L{None} while it waits.
+    @ivar waiters: the queries that wait for it, in order.
+    """
+
+    __slots__ = ("_called", "_deferred", "ends", "key", "outcome", "waiters")
+
+    def __init__(self, called: CalledHook, key: object, ends: float) -> None:
+        self._called = called
+        self.key = key
+        self.ends = ends
+        self.outcome: Decided | None = None
+        self.waiters: dict[_Waiter, None] = {}
+
+    def follow(self, deferred: Deferred[object]) -> None:
+        self._deferred = deferred
+        deferred.addCallbacks(self._came, self._broke)
+
+    def _came(self, result: object) -> None:
+        # What comes of a call that is over matters to none.
+        if self.outcome is None:
+            self._called.came(self, result)
+
+    def _broke(self, failure: Failure) -> None:
+        if self.outcome is None:
+            self._called.broke(self, cast("BaseException", failure.value))
+
+    def cancel(self) -> None:
+        """
+        End the call, whatever it makes of it.
+        """
+        try:
+            self._deferred.cancel()
+        except Exception as error:
+            self._called.tell("cancel", f"raised {_shown(error)} when it was cancelled")
+
+    def leave(self, waiter: _Waiter) -> None:
+        """
+        A query does not wait any longer.
+        """
+        self.waiters.pop(waiter, None)
+        if not self.waiters and self.outcome is None:
+            self._called.forsaken(self)
+
+
+class CalledHook:
+    """
+    Calls a hook for the clients of one view.
+
+    @ivar hook: the hook.
+    @ivar epoch: changes when all verdicts are forgotten.
+    @ivar calls: the calls so far.
+    @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
+        C{resting}.
+    """
+
+    def __init__(self, hook: Hook, clock: IReactorTime, view: str = "", name: str = "", forgot: Callable[[], object] | None = None) -> None:
+        """
+        @param view: the name of the view.
+        @param name: how logs and figures call the hook; by default as its function is called.
+        @param forgot: called when verdicts are forgotten, which replies may have been made by.
+        """
+        self.hook = hook
+        self.name = name or hook.name
+        self.epoch = Epoch()
+        self.calls = 0
+        self.failures: dict[str, int] = {}
+        self._clock = clock
+        self._view = view
+        self._kept: dict[object, Decided] = {}
+        self._flights: dict[object, Flight] = {}
+        self._queue: deque[Flight] = deque()
+        self._timer: IDelayedCall | None = None
+        self._row = 0
+        self._rests = float("-inf")
+        self._told: dict[str, float] = {}
+        self._released = 0
+        self._later: deque[tuple[_Waiter, Verdict]] = deque()
+        self._instance: object = None
+        self._function = hook.function
+        if isinstance(hook.function, type):
+            self._instance = hook.function(clock)
+            self._function = cast("_Asked", self._instance).ask
+        self._forgot = forgot
+        self._isClosed = False
+        hook.follow(self.changed)
+        given = frozenset(hook.parameters)
+        self._ofName, self._ofType = "name" in given, "type" in given
+        self._ofClient, self._ofNetwork = "client" in given, "network" in given
+        self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many calls wait now.
+        """
+        return len(self._flights)
+
+    # -- what it is asked
+
+    def covers(self, question: Question) -> bool:
+        """
+        Return whether it is asked about a name.
+        """
+        below = self.hook.below
+        return not below or any(isBelow(question.key[:-4], each) for each in below)
+
+    def keyOf(self, question: Question, context: QueryContext) -> object:
+        """
+        Return what a verdict is kept under: the values of all parameters.
+        """
+        key = question.key
+        if self._ofName:
+            asked: object = key if self._ofType else key[:-4]
+        else:
+            asked = question.rrType if self._ofType else 0
+        if self._ofClient:
+            return asked, context.client
+        return (asked, _networkOf(str(context.client))) if self._ofNetwork else asked
+
+    def _valueOf(self, parameter: str, kind: type) -> Callable[[Question, QueryContext], object]:
+        if parameter == "name":
+            if kind is bytes:
+                return lambda question, context: question.key[:-4]
+            return lambda question, context: nameToText(question.key[:-4], final=False)
+        if parameter == "type":
+            return (lambda question, context: question.rrType) if kind is int else (lambda question, context: typeName(question.rrType))
+        if parameter == "client":
+            if kind is str:
+                return lambda question, context: context.client
+            return lambda question, context: ip_address(str(context.client))
+        if parameter == "network":
+            if kind is str:
+                return lambda question, context: _networkOf(str(context.client))
+            return lambda question, context: ip_network(_networkOf(str(context.client)))
+        view = self._view
+        return lambda question, context: view
+
+    # -- verdicts
+
+    def decide(self, key: object, question: Question, context: QueryContext, now: float) -> Decided | Flight:
+        """
+        Return the verdict, or the call that it has to wait for.
+
+        @param key: that of L{keyOf}.
+        """
+        kept = self._kept.get(key)
+        if kept is not None and kept[1] > now:
+            return kept
+        flight = self._flights.get(key)
+        if flight is not None:
+            return flight
+        if now < self._rests:
+            return self._without("resting", now)
+        if len(self._flights) >= CALLS:
+            self.tell("full", f"{CALLS:,} calls wait; otherwise={self.hook.otherwise.word} decides about further queries")
+            return self._without("full", now)
+        if self._row >= FAILURES:
+            # One call finds out whether it works again.
+            self._rests = now + _REST
+        self.calls += 1
+        try:
+            result = self._function(*[value(question, context) for value in self._values])
+            if iscoroutine(result):
+                # Its first step is done here: one that does not wait needs no Deferred.
+                try:
+                    first = result.send(None)
+                except StopIteration as stop:
+                    result = stop.value
+                else:
+                    result = Deferred.fromCoroutine(_rest(result, first))
+        except Exception as error:
+            return self._raised(error, now)
+        return self._followed(key, result, now) if isinstance(result, Deferred) else self._returned(key, result, now)
+
+    def _followed(self, key: object, awaited: Deferred[object], now: float) -> Decided | Flight:
+        flight = Flight(self, key, now + self.hook.seconds)
+        flight.follow(awaited)
+        if flight.outcome is not None:
+            # Its result was there already.
+            return flight.outcome
+        self._flights[key] = flight
+        self._queue.append(flight)
+        if self._timer is None:
+            self._timer = self._clock.callLater(self.hook.seconds, self._look)
+        return flight
+
+    def _returned(self, key: object, result: object, now: float) -> Decided:
+        hook = self.hook
+        if not isinstance(result, Verdict):
+            self._row += 1
+            self.tell("wrong", f"returned {_kindOf(result)}; {_RIGHT}")
+            return self._without("wrong", now)
+        self._row = 0
+        self._rests = float("-inf")
+        decided = result, now + hook.keep
+        if hook.keep:
+            kept = self._kept
+            if len(kept) >= KEPT and key not in kept:
+                # The oldest one.
+                del kept[next(iter(kept))]
+            kept[key] = decided
+        return decided
+
+    def _raised(self, error: BaseException, now: float) -> Decided:
+        self._row += 1
+        self.tell(f"raised {type(error).__name__}", f"raised {_shown(error)}")
+        return self._without("raised", now)
+
+    def _without(self, kind: str, now: float) -> Decided:
+        """
+        Return the verdict of a query that the hook gives none for. It is not kept.
+        """
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+        return self.hook.otherwise, now
+
+    def changed(self) -> None:
+        """
+        Forget all verdicts.
+        """
+        self._kept.clear()
+        self.epoch.bump()
+        if self._forgot is not None:
+            self._forgot()
+
+    # -- calls that wait
+
+    def came(self, flight: Flight, result: object) -> None:
+        self._over(flight, self._returned(flight.key, result, self._clock.seconds()))
+
+    def broke(self, flight: Flight, error: BaseException) -> None:
+        self._over(flight, self._raised(error, self._clock.seconds()))
+
+    def forsaken(self, flight: Flight) -> None:
+        """
+        No query waits for a call any longer.
+        """
+        flight.outcome = self.hook.otherwise, 0.0
+        self._landed(flight)
+        flight.cancel()
+
+    def _look(self) -> None:
+        """
+        End calls that take too long.
+        """
+        self._timer = None
+        now, queue = self._clock.seconds(), self._queue
+        while queue and (queue[0].ends <= now or queue[0].outcome is not None):
+            flight = queue.popleft()
+            if flight.outcome is None:
+                self._row += 1
+                self.tell("late", f"has not decided within {self.hook.seconds:g} s; otherwise={self.hook.otherwise.word} decides")
+                self._over(flight, self._without("late", now))
+                flight.cancel()
+        if queue:
+            self._timer = self._clock.callLater(queue[0].ends - now, self._look)
+
+    def _over(self, flight: Flight, decided: Decided) -> None:
+        flight.outcome = decided
+        self._landed(flight)
+        waiters, flight.waiters = flight.waiters, {}
+        for waiter in waiters:
+            self._release(waiter, decided[0])
+
+    def _landed(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        if self._isClosed and not self._flights:
+            self._end()
+
+    def _release(self, waiter: _Waiter, verdict: Verdict) -> None:
+        """
+        Have a query go on, now or in one of the next turns.
+        """
+        if not self._released:
+            self._clock.callLater(0, self._turn)
+        if self._released < _TURN:
+            self._released += 1
+            waiter.decided(verdict)
+        else:
+            self._later.append((waiter, verdict))
+
+    def _turn(self) -> None:
+        self._released = 0
+        for _ in range(min(_TURN, len(self._later))):
+            self._release(*self._later.popleft())
+
+    # -- the end
+
+    def close(self) -> None:
+        """
+        Call it no more, once the calls under way have ended.
+        """
+        self._isClosed = True
+        self.hook.leave(self.changed)
+        if not self._flights:
+            self._end()
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._queue.clear()
+        close = getattr(self._instance, "close", None)
+        self._instance = None
+        if close is not None:
+            try:
+                close()
+            except Exception as error:
+                self.tell("close", f"raised {_shown(error)} when it was closed")
+
+    def tell(self, kind: str, said: str) -> None:
+        """
+        Log a line, of each kind one a minute.
+        """
+        now = self._clock.seconds()
+        if now >= self._told.get(kind, float("-inf")):
+            if len(self._told) >= _LINES and kind not in self._told:
+                return
+            self._told[kind] = now + _SILENCE
+            _log.error("hook {name} {said}", name=self.name, said=said)
+
+
+def _rest(begun: Coroutine[Any, Any, object], awaited: Deferred[Any]) -> Generator[Deferred[Any], Any, object]:
+    """
+    Go on with a coroutine after its first step.
+
+    @param awaited: what that waits for.
+    """
+    while True:
+        try:
+            try:
+                value = yield awaited
+            except GeneratorExit:
+                begun.close()
+                raise
+            except BaseException as error:
+                awaited = begun.throw(error)
+            else:
+                awaited = begun.send(value)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _networkOf(client: str) -> str:
+    """
+    Return the network that a client is alone in: an IPv4 address, or the /64 of an IPv6 one.
+    """
+    return str(ip_network((client, 32 if "." in client else _SITE), strict=False))
+
+
+def _kindOf(result: object) -> str:
+    return "None" if result is None else f"{type(result).__name__} {result!r:.60}"
+
+
+def _shown(error: BaseException) -> str:
+    """
+    Return an exception, and where it was raised.
+    """
+    frames = list(walk_tb(error.__traceback__))
+    place = f" at {frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else ""
+    return f"{type(error).__name__}: {str(error)[:200]}{place}"

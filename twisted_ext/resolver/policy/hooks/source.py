@@ -1,0 +1,173 @@
+"""
+Answers as hooks decide, in place of what stands behind them.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import Withheld
+from twisted_ext.hooks import DROP, PASS, TRUNCATE, Verdict
+from twisted_ext.interfaces import IAnswerSource, Start
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, nowOf, queryOf, then, unknown
+from twisted_ext.resolver.local.localanswers import emptySOA
+from twisted_ext.resolver.policy.hooks.called import CalledHook, Flight
+from twisted_ext.resolver.policy.rules.source import behindAlias
+from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.wire.codes import IN, Rcode
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, CNAME
+
+__all__ = ["HookSource"]
+
+#: Seconds for which clients keep that there is nothing.
+_DENIED: Final = 60
+
+
+@implementer(IAnswerSource)
+class HookSource(WrappingSource):
+    """
+    Asks a hook about each name, and does what it decides.
+    """
+
+    __slots__ = ("_called", "_clock", "_isPersonal", "_most")
+
+    def __init__(self, inner: IAnswerSource, called: CalledHook, clock: IReactorTime) -> None:
+        super().__init__(inner)
+        self._called = called
+        self._clock = clock
+        self._isPersonal = called.hook.isPersonal
+        # What is for one client must not stay longer in a cache that it shares with others.
+        self._most = ceil(called.hook.keep) if self._isPersonal else None
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        called = self._called
+        if question.rrClass != IN or not called.covers(question) or (self._isPersonal and context.client is None):
+            return self._inner.ask(question, context)
+        now = self._clock.seconds()
+        found = called.decide(called.keyOf(question, context), question, context, now)
+        if isinstance(found, Flight):
+            return _Undecided(self, found, question)
+        verdict, until = found
+        # For PASS as well: what stands behind may be for these clients only.
+        self.share(context, 0.0 if self._isPersonal else until)
+        return self.applied(verdict, question, context)
+
+    def share(self, context: QueryContext, time: float) -> None:
+        """
+        Other clients may get the reply until then.
+        """
+        context.shareUntil(time)
+
+    def applied(self, verdict: Verdict, question: Question, context: QueryContext) -> Answer | Start | None:
+        """
+        Do what a hook has decided.
+        """
+        name = self._called.name
+        if context.trace is not None:
+            context.trace.note(self._clock.seconds(), "hook", verdict.word, hook=name)
+        if verdict is PASS or (verdict is TRUNCATE and not context.datagram):
+            return self._inner.ask(question, context)
+        if verdict is DROP or verdict is TRUNCATE:
+            said = f"{question}: hook {name} withholds the answer"
+            if context.datagram:
+                raise Withheld(said, f"hook {name}", isTruncated=verdict is TRUNCATE)
+            # A connection would wait for a reply, and after some of them take no more queries.
+            raise Withheld(said, f"hook {name}", rcode=Rcode.REFUSED)
+        if verdict.word == "refuse":
+            raise Withheld(f"{question}: hook {name} refuses", f"hook {name}", rcode=verdict.rcode, ede=verdict.ede)
+        return self._made(verdict, question, context)
+
+    def _made(self, verdict: Verdict, question: Question, context: QueryContext) -> Answer | Start | None:
+        origin = Origin("hook", f"hook {self._called.name}", epoch=self._called.epoch)
+        sets: list[RRSet] = []
+        for number, ttl, rdatas in verdict.records:
+            if number in (question.rrType, CNAME) or question.rrType == ANY:
+                sets.append(RRSet(question.name, number, IN, ttl if self._most is None else min(ttl, self._most), rdatas))
+        if not sets:
+            outcome = Outcome.NXDOMAIN if verdict.rcode else Outcome.NODATA
+            most = _DENIED if self._most is None else min(_DENIED, self._most)
+            return Answer(outcome, (), (emptySOA(question.name, most),), rcode=verdict.rcode, ede=verdict.ede, origin=origin)
+        made = Answer(Outcome.DATA, tuple(sets), ede=verdict.ede, origin=origin)
+        target = sets[0].rdatas[0]
+        if sets[0].rrType != CNAME or question.rrType in (CNAME, ANY) or target.lower() == question.key[:-4]:
+            return made
+        found = self._inner.ask(Question(target, question.rrType, IN), context)
+        return made if found is None else then(found, behindAlias, made)
+
+    def seconds(self) -> float:
+        """
+        Return the time on its clock.
+        """
+        return self._clock.seconds()
+
+    def explained(self, question: Question) -> Exception:
+        """
+        Return the fault for a question that what stands behind it has no information on.
+        """
+        return unknown(self._inner, question)
+
+
+class _Undecided(QueryStart):
+    """
+    A query that waits for a hook, and then for what stands behind that if it passes.
+    """
+
+    __slots__ = ("_context", "_flight", "_query", "_question", "_source", "_waiter")
+
+    def __init__(self, source: HookSource, flight: Flight, question: Question) -> None:
+        self._source = source
+        self._flight = flight
+        self._question = question
+        self._query: Query | None = None
+        self._waiter: Waiter | None = None
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        self._waiter = waiter
+        self._context = context
+        return self
+
+    def now(self) -> float:
+        return self._source.seconds()
+
+    def begin(self, now: float) -> None:
+        flight = self._flight
+        if flight.outcome is None:
+            flight.waiters[self] = None
+        else:
+            self.decided(flight.outcome[0])
+
+    def cancel(self) -> None:
+        query, self._waiter = self._query, None
+        if query is None:
+            self._flight.leave(self)
+        else:
+            query.cancel()
+
+    def decided(self, verdict: Verdict) -> None:
+        """
+        Go on.
+        """
+        waiter, self._waiter = self._waiter, None
+        if waiter is None:
+            # Cancelled.
+            return
+        source, question = self._source, self._question
+        try:
+            found = source.applied(verdict, question, self._context)
+            if found is None:
+                raise source.explained(question)
+            if not isinstance(found, Answer):
+                self._query = query = queryOf(found, waiter, self._context)
+                query.begin(nowOf(found))
+                return
+        except Exception as error:
+            waiter.errback(error)
+            return
+        waiter.callback(found)

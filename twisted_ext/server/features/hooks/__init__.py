@@ -1,0 +1,3 @@
+"""
+Hooks: functions of an application that decide what the server answers.
+"""

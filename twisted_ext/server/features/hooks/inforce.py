@@ -1,0 +1,89 @@
+"""
+The hooks that one process asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.resolver.policy.hooks.called import CalledHook
+from twisted_ext.resolver.policy.hooks.source import HookSource
+from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
+from twisted_ext.server.features.hooks.modules import loaded
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.interfaces import IAnswerSource
+
+__all__ = ["AppliedHooks"]
+
+
+class AppliedHooks(Active):
+    """
+    The hooks in force for the clients of a view, or for those in none.
+
+    @ivar called: them, in the order in which they are asked.
+    """
+
+    rereads = "hooks"
+
+    def __init__(self, site: Site, words: Sequence[str], former: AppliedHooks | None) -> None:
+        """
+        @param former: those in force, which stay what they are if their files have not changed.
+
+        @raise BadDescription: one cannot be loaded, or made. Those before it are closed again.
+        """
+        self.called: list[CalledHook] = []
+        try:
+            for word in words:
+                self.called.append(_made(word, site, [] if former is None else former.called))
+        except BaseException:
+            self.close(former)
+            raise
+        self.parts = tuple([_partOf(each, site.reactor) for each in self.called])
+
+    def figures(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for each in self.called:
+            found[f"hookCalls {each.name}"] = each.calls
+            found[f"hookWaiting {each.name}"] = each.waiting
+            found.update({f"hookFailures {each.name} {kind}": count for kind, count in each.failures.items()})
+        return found
+
+    def close(self, heir: Active | None) -> None:
+        kept = heir.called if isinstance(heir, AppliedHooks) else []
+        for each in self.called:
+            if each not in kept:
+                each.close()
+
+
+def _made(word: str, site: Site, former: Sequence[CalledHook]) -> CalledHook:
+    hook, name = loaded(word)
+    for each in former:
+        if each.hook is hook and each.name == name:
+            # With what it has decided, and what it waits for.
+            return each
+    try:
+        return CalledHook(hook, site.reactor, site.view, name, site.changed)
+    except Exception as error:
+        raise BadDescription(f"hook {word} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _partOf(called: CalledHook, clock: IReactorTime) -> Part:
+    def wrapped(source: IAnswerSource) -> IAnswerSource:
+        return HookSource(source, called, clock)
+
+    return Part(Stage.UPSTREAM, partial(_told, called), wrap=wrapped)
+
+
+def _told(called: CalledHook) -> str:
+    hook = called.hook
+    below = f" below {', '.join([nameToText(each) for each in hook.below])}" if hook.below else ""
+    kept = f"kept {hook.keep:g} s" if hook.keep else "asked about each query"
+    parameters = ", ".join(hook.parameters)
+    return f"hook: {called.name}({parameters}){below}, within {hook.seconds:g} s or else {hook.otherwise.word}, {kept}"
