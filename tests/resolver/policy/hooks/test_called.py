@@ -224,13 +224,16 @@ class AskingTests(HookCase):
 
     def test_traced(self) -> None:
         """
-        C{explain} shows what was decided.
+        C{explain} shows what was decided, and that it is not asked where there is no client.
         """
         context = self.context()
         context.trace = Trace()
         lookUp(self.source(lambda name: nxdomain()), questionOf("www.example"), context)
+        context.client = None
+        lookUp(self.source(lambda client: nxdomain()), questionOf("www.example"), context)
         notes = [(each.source, each.event, each.details) for each in context.trace.notes]
-        self.assertEqual(notes, [("hook", "answer", {"hook": "shop.py:decide"})])
+        expected = [("answer", {"hook": "shop.py:decide"}), ("not asked", {"hook": "shop.py:decide", "why": "it is about a client"})]
+        self.assertEqual(notes, [("hook", *each) for each in expected])
 
 
 class WaitingTests(HookCase):

@@ -48,7 +48,11 @@ class HookSource(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         called = self._called
-        if question.rrClass != IN or not called.covers(question) or (self._isPersonal and context.client is None):
+        if question.rrClass != IN or not called.covers(question):
+            return self._inner.ask(question, context)
+        if self._isPersonal and context.client is None:
+            if context.trace is not None:
+                context.trace.note(self._clock.seconds(), "hook", "not asked", hook=called.name, why="it is about a client")
             return self._inner.ask(question, context)
         now = self._clock.seconds()
         found = called.decide(called.keyOf(question, context), question, context, now)

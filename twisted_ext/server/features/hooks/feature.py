@@ -4,8 +4,10 @@ Hooks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
+from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import RESOLVING, Section, setting
@@ -14,15 +16,55 @@ from twisted_ext.server.features.base.feature import Active, Feature, Site
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["HooksFeature", "HooksSettings"]
+__all__ = ["HooksFeature", "HooksSettings", "isFile", "partsOf"]
+
+_RIGHT: Final = "package.module:name, or the path of a file and a name, such as /etc/txdns/hooks.py:customer"
+
+
+def partsOf(word: str) -> tuple[str, str]:
+    """
+    Return where a hook is, and its name there.
+
+    @raise BadDescription: the word is not valid.
+    """
+    place, _, name = word.rpartition(":")
+    if not place or not name.isidentifier():
+        raise BadDescription(f"{word!r} is no hook; right is {_RIGHT}")
+    return place, name
+
+
+def isFile(place: str) -> bool:
+    """
+    Return whether this is the path of a file, and not a module.
+    """
+    return place.endswith(".py") or os.sep in place
+
+
+def _checked(word: str) -> str:
+    partsOf(word)
+    return word
+
+
+class _Hook(types.Text):
+    """
+    A hook. The path of a file is relative to the folder of the settings file if it comes from one.
+    """
+
+    def fromTOML(self, value: object, folder: str = "") -> types.Value:
+        if isinstance(value, str) and isFile(value.rpartition(":")[0]):
+            value = os.path.join(folder, value)
+        return super().fromTOML(value)
+
+
+_HOOK: Final = _Hook(_RIGHT, _checked)
 
 
 class HooksSettings(Section):
     hook: tuple[str, ...] = setting(
-        types.TEXT,
+        _HOOK,
         (),
-        "Ask this Python function what to answer: package.module:name, or the path of a file and the name, such as "
-        "/etc/txdns/hooks.py:customer. Of several the first one that does not pass decides. Their file is read again at a reload",
+        "Ask this Python function what to answer, before policy zones, lists and the cache. Of several the first one that does not pass "
+        "decides. A file that has changed is imported again at a reload",
         group="Access control and replies",
         roles=RESOLVING,
         inView=True,

@@ -19,6 +19,7 @@ from typing import Final
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import stateIn
 from twisted_ext.hooks import Hook
+from twisted_ext.server.features.hooks.feature import isFile, partsOf
 
 __all__ = ["loaded"]
 
@@ -34,9 +35,7 @@ def loaded(word: str) -> tuple[Hook, str]:
 
     @raise BadDescription: there is none, or its file cannot be imported, or others may write it.
     """
-    place, colon, name = word.rpartition(":")
-    if not colon or not place or not name.isidentifier():
-        raise BadDescription(f"hook {word!r}: right is package.module:name, or the path of a file and a name, /etc/txdns/hooks.py:customer")
+    place, name = partsOf(word)
     module = _moduleOf(place, word)
     function = getattr(module, name, None)
     if function is None:
@@ -85,7 +84,7 @@ def _moduleOf(place: str, word: str) -> ModuleType:
 
 
 def _specOf(place: str, word: str) -> ModuleSpec:
-    if place.endswith(".py") or os.sep in place:
+    if isFile(place):
         name = os.path.splitext(os.path.basename(place))[0]
         spec = importlib.util.spec_from_file_location(f"txdns_hooks_{name}", os.path.abspath(place))
     else:
