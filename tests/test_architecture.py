@@ -29,7 +29,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "wire ratecontrol",
         "answers",
         "outcomes",
-        "aliases cache discovery dnssec packetcache",
+        "aliases cache discovery dnssec hooks packetcache",
         "drawing metrics recursion zone watch",
         "interfaces",
         "native",

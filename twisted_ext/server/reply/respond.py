@@ -12,7 +12,6 @@ from os import urandom
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
 
 from twisted_ext.answers import KINDS, Answer, Outcome, QueryContext
 from twisted_ext.cache.failures import causesOf
@@ -368,7 +367,7 @@ class Responder:
 
             waiting = cast("Deferred[Refusal | MessageStream]", outcome)
             waiting.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
-            waiting.addErrback(self._bug, request, send)
+            waiting.addErrback(lambda failure: self._broken(cast("BaseException", failure.value), request, send))
         else:
             self._give(outcome, request, send, flow)
 
@@ -473,10 +472,6 @@ class Responder:
     def _fail(self, request: Request, refusal: Refusal, send: Send) -> None:
         self.counters.failed += not refusal.rule
         self._refuse(request, refusal, send)
-
-    def _bug(self, failure: Failure, request: Request, send: Send) -> None:
-        assert failure.value is not None
-        self._broken(failure.value, request, send)
 
     def _landed(self, request: Request, failed: bool = False) -> bool:
         """
@@ -597,11 +592,10 @@ class Responder:
         else:
             return
         ends = min(ends, most)
-        if ends <= now or said < 0:
-            return
-        known = origin.epoch is not None and _isKnown(answer, request.question.name)
-        epoch = origin.epoch or self.packetCache.epoch
-        offerReply(request, composed, epoch, ttls, learned, said, ends, known=known, blocked=_isBlocked(answer))
+        if ends > now and said >= 0:
+            known = origin.epoch is not None and _isKnown(answer, request.question.name)
+            epoch = origin.epoch or self.packetCache.epoch
+            offerReply(request, composed, epoch, ttls, learned, said, ends, known=known, blocked=_isBlocked(answer))
 
     def _refuse(self, request: Request, refusal: Refusal, send: Send, gate: str = "") -> None:
         """

@@ -36,10 +36,10 @@ def test_verdicts() -> None:
     [
         (lambda: answer(), "0 records"),
         (lambda: answer(*[f"A 10.0.{each >> 8}.{each & 255}" for each in range(257)]), "257 records"),
-        (lambda: answer("192.0.2.1"), "'192.0.2.1' is no record"),
+        (lambda: answer("192.0.2.1"), "'192.0.2.1' is not a record"),
         (lambda: answer("A 192.0.2"), "the record 'A 192.0.2'"),
-        (lambda: answer("RRSIG A 8 2 60 20300101000000 20200101000000 1 example. AAAA"), "no record of a zone"),
-        (lambda: answer("ANY x"), "no record of a zone"),
+        (lambda: answer("RRSIG A 8 2 60 20300101000000 20200101000000 1 example. AAAA"), "not a record of a zone"),
+        (lambda: answer("ANY x"), "not a record of a zone"),
         (lambda: answer("CNAME a.example.", "A 192.0.2.1"), "an alias beside other records"),
         (lambda: answer("CNAME a.example.", "CNAME b.example."), "an alias beside other records"),
         (lambda: answer(*[f'TXT "{each:0250}"' for each in range(70)]), "more than 16,384 octets"),

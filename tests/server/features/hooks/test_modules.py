@@ -86,7 +86,7 @@ def test_modules(file: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("decide", "'decide' is no hook; right is package.module:name"),
+        ("decide", "'decide' is not a hook; right is package.module:name"),
         (":decide", "right is package.module:name"),
         ("{file}:", "right is package.module:name"),
         ("{file}:2", "right is package.module:name"),

@@ -29,7 +29,7 @@ def partsOf(word: str) -> tuple[str, str]:
     """
     place, _, name = word.rpartition(":")
     if not place or not name.isidentifier():
-        raise BadDescription(f"{word!r} is no hook; right is {_RIGHT}")
+        raise BadDescription(f"{word!r} is not a hook; right is {_RIGHT}")
     return place, name
 
 
