@@ -13,6 +13,6 @@ values, so no client gets what was decided for another one::
 from __future__ import annotations
 
 from twisted_ext.hooks.functions import Hook, Hooked, hook
-from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict, answer, nodata, nxdomain, refuse
+from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict, answer, nodata, nxdomain, refuse, view
 
-__all__ = ["DROP", "PASS", "TRUNCATE", "Hook", "Hooked", "Verdict", "answer", "hook", "nodata", "nxdomain", "refuse"]
+__all__ = ["DROP", "PASS", "TRUNCATE", "Hook", "Hooked", "Verdict", "answer", "hook", "nodata", "nxdomain", "refuse", "view"]

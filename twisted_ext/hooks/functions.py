@@ -105,6 +105,13 @@ class Hook:
         """
         return any(each in _OF_CLIENT for each in self.parameters)
 
+    @property
+    def isOfClient(self) -> bool:
+        """
+        Whether it decides about a client, whatever that asks.
+        """
+        return self.parameters == ("client",) and not self.below
+
     def __repr__(self) -> str:
         return f"<Hook {self.name}({', '.join(self.parameters)})>"
 

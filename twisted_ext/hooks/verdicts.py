@@ -11,7 +11,7 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.rrtypes import CNAME, NSEC, NSEC3, OPT, RRSIG, typeNumber
 
-__all__ = ["DROP", "PASS", "TRUNCATE", "Verdict", "answer", "nodata", "nxdomain", "refuse"]
+__all__ = ["DROP", "PASS", "TRUNCATE", "Verdict", "answer", "nodata", "nxdomain", "refuse", "view"]
 
 #: Records and octets of an answer, so that it fits into a message over TCP and no reply is a flood.
 _MOST_RECORDS: Final = 256
@@ -36,16 +36,18 @@ class Verdict(NamedTuple):
     """
     What a hook decides. The functions of this module make verdicts.
 
-    @ivar word: C{"pass"}, C{"drop"}, C{"truncate"}, C{"refuse"} or C{"answer"}.
+    @ivar word: C{"pass"}, C{"drop"}, C{"truncate"}, C{"refuse"}, C{"answer"} or C{"view"}.
     @ivar rcode: the rcode of the reply.
     @ivar ede: its extended errors.
     @ivar records: those of the answer: type, TTL and the payloads of each set.
+    @ivar view: the name of a view.
     """
 
     word: str
     rcode: int = 0
     ede: tuple[tuple[int, str], ...] = ()
     records: tuple[tuple[int, int, tuple[bytes, ...]], ...] = ()
+    view: str = ""
 
 
 #: The query goes on: to the next hook, to rules and lists, and to the cache and the servers.
@@ -69,6 +71,14 @@ def refuse(text: str = "", *, rcode: int = Rcode.REFUSED) -> Verdict:
     if not 0 < rcode < 16:
         raise CallerFault(f"the rcode {rcode} is none of an error; right is 1 to 15, such as 5 for REFUSED")
     return Verdict("refuse", rcode, ((_PROHIBITED, text[:_TEXT]),))
+
+
+def view(name: str) -> Verdict:
+    """
+    The client is in this view. A hook decides so that takes nothing but C{client}, about clients that the settings have in no view; in a
+    view the query goes on.
+    """
+    return Verdict("view", view=name)
 
 
 def nxdomain() -> Verdict:

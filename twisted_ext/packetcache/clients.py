@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any, Final
 
@@ -207,6 +208,18 @@ class Clients:
                 self.known = self._young.get
             self._young[address] = client
         return client
+
+    def forget(self, address: str) -> None:
+        """
+        Forget a client, which is classified again with its next query.
+
+        @param address: canonical text; the forms in which sockets report it are those of C{find}.
+        """
+        packed = ip_address(address).packed
+        mapped = (f"::ffff:{address}", b"\x00" * 10 + b"\xff\xff" + packed) if len(packed) == 4 else ()
+        for each in (address, packed, *mapped):
+            self._young.pop(each, None)
+            self._old.pop(each, None)
 
     def beside(self, door: Door, share: int) -> Clients:
         """

@@ -383,6 +383,13 @@ class PacketCache:
         self._blocked += sum([table.blocked for group in gone for table in group.tables])
         self.forgetClients()
 
+    def forgetClient(self, address: str) -> None:
+        """
+        Classify a client again.
+        """
+        for clients in (self.clients, *self._beyond.values()):
+            clients.forget(address)
+
     def forgetClients(self) -> None:
         """
         Classify all clients again.

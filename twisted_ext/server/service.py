@@ -153,6 +153,8 @@ class ServerService(Service):
                 variants=self.zoneSets.variantsFor(settings),
                 secret=secret,
                 cookieSecrets=tuple(cookieSecrets),
+                forget=lambda client: None if self._frontend is None else self._frontend.packetCache.forgetClient(client),
+                sourceOf=lambda view: self.stack.views.get(view),
             )
         )
         try:

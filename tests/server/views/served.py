@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import time
 
+from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.native.loops import joined
@@ -55,7 +56,8 @@ class Served:
         self._clock = network.reactor(address)
         self._table, self._zones = table, zones
         self.settings = settings
-        self.features = Features(Site(self._clock, settings, self._changed, self._readmit, today=today))
+        site = Site(self._clock, settings, self._changed, self._readmit, today=today, forget=self.forget, sourceOf=self.sourceOf)
+        self.features = Features(site)
         self.stack = stackFor(self._clock, settings, Zones(), self.features, changed=self._changed)
         self.frontend = Frontend(self.features, self.stack, Counters(), views=self.stack.views)
         self.features.begin()
@@ -67,6 +69,15 @@ class Served:
 
     def _changed(self) -> None:
         self.frontend.epoch.bump()
+
+    def forget(self, client: str) -> None:
+        """
+        Classify a client again.
+        """
+        self.frontend.packetCache.forgetClient(client)
+
+    def sourceOf(self, view: str) -> IAnswerSource | None:
+        return self.stack.views.get(view)
 
     def _readmit(self) -> None:
         self.frontend.packetCache.forgetClients()

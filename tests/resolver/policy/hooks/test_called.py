@@ -186,6 +186,14 @@ class AskingTests(HookCase):
         self.ask(source)
         self.assertEqual((len(asked), self.called.epoch.value), (4, before + 1))
 
+    def test_keptByType(self) -> None:
+        """
+        A verdict about a type is kept for that type.
+        """
+        source = self.source(lambda name, type: answer("A 192.0.2.1") if type == "A" else nxdomain())
+        asked = [self.addressOf(self.ask(source, "x", each)) for each in ("A", "AAAA", "A")]
+        self.assertEqual(asked, ["192.0.2.1", "nxdomain", "192.0.2.1"])
+
     def test_mostKept(self) -> None:
         """
         Of too many verdicts the oldest are forgotten.
@@ -221,6 +229,9 @@ class AskingTests(HookCase):
         self.assertEqual(self.addressOf(self.ask(self.source(Decide))), "nxdomain")
         self.called.close()
         self.assertEqual(made, [self.clock, "closed"])
+        before = self.called.epoch.value
+        self.called.hook.changed()
+        self.assertEqual(self.called.epoch.value, before)
 
     def test_traced(self) -> None:
         """
@@ -304,6 +315,15 @@ class WaitingTests(HookCase):
             self.assertIsInstance(source.ask(questionOf("x"), self.context()), Answer)
             self.assertEqual((self.called.waiting, self.clock.getDelayedCalls()), (0, []))
 
+    def test_decidedBeforeItWaits(self) -> None:
+        """
+        The verdict may be there before the query begins to wait for it.
+        """
+        start = self.source(self.coroutine).ask(questionOf("x"), self.context())
+        assert callable(start)
+        self.waits[0].callback(nxdomain())
+        self.assertEqual(self.addressOf(start(self.context())), "nxdomain")
+
     def test_equalKeysWaitTogether(self) -> None:
         """
         There is one call for what the verdict depends on, however many queries wait for it.
@@ -356,7 +376,7 @@ class WaitingTests(HookCase):
         self.assertNoResult(later)
         self.clock.advance(0.29)
         self.assertEqual(self.addressOf(later), "nxdomain")
-        self.assertEqual((self.called.failures, self.called.waiting), ({"late": 2}, 0))
+        self.assertEqual((self.called.failures, self.called.waiting, len(self.ended)), ({"late": 2}, 0, 2))
         self.assertEqual(self.told, ["hook shop.py:decide has not decided within 0.3 s; otherwise=answer decides"])
 
     def test_catchesItsCancellation(self) -> None:
@@ -485,6 +505,10 @@ class FailingTests(HookCase):
         self.assertEqual(self.addressOf(self.ask(source)), "nxdomain")
         self.assertEqual(self.addressOf(self.ask(source)), "nxdomain")
         self.assertEqual(calls[0], 24)
+        # Failures count in a row only, and nothing is kept that would not be used.
+        for works[0] in [*[False] * 19, True, *[False] * 19, True]:
+            self.ask(source)
+        self.assertEqual((calls[0], self.called._kept), (64, {}))
 
     def test_full(self) -> None:
         """

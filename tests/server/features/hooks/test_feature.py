@@ -121,6 +121,12 @@ def test_changed(site: _Site) -> None:
     assert site.ask("ads.example") == "3"
     site.hooks.called[0].hook.changed()
     assert site.ask("ads.example") == "5"
+    assert [site.ask("www.example") for _ in range(4)] == ["80"] * 4
+    for each in site.hooks.called:
+        each.hook.function.__globals__["PASS"] = each.hook.function.__globals__["refuse"]()
+    assert site.ask("www.example") == "80"
+    site.hooks.called[0].hook.changed()
+    assert site.ask("www.example") == "5"
 
 
 def test_reloads(site: _Site) -> None:
@@ -150,8 +156,12 @@ def test_cannotBeMade(site: _Site) -> None:
     A class that cannot be made is told, and what stands before it is closed again.
     """
     with pytest.raises(BadDescription, match=r"shop.py:Broken cannot be made: OSError: no database"):
-        site.server.reload(site.settings("waiting", "Broken"))
+        site.server.reload(site.settings("shared", "Broken"))
     assert site.ask("ads.example") == "3"
+    # It is still the one that is told.
+    site.hooks.called[0].hook.function.__globals__["nxdomain"] = site.hooks.called[0].hook.function.__globals__["refuse"]
+    site.hooks.called[0].hook.changed()
+    assert site.ask("ads.example") == "5"
 
 
 def test_reloadWhileOneWaits(site: _Site) -> None:

@@ -13,7 +13,6 @@ from unittest.mock import patch
 from zlib import crc32
 
 import pytest
-from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from tests.server.views.served import Served, meaningOf, queryFor
@@ -24,7 +23,7 @@ from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import HookSource
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.features.base.feature import Part, Stage
+from twisted_ext.server.features.base.feature import Part, Site, Stage
 from twisted_ext.server.features.hooks import inforce
 from twisted_ext.server.features.hooks.modules import loaded
 from twisted_ext.testing.network import MemoryNetwork
@@ -249,8 +248,8 @@ def test_copiedContexts(tmp_path: Path, isFaithful: bool) -> None:
     """
     partOf = inforce._partOf
 
-    def copied(called: CalledHook, clock: IReactorTime) -> Part:
-        part = partOf(called, clock)
+    def copied(called: CalledHook, site: Site) -> Part:
+        part = partOf(called, site)
         wrap = part.wrap
         assert wrap is not None
         return Part(Stage.UPSTREAM, part.says, wrap=lambda source: _Copying(wrap(source)))

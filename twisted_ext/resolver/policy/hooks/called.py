@@ -125,17 +125,27 @@ class CalledHook:
     Calls a hook for the clients of one view.
 
     @ivar hook: the hook.
+    @ivar view: the name of that view; C{""} for clients in none.
     @ivar epoch: changes when all verdicts are forgotten.
     @ivar calls: the calls so far.
     @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
         C{resting}.
     """
 
-    def __init__(self, hook: Hook, clock: IReactorTime, view: str = "", name: str = "", forgot: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        hook: Hook,
+        clock: IReactorTime,
+        view: str = "",
+        name: str = "",
+        forgot: Callable[[], object] = lambda: None,
+        forget: Callable[[str], object] = lambda client: None,
+    ) -> None:
         """
         @param view: the name of the view.
         @param name: how logs and figures call the hook; by default as its function is called.
         @param forgot: called when verdicts are forgotten, which replies may have been made by.
+        @param forget: called with a client when it is decided about it, or no longer.
         """
         self.hook = hook
         self.name = name or hook.name
@@ -143,7 +153,7 @@ class CalledHook:
         self.calls = 0
         self.failures: dict[str, int] = {}
         self._clock = clock
-        self._view = view
+        self.view = view
         self._kept: dict[object, Decided] = {}
         self._flights: dict[object, Flight] = {}
         self._queue: deque[Flight] = deque()
@@ -159,6 +169,9 @@ class CalledHook:
             self._instance = hook.function(clock)
             self._function = cast("_Asked", self._instance).ask
         self._forgot = forgot
+        self._forget = forget
+        self._ends: deque[tuple[float, str]] = deque()
+        self._ending: IDelayedCall | None = None
         self._isClosed = False
         hook.follow(self.changed)
         given = frozenset(hook.parameters)
@@ -210,7 +223,7 @@ class CalledHook:
             if kind is str:
                 return lambda question, context: _networkOf(str(context.client))
             return lambda question, context: ip_network(_networkOf(str(context.client)))
-        view = self._view
+        view = self.view
         return lambda question, context: view
 
     # -- verdicts
@@ -270,6 +283,10 @@ class CalledHook:
             return self._without("wrong", now)
         self._row = 0
         self._rests = float("-inf")
+        if result.word == "view" and not hook.isOfClient:
+            self._row += 1
+            self.tell("view", f"returned {_kindOf(result)}; right is that from a hook that takes only client, without below")
+            return self._without("wrong", now)
         decided = result, now + hook.keep
         if hook.keep:
             kept = self._kept
@@ -277,6 +294,8 @@ class CalledHook:
                 # The oldest one.
                 del kept[next(iter(kept))]
             kept[key] = decided
+            if hook.isOfClient and isinstance(key, tuple):
+                self._decidedOf(str(key[1]), decided[1])
         return decided
 
     def _raised(self, error: BaseException, now: float) -> Decided:
@@ -297,8 +316,36 @@ class CalledHook:
         """
         self._kept.clear()
         self.epoch.bump()
-        if self._forgot is not None:
-            self._forgot()
+        self._forgot()
+
+    # -- clients
+
+    def ofClient(self, client: str) -> Verdict | None:
+        """
+        Return what it has decided about a client; L{None} if it has to be asked.
+        """
+        kept = self._kept.get((0, client))
+        return kept[0] if kept is not None and kept[1] > self._clock.seconds() else None
+
+    def _decidedOf(self, client: str, until: float) -> None:
+        """
+        Have a client classified as was decided, and again when that ends.
+        """
+        ends = self._ends
+        ends.append((until, client))
+        if len(ends) > KEPT:
+            self._forget(ends.popleft()[1])
+        if self._ending is None:
+            self._ending = self._clock.callLater(self.hook.keep, self._endClients)
+        self._forget(client)
+
+    def _endClients(self) -> None:
+        self._ending = None
+        now, ends = self._clock.seconds(), self._ends
+        while ends and ends[0][0] <= now:
+            self._forget(ends.popleft()[1])
+        if ends:
+            self._ending = self._clock.callLater(ends[0][0] - now, self._endClients)
 
     # -- calls that wait
 
@@ -369,6 +416,10 @@ class CalledHook:
         Call it no more, once the calls under way have ended.
         """
         self._isClosed = True
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        self._ends.clear()
         self.hook.leave(self.changed)
         if not self._flights:
             self._end()

@@ -4,6 +4,7 @@ Answers as hooks decide, in place of what stands behind them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import Final
 
@@ -26,6 +27,9 @@ from twisted_ext.wire.rrtypes import ANY, CNAME
 
 __all__ = ["HookSource"]
 
+#: Verdicts about clients that are in one group with all for which the same was decided, so that they get the same replies.
+_WITH_OTHERS: Final = ("pass", "view")
+
 #: Seconds for which clients keep that there is nothing.
 _DENIED: Final = 60
 
@@ -36,13 +40,24 @@ class HookSource(WrappingSource):
     Asks a hook about each name, and does what it decides.
     """
 
-    __slots__ = ("_called", "_clock", "_isPersonal", "_most")
+    __slots__ = ("_called", "_clock", "_isOfClient", "_isPersonal", "_most", "_sourceOf")
 
-    def __init__(self, inner: IAnswerSource, called: CalledHook, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        inner: IAnswerSource,
+        called: CalledHook,
+        clock: IReactorTime,
+        sourceOf: Callable[[str], IAnswerSource | None] = lambda view: None,
+    ) -> None:
+        """
+        @param sourceOf: returns what the clients of a view are answered by.
+        """
         super().__init__(inner)
         self._called = called
         self._clock = clock
         self._isPersonal = called.hook.isPersonal
+        self._isOfClient = called.hook.isOfClient
+        self._sourceOf = sourceOf
         # What is for one client must not stay longer in a cache that it shares with others.
         self._most = ceil(called.hook.keep) if self._isPersonal else None
 
@@ -60,7 +75,8 @@ class HookSource(WrappingSource):
             return _Undecided(self, found, question)
         verdict, until = found
         # For PASS as well: what stands behind may be for these clients only.
-        self.share(context, 0.0 if self._isPersonal else until)
+        if not (self._isOfClient and verdict.word in _WITH_OTHERS):
+            self.share(context, 0.0 if self._isPersonal else until)
         return self.applied(verdict, question, context)
 
     def share(self, context: QueryContext, time: float) -> None:
@@ -76,7 +92,13 @@ class HookSource(WrappingSource):
         name = self._called.name
         if context.trace is not None:
             context.trace.note(self._clock.seconds(), "hook", verdict.word, hook=name)
-        if verdict is PASS or (verdict is TRUNCATE and not context.datagram):
+        if verdict.word == "view" and not self._called.view:
+            source = self._sourceOf(verdict.view)
+            if source is None:
+                self._called.tell("unknown view", f"returned view({verdict.view!r}), which the settings do not have; the client is refused")
+                raise Withheld(f"{question}: hook {name} leads to no view", f"hook {name}", rcode=Rcode.REFUSED)
+            return source.ask(question, context)
+        if verdict is PASS or verdict.word == "view" or (verdict is TRUNCATE and not context.datagram):
             return self._inner.ask(question, context)
         if verdict is DROP or verdict is TRUNCATE:
             said = f"{question}: hook {name} withholds the answer"

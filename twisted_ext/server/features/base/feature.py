@@ -90,6 +90,8 @@ class Site:
     @ivar settings: those that are to be in force.
     @ivar changed: to be called when earlier replies may be out of date.
     @ivar readmit: to be called when it may be decided otherwise of clients than before.
+    @ivar forget: to be called with the address of a client of which it may be decided otherwise than before.
+    @ivar sourceOf: returns what the clients of a view are answered by; L{None} if there is no such view.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
     @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
         longer.
@@ -119,6 +121,8 @@ class Site:
     secret: bytes = field(default_factory=lambda: os.urandom(SECRET_OCTETS))
     cookieSecrets: tuple[bytes, ...] = ()
     view: str = ""
+    forget: Callable[[str], object] = lambda client: None
+    sourceOf: Callable[[str], IAnswerSource | None] = lambda view: None
 
 
 class Active:

@@ -13,12 +13,12 @@ from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import HookSource
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.hooks.modules import loaded
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
     from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.server.reply.packetcaches import Admission
 
 __all__ = ["AppliedHooks"]
 
@@ -45,7 +45,29 @@ class AppliedHooks(Active):
         except BaseException:
             self.close(former)
             raise
-        self.parts = tuple([_partOf(each, site.reactor) for each in self.called])
+        self.parts = tuple([_partOf(each, site) for each in self.called])
+        self._ofClients = [each for each in self.called if each.hook.isOfClient]
+        self._views = frozenset([each.name for each in viewsOf(site.settings)])
+        # Those with whose clients others may share replies. In a view, a hook does not choose another one.
+        self._shared = ("pass", "view") if site.view else ("pass",)
+        if self._ofClients and not site.view:
+            self.admits = self._admit
+
+    def _admit(self, admission: Admission) -> None:
+        """
+        Put a client into the view that a hook has decided on.
+        """
+        if admission.view or not admission.client or admission.action != "allow":
+            return
+        for each in self._ofClients:
+            verdict = each.ofClient(admission.client)
+            if verdict is None or verdict.word != "pass":
+                if verdict is not None and verdict.view in self._views:
+                    admission.view = verdict.view
+                return
+
+    def isPersonal(self, client: str) -> bool:
+        return not all((verdict := each.ofClient(client)) is not None and verdict.word in self._shared for each in self._ofClients)
 
     def figures(self) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -69,16 +91,21 @@ def _made(word: str, site: Site, former: Sequence[CalledHook]) -> CalledHook:
             # With what it has decided, and what it waits for.
             return each
     try:
-        return CalledHook(hook, site.reactor, site.view, name, site.changed)
+        return CalledHook(hook, site.reactor, site.view, name, partial(_changed, site), site.forget)
     except Exception as error:
         raise BadDescription(f"hook {word} cannot be made: {type(error).__name__}: {error}") from error
 
 
-def _partOf(called: CalledHook, clock: IReactorTime) -> Part:
+def _partOf(called: CalledHook, site: Site) -> Part:
     def wrapped(source: IAnswerSource) -> IAnswerSource:
-        return HookSource(source, called, clock)
+        return HookSource(source, called, site.reactor, site.sourceOf)
 
     return Part(Stage.UPSTREAM, partial(_told, called), wrap=wrapped)
+
+
+def _changed(site: Site) -> None:
+    site.readmit()
+    site.changed()
 
 
 def _told(called: CalledHook) -> str:
