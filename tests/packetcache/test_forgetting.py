@@ -22,8 +22,8 @@ def test_forgottenInEachForm() -> None:
         return Client(address, group)
 
     clients = Clients(classify)
-    forms = ["192.0.2.1", inet_pton(AF_INET, "192.0.2.1"), "::ffff:192.0.2.1", inet_pton(AF_INET6, "::ffff:192.0.2.1")]
-    others = ["192.0.2.2", "fd00::1", inet_pton(AF_INET6, "fd00::1")]
+    forms: list[str | bytes] = ["192.0.2.1", inet_pton(AF_INET, "192.0.2.1"), "::ffff:192.0.2.1", inet_pton(AF_INET6, "::ffff:192.0.2.1")]
+    others: list[str | bytes] = ["192.0.2.2", "fd00::1", inet_pton(AF_INET6, "fd00::1")]
     for each in (*forms, *others):
         clients.find(each, 0.0)
     asked.clear()
