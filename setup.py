@@ -51,6 +51,7 @@ COMPILED = (
     "twisted_ext/resolver/lookup/stream.py",
     "twisted_ext/resolver/policy/dns64.py",
     "twisted_ext/resolver/sources.py",
+    "twisted_ext/server/features/hooks/admitting.py",
     "twisted_ext/server/features/queryhistory/recording.py",
     "twisted_ext/server/features/querylog/log.py",
     "twisted_ext/server/features/views/selectors.py",

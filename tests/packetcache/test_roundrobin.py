@@ -8,7 +8,7 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import dns.rrset
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from twisted_ext.answers import Epoch
@@ -58,6 +58,7 @@ def _ttlsIn(wire: bytes) -> list[tuple[int, int]]:
     ),
     some.integers(1, 9),
 )
+@example([("a.www.example.", "A", [0], 300), ("www.example.", "A", [1, 0], 60)], 2)
 def test_turns(rows: list[tuple[str, str, list[int], int]], steps: int) -> None:
     """
     After each second the first address of a set is the last one; whatever else there is stays as it is, and so do all records.

@@ -383,19 +383,16 @@ class PacketCache:
         self._blocked += sum([table.blocked for group in gone for table in group.tables])
         self.forgetClients()
 
-    def forgetClient(self, address: str) -> None:
+    def forgetClients(self, address: str = "") -> None:
         """
-        Classify a client again.
+        Classify all clients again, or the one with this address.
         """
-        for clients in (self.clients, *self._beyond.values()):
-            clients.forget(address)
-
-    def forgetClients(self) -> None:
-        """
-        Classify all clients again.
-        """
-        self.clients.clear()
-        self._beyond.clear()
+        if address:
+            for clients in (self.clients, *self._beyond.values()):
+                clients.forget(address)
+        else:
+            self.clients.clear()
+            self._beyond.clear()
 
     def clear(self) -> None:
         self.forgetClients()

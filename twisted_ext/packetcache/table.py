@@ -99,12 +99,13 @@ def _truncated(octets: bytes, question: int) -> bytes:
     return b"%b%b\x00\x00\x00\x00\x00%c%b%b" % (start, octets[2:4], 1 if opt else 0, octets[10:question], opt)
 
 
-def turnsIn(reply: bytes, ttls: Sequence[tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
+def turnsIn(reply: bytes, ttls: Sequence[tuple[int, int]], at: int) -> tuple[tuple[int, int, int], ...]:
     """
     Return the sets of addresses in a reply: where the first record begins, the octets of each, and how many they are.
 
     @param reply: the reply, whose names are compressed.
     @param ttls: the offset of each TTL in it, and the TTL.
+    @param at: where the first record begins.
     """
     found: list[tuple[int, int, int]] = []
     place, count = 0, len(ttls)
@@ -112,7 +113,11 @@ def turnsIn(reply: bytes, ttls: Sequence[tuple[int, int]]) -> tuple[tuple[int, i
         offset = ttls[place][0]
         start, size = offset - _BEFORE, _ADDRESSES.get(reply[offset - 4 : offset - 2], 0)
         last = place
-        if size and reply[start] >= _POINTER:
+        if place:
+            before = ttls[place - 1][0] + 6
+            at = before + int.from_bytes(reply[before - 2 : before], "big")
+        # The owner is a pointer, and does not just end in one.
+        if size and start == at and reply[start] >= _POINTER:
             head = reply[start:offset]
             while last + 1 < count:
                 after = ttls[last + 1][0]
@@ -212,7 +217,7 @@ class Entry:
             self._ttls = ()
             self.until = reply.ends
             self.octets = _ENTRY + len(key) + len(octets)
-        self._turns = turnsIn(octets, self._ttls) if isRoundRobin else ()
+        self._turns = turnsIn(octets, self._ttls, self._question) if isRoundRobin else ()
 
     @property
     def isPlain(self) -> bool:

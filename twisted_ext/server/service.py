@@ -149,12 +149,9 @@ class ServerService(Service):
                 lambda view: self.stack.asksInside(view),
                 lambda name, until: self.stack.suspend(name, until),
                 lambda name, answer: ((), ()) if self.recursor is None else self.recursor.serversOf(name, answer),
-                zones=self.zoneSets.common.zones,
-                variants=self.zoneSets.variantsFor(settings),
-                secret=secret,
-                cookieSecrets=tuple(cookieSecrets),
-                forget=lambda client: None if self._frontend is None else self._frontend.packetCache.forgetClient(client),
-                sourceOf=lambda view: self.stack.views.get(view),
+                zones=self.zoneSets.common.zones, variants=self.zoneSets.variantsFor(settings),
+                secret=secret, cookieSecrets=tuple(cookieSecrets),
+                forget=self._readmit, sourceOf=lambda view: self.stack.views.get(view),
             )
         )
         try:
@@ -286,9 +283,9 @@ class ServerService(Service):
         if self._frontend is not None:
             self._frontend.epoch.bump()
 
-    def _readmit(self) -> None:
+    def _readmit(self, client: str = "") -> None:
         if self._frontend is not None:
-            self._frontend.packetCache.forgetClients()
+            self._frontend.packetCache.forgetClients(client)
 
     def take(self, feature: str, state: JSON) -> None:
         """

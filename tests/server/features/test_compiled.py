@@ -95,7 +95,13 @@ class CompiledTests(SynchronousTestCase):
         """
         Every gate and observer of a feature, and what decides of clients, is in a compiled module.
         """
+        folder = Path(self.mktemp())
+        folder.mkdir(0o700)
+        hooks = folder / "hooks.py"
+        hooks.write_text("from twisted_ext.hooks import PASS\n\ndef who(client):\n    return PASS\n")
+        hooks.chmod(0o600)
         everything = Settings.of(
+            hook=[f"{hooks.absolute()}:who"],
             hostsFile="",
             local=["router.lan A 192.0.2.1"],
             domainNeeded=True,

@@ -74,7 +74,7 @@ class Served:
         """
         Classify a client again.
         """
-        self.frontend.packetCache.forgetClient(client)
+        self.frontend.packetCache.forgetClients(client)
 
     def sourceOf(self, view: str) -> IAnswerSource | None:
         return self.stack.views.get(view)

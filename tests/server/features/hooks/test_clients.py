@@ -13,7 +13,6 @@ from unittest.mock import patch
 import pytest
 
 from tests.server.views.served import Served, queryFor
-from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.hooks.inforce import AppliedHooks
 from twisted_ext.testing.network import MemoryNetwork
@@ -139,7 +138,9 @@ def test_endsAreSeen(site: _Site) -> None:
     """
     Were clients not classified again when a verdict ends, the questions would find it.
     """
-    with patch.object(PacketCache, "forgetClient", lambda self, address: None):
+    applied = site.server.features.active["hooks"]
+    assert isinstance(applied, AppliedHooks)
+    with patch.object(applied.called[0], "_forget", lambda client: None):
         assert len(site.wrong(2000)) > 10
 
 

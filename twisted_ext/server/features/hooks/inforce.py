@@ -12,13 +12,13 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import HookSource
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
+from twisted_ext.server.features.hooks.admitting import AdmittingHooks
 from twisted_ext.server.features.hooks.modules import loaded
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
-    from twisted_ext.server.reply.packetcaches import Admission
 
 __all__ = ["AppliedHooks"]
 
@@ -46,28 +46,13 @@ class AppliedHooks(Active):
             self.close(former)
             raise
         self.parts = tuple([_partOf(each, site) for each in self.called])
-        self._ofClients = [each for each in self.called if each.hook.isOfClient]
-        self._views = frozenset([each.name for each in viewsOf(site.settings)])
-        # Those with whose clients others may share replies. In a view, a hook does not choose another one.
-        self._shared = ("pass", "view") if site.view else ("pass",)
-        if self._ofClients and not site.view:
-            self.admits = self._admit
-
-    def _admit(self, admission: Admission) -> None:
-        """
-        Put a client into the view that a hook has decided on.
-        """
-        if admission.view or not admission.client or admission.action != "allow":
-            return
-        for each in self._ofClients:
-            verdict = each.ofClient(admission.client)
-            if verdict is None or verdict.word != "pass":
-                if verdict is not None and verdict.view in self._views:
-                    admission.view = verdict.view
-                return
+        ofClients = [each for each in self.called if each.hook.isOfClient]
+        self._admitting = AdmittingHooks(ofClients, frozenset([each.name for each in viewsOf(site.settings)]), site.view)
+        if ofClients and not site.view:
+            self.admits = self._admitting.admit
 
     def isPersonal(self, client: str) -> bool:
-        return not all((verdict := each.ofClient(client)) is not None and verdict.word in self._shared for each in self._ofClients)
+        return self._admitting.isPersonal(client)
 
     def figures(self) -> dict[str, float]:
         found: dict[str, float] = {}

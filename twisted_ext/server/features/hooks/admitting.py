@@ -1,0 +1,53 @@
+"""
+What hooks decide of clients that were not seen lately.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted_ext.resolver.policy.hooks.called import CalledHook
+    from twisted_ext.server.reply.packetcaches import Admission
+
+__all__ = ["AdmittingHooks"]
+
+
+class AdmittingHooks:
+    """
+    Puts clients into the views that hooks have decided on.
+    """
+
+    __slots__ = ("_hooks", "_shared", "_views")
+
+    def __init__(self, hooks: Sequence[CalledHook], views: frozenset[str], view: str) -> None:
+        """
+        @param hooks: those that decide about clients, in the order in which they are asked.
+        @param views: the names of all views.
+        @param view: the name of that whose clients they are asked about; C{""} for clients in none.
+        """
+        self._hooks = hooks
+        self._views = views
+        # Verdicts with whose clients others may share replies. In a view, a hook does not choose another one.
+        self._shared = ("pass", "view") if view else ("pass",)
+
+    def admit(self, admission: Admission) -> None:
+        if admission.view or not admission.client or admission.action != "allow":
+            return
+        for each in self._hooks:
+            verdict = each.ofClient(admission.client)
+            if verdict is None or verdict.word != "pass":
+                if verdict is not None and verdict.view in self._views:
+                    admission.view = verdict.view
+                return
+
+    def isPersonal(self, client: str) -> bool:
+        """
+        Return whether the replies to a client are for it alone, as something else is decided of it than of others, or nothing yet.
+        """
+        for each in self._hooks:
+            verdict = each.ofClient(client)
+            if verdict is None or verdict.word not in self._shared:
+                return True
+        return False
