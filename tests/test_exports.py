@@ -48,7 +48,7 @@ LAZY_PACKAGES: Final = (
     ROOT / "twisted_ext" / "__init__.py",
     *[
         ROOT / "twisted_ext" / room / "__init__.py"
-        for room in ("asyncio", "endpoints", "integrations/aioxmpp", "server", "testing/internet", "zone")
+        for room in ("asyncio", "endpoints", "hooks", "integrations/aioxmpp", "server", "testing/internet", "zone")
     ],
 )
 

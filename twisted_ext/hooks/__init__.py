@@ -12,7 +12,22 @@ values, so no client gets what was decided for another one::
 
 from __future__ import annotations
 
-from twisted_ext.hooks.functions import Hook, Hooked, hook
-from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict, answer, nodata, nxdomain, refuse, view
+from typing import TYPE_CHECKING
+
+from twisted_ext.lazy import lazyNames
+
+if TYPE_CHECKING:
+    from twisted_ext.hooks.functions import Hook, Hooked, hook
+    from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict, answer, nodata, nxdomain, refuse, view
 
 __all__ = ["DROP", "PASS", "TRUNCATE", "Hook", "Hooked", "Verdict", "answer", "hook", "nodata", "nxdomain", "refuse", "view"]
+
+_FUNCTIONS = ("Hook", "Hooked", "hook")
+
+__getattr__, __dir__ = lazyNames(
+    __name__,
+    {
+        "twisted_ext.hooks.functions": _FUNCTIONS,
+        "twisted_ext.hooks.verdicts": [each for each in __all__ if each not in _FUNCTIONS],
+    },
+)

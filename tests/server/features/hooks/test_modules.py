@@ -38,6 +38,8 @@ def test_loaded(file: Path) -> None:
     assert (name, plain.keep) == ("decisions.py:plain", 1)
     assert loaded(f"{file}:decide")[0] is hook
     assert loaded(f"{file}:plain")[0] is plain
+    # What is compiled is not kept beside it.
+    assert [each.name for each in file.parent.iterdir()] == ["decisions.py"]
 
 
 def test_changedFile(file: Path) -> None:

@@ -17,7 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Epoch, QueryContext
-from twisted_ext.hooks import Hook, Verdict
+from twisted_ext.hooks.functions import Hook
+from twisted_ext.hooks.verdicts import Verdict
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rrtypes import typeName

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Withheld
-from twisted_ext.hooks import DROP, PASS, TRUNCATE, Verdict
+from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, nowOf, queryOf, then, unknown
 from twisted_ext.resolver.local.localanswers import emptySOA

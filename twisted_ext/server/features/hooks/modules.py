@@ -18,7 +18,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import stateIn
-from twisted_ext.hooks import Hook
+from twisted_ext.hooks.functions import Hook
 from twisted_ext.server.features.hooks.feature import isFile, partsOf
 
 __all__ = ["loaded"]
@@ -71,8 +71,9 @@ def _moduleOf(place: str, word: str) -> ModuleType:
     # Classes look for their module there while it is made.
     sys.modules[spec.name] = module
     try:
-        assert spec.loader is not None
-        spec.loader.exec_module(module)
+        # Not from the compiled form that may be beside it: that is taken for one of the same second and length.
+        with open(path, "rb") as file:
+            exec(compile(file.read(), path, "exec", dont_inherit=True), vars(module))
     except Exception as error:
         if before is None:
             del sys.modules[spec.name]
