@@ -11,7 +11,11 @@ from unittest.mock import patch
 
 import pytest
 from jinja2 import Environment
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import formatEvent, globalLogPublisher
 
+from tests.typed import observing
+from twisted_ext.server.process.jobs import subprocess as subprocessjobs
 from twisted_ext.server.process.jobs.subprocess import pythonCommand
 from twisted_ext.web.console.site import templates
 from twisted_ext.web.console.site.replies import RowsToMake
@@ -48,4 +52,27 @@ def test_rowsAreMadeWhenTheyAreDrawn() -> None:
     assert next(iter(rows)) == {"number": 1}
     assert made == [1]
     assert not RowsToMake(make, [])
-    assert {"number": 2} in rows
+    assert list(rows) == [{"number": 1}, {"number": 2}]
+
+
+def test_withoutTheProcess() -> None:
+    """
+    If the process fails, or writes something else, templates are compiled when they are shown; the latter is told.
+    """
+    told: list[str] = []
+    observer = observing(lambda event: told.append(formatEvent(event)))
+    globalLogPublisher.addObserver(observer)
+    try:
+        for outcome in (OSError("no process"), b"nonsense", CancelledError()):
+            there, done = PageTemplates(), Deferred[bytes]()
+            with patch.object(subprocessjobs, "runModule", lambda reactor, module, seconds, done=done: done):
+                there.prepare(object())
+            if isinstance(outcome, bytes):
+                done.callback(outcome)
+            else:
+                done.errback(outcome)
+            there.close()
+            assert there.get("home") is there.get("home")
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert told == ["while the pages of the console are compiled"]

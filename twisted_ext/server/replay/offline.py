@@ -28,6 +28,7 @@ _NONE: Final[Mapping[str, tuple[str, str]]] = {}
 _OTHERS: Final = {
     "policy-zone": "policy zones",
     "policy-zones": "policy zones",
+    "hook": "hooks",
     "local": "local names",
     "local-file": "local names",
     "local-domain": "local names",

@@ -78,12 +78,14 @@ class AskingTests(HookCase):
         source = self.source(texts)
         self.ask(source, "WWW.Example")
         self.ask(source, "www.example", "TYPE65280", "fd00::1:2").addErrback(lambda _: None)
+        self.ask(source, "www.example", "A", "fe80::1%eth0")
         self.ask(self.source(others), "WWW.Example", "A", "fd00::1:2")
         self.assertEqual(
             told,
             [
                 ("www.example", "A", "192.0.2.7", "192.0.2.7/32", "kids"),
                 ("www.example", "TYPE65280", "fd00::1:2", "fd00::/64", "kids"),
+                ("www.example", "A", "fe80::1%eth0", "fe80::/64", "kids"),
                 (b"\x03www\x07example\x00", A, ip_address("fd00::1:2"), ip_network("fd00::/64")),
             ],
         )
@@ -100,7 +102,8 @@ class AskingTests(HookCase):
 
         source = self.source(decide, below=["www.example", "sub.example"])
         self.assertEqual(self.addressOf(self.ask(source, "far.example")), "192.0.2.81")
-        self.assertEqual(self.addressOf(self.ask(source, "www.example", client=None)), "192.0.2.80")
+        for client in (None, ""):
+            self.assertEqual(self.addressOf(self.ask(source, "www.example", client=client)), "192.0.2.80")
         self.assertEqual(self.addressOf(self.ask(source, "x.WWW.example")), "nxdomain")
         self.assertEqual(asked, ["x.www.example"])
 
@@ -146,7 +149,7 @@ class AskingTests(HookCase):
         """
         Nothing is sent over UDP, or that the client is to ask over TCP; over a connection there is a reply.
         """
-        decided = {"drop": DROP, "cut": TRUNCATE, "no": refuse("ask us", rcode=2), "otherCut": Verdict(*TRUNCATE)}
+        decided = {"drop": DROP, "cut": TRUNCATE, "no": refuse("ask us", rcode=2), "likedrop": Verdict(*DROP), "pass": Verdict(*PASS)}
         source = self.source(lambda name: decided.get(name, PASS))
 
         def withheld(name: str, *, stream: bool = False) -> tuple[int, bool, bool, str]:
@@ -156,6 +159,10 @@ class AskingTests(HookCase):
 
         self.assertEqual(withheld("drop"), (0, True, False, "hook shop.py:decide"))
         self.assertEqual(withheld("drop", stream=True), (5, False, False, "hook shop.py:decide"))
+        # What is like one that is given here is that one.
+        self.assertEqual(withheld("likedrop"), withheld("drop"))
+        self.inner.set("pass", "A", "192.0.2.9")
+        self.assertEqual(self.addressOf(self.ask(source, "pass")), "192.0.2.9")
         self.assertEqual(withheld("cut"), (0, False, True, "hook shop.py:decide"))
         self.assertEqual(withheld("no"), (2, False, False, "hook shop.py:decide"))
         self.inner.set("cut", "A", "192.0.2.9")
@@ -324,6 +331,24 @@ class WaitingTests(HookCase):
         self.waits[0].callback(nxdomain())
         self.assertEqual(self.addressOf(start(self.context())), "nxdomain")
 
+    def test_changedWhileItWaits(self) -> None:
+        """
+        A call that was begun before something changed decides for those who wait for it, and for no others.
+        """
+        source = self.source(self.coroutine, keep=60)
+        before = self.ask(source)
+        self.called.hook.changed()
+        after = self.ask(source)
+        self.assertEqual(self.asked, ["www.example"] * 2)
+        self.waits[0].callback(nxdomain())
+        self.assertEqual(self.addressOf(before), "nxdomain")
+        self.assertNoResult(after)
+        later = self.ask(source)
+        self.assertEqual(len(self.asked), 2)
+        self.waits[1].callback(answer("A 192.0.2.1"))
+        self.assertEqual([self.addressOf(each) for each in (after, later, self.ask(source))], ["192.0.2.1"] * 3)
+        self.assertEqual((len(self.asked), self.called.waiting), (2, 0))
+
     def test_equalKeysWaitTogether(self) -> None:
         """
         There is one call for what the verdict depends on, however many queries wait for it.
@@ -377,7 +402,7 @@ class WaitingTests(HookCase):
         self.clock.advance(0.29)
         self.assertEqual(self.addressOf(later), "nxdomain")
         self.assertEqual((self.called.failures, self.called.waiting, len(self.ended)), ({"late": 2}, 0, 2))
-        self.assertEqual(self.told, ["hook shop.py:decide has not decided within 0.3 s; otherwise=answer decides"])
+        self.assertEqual(self.told, ["hook shop.py:decide has not decided within 0.3 s; the query gets its otherwise, answer"])
 
     def test_catchesItsCancellation(self) -> None:
         """
@@ -496,6 +521,8 @@ class FailingTests(HookCase):
             self.assertEqual(self.addressOf(self.ask(source)), "192.0.2.80")
         # The twenty-first is the one that finds out.
         self.assertEqual((calls[0], self.called.failures), (21, {"raised": 21, "resting": 4}))
+        said = "hook shop.py:decide has failed 20 times in a row; it is called once in 30 s until it works again"
+        self.assertEqual(self.told[1:], [said])
         self.clock.advance(30)
         self.ask(source)
         self.ask(source)
@@ -519,6 +546,8 @@ class FailingTests(HookCase):
             asked = [self.ask(source, name) for name in ("a", "b", "c")]
             self.assertEqual([each.called for each in asked], [False, False, True])
         self.assertEqual((self.called.failures, self.called.waiting), ({"full": 1}, 2))
+        # The bound is lower in this test.
+        self.assertEqual(self.told, ["hook shop.py:decide has 2 calls that wait; further queries get its otherwise, answer"])
         self.clock.advance(0.25)
         self.assertTrue(all(each.called for each in asked))
 

@@ -61,7 +61,7 @@ class _Site:
         self.file.chmod(0o600)
         self.network = MemoryNetwork(seed=1)
         self.network.recording = False
-        CannedServer({("www.example", "A"): "192.0.2.1"}).listen(self.network.reactor("192.0.2.53"))
+        CannedServer({("www.example", "A"): "192.0.2.1", ("other.example", "A"): "192.0.2.7"}).listen(self.network.reactor("192.0.2.53"))
         views = [
             {"name": "kids", "clients": [], "local": ["www.example A 192.0.2.201"]},
             {"name": "strict", "clients": [], "local": ["www.example A 192.0.2.202"], "hook": []},
@@ -75,8 +75,8 @@ class _Site:
     def module(self) -> dict[str, list[str]]:
         return vars(sys.modules["txdns_hooks_whois"])
 
-    def ask(self, client: str, *, stream: bool = False) -> str:
-        got = self.server.ask(queryFor("www.example"), client, stream=stream)
+    def ask(self, client: str, name: str = "www.example", *, stream: bool = False) -> str:
+        got = self.server.ask(queryFor(name), client, stream=stream)
         assert got is not None
         return str(got.answer[0].rdatas[0][-1]) if got.answer else "refused" if got.flags & 15 == 5 else str(got.flags & 15)
 
@@ -142,6 +142,26 @@ def test_endsAreSeen(site: _Site) -> None:
     assert isinstance(applied, AppliedHooks)
     with patch.object(applied.called[0], "_forget", lambda client: None):
         assert len(site.wrong(2000)) > 10
+
+
+def test_lateClassification(site: _Site) -> None:
+    """
+    A client that is still among those of no view when it is decided that it is in one gets what that has, and leaves it to no others: as
+    when several of its queries arrive at once.
+    """
+    applied = site.server.features.active["hooks"]
+    assert isinstance(applied, AppliedHooks)
+    moved = [each for each in _CLIENTS if site.expected(each) == "1"]
+    assert [site.ask(each, "other.example") for each in moved * 2] == ["7"] * len(moved) * 2
+    with patch.object(applied.called[0], "_forget", lambda client: None):
+        site.change(tells=False)
+        others = [each for each in _CLIENTS if site.expected(each) == "1" and each not in moved]
+        moved = [each for each in moved if site.expected(each) in ("201", "202")]
+        assert moved and others
+        for _ in range(4):
+            assert [site.ask(each) for each in moved] == [site.expected(each) for each in moved]
+    assert [site.ask(each, "other.example") for each in others] == ["7"] * len(others)
+    assert [site.ask(each) for each in others * 2] == ["1"] * len(others) * 2
 
 
 def test_hitsAskNothing(site: _Site) -> None:

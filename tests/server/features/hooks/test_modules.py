@@ -4,6 +4,7 @@ Tests of hooks that are loaded from files.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -75,8 +76,11 @@ def test_modules(file: Path) -> None:
     """
     A module is found as Python finds modules.
     """
-    with patch.object(sys, "path", [str(file.parent), *sys.path]):
+    with patch.object(sys, "path", [str(file.parent), *sys.path]), patch.dict(sys.modules):
+        imported = importlib.import_module("decisions")
         assert loaded("decisions:decide")[0].keep == 7
+        # Not the file again, which an application may have imported: its connections are in it.
+        assert loaded("decisions:decide")[0].function.__globals__ is vars(imported)
         with pytest.raises(BadDescription, match="there is no module decision in "):
             loaded("decision:decide")
         with pytest.raises(BadDescription, match="no.such cannot be found"):

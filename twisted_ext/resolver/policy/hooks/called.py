@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from inspect import iscoroutine
+from inspect import iscoroutine, unwrap
 from ipaddress import ip_address, ip_network
+from time import perf_counter
 from traceback import walk_tb
 from typing import Any, Final, Protocol, cast
 
@@ -23,7 +24,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["CALLS", "FAILURES", "KEPT", "CalledHook", "Decided", "Flight"]
+__all__ = ["CALLS", "FAILURES", "KEPT", "CalledHook", "Decided", "Flight", "fileOf"]
 
 _log: Final = Logger(__name__)
 
@@ -76,16 +77,18 @@ class Flight:
     A call that waits for something.
 
     @ivar key: what its verdict is kept under.
+    @ivar epoch: the value of the hook's epoch when it was begun.
     @ivar ends: when it has to be over, on the reactor's clock.
     @ivar outcome: its verdict; L{None} while it waits.
     @ivar waiters: the queries that wait for it, in order.
     """
 
-    __slots__ = ("_called", "_deferred", "ends", "key", "outcome", "waiters")
+    __slots__ = ("_called", "_deferred", "ends", "epoch", "key", "outcome", "waiters")
 
     def __init__(self, called: CalledHook, key: object, ends: float) -> None:
         self._called = called
         self.key = key
+        self.epoch = called.epoch.value
         self.ends = ends
         self.outcome: Decided | None = None
         self.waiters: dict[_Waiter, None] = {}
@@ -128,7 +131,11 @@ class CalledHook:
     @ivar hook: the hook.
     @ivar view: the name of that view; C{""} for clients in none.
     @ivar epoch: changes when all verdicts are forgotten.
+    @ivar inCommon: the verdicts with whose clients others may share replies, as far as this hook is concerned.
     @ivar calls: the calls so far.
+    @ivar waiting: those that wait now.
+    @ivar file: the path of the file that its code is in.
+    @ivar runs: since when its code runs, as told by C{perf_counter}; 0 while it does not.
     @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
         C{resting}.
     """
@@ -151,7 +158,9 @@ class CalledHook:
         self.hook = hook
         self.name = name or hook.name
         self.epoch = Epoch()
-        self.calls = 0
+        self.calls = self.waiting = 0
+        self.file = fileOf(hook.function)
+        self.runs = 0.0
         self.failures: dict[str, int] = {}
         self._clock = clock
         self.view = view
@@ -175,17 +184,13 @@ class CalledHook:
         self._ending: IDelayedCall | None = None
         self._isClosed = False
         hook.follow(self.changed)
+        self._isOfClient = hook.isOfClient
+        # A client of whom this is decided is in one group with all of whom it is. From no view into one it is not yet, when it is asked.
+        self.inCommon = (("pass", "view") if view else ("pass",)) if hook.isOfClient else ()
         given = frozenset(hook.parameters)
         self._ofName, self._ofType = "name" in given, "type" in given
         self._ofClient, self._ofNetwork = "client" in given, "network" in given
         self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
-
-    @property
-    def waiting(self) -> int:
-        """
-        How many calls wait now.
-        """
-        return len(self._flights)
 
     # -- what it is asked
 
@@ -243,13 +248,15 @@ class CalledHook:
             return flight
         if now < self._rests:
             return self._without("resting", now)
-        if len(self._flights) >= CALLS:
-            self.tell("full", f"{CALLS:,} calls wait; otherwise={self.hook.otherwise.word} decides about further queries")
+        if self.waiting >= CALLS:
+            self.tell("full", f"has {CALLS:,} calls that wait; further queries get its otherwise, {self.hook.otherwise.word}")
             return self._without("full", now)
         if self._row >= FAILURES:
             # One call finds out whether it works again.
+            self.tell("resting", f"has failed {self._row} times in a row; it is called once in {_REST:g} s until it works again")
             self._rests = now + _REST
         self.calls += 1
+        self.runs = perf_counter()
         try:
             result = self._function(*[value(question, context) for value in self._values])
             if iscoroutine(result):
@@ -259,43 +266,48 @@ class CalledHook:
                 except StopIteration as stop:
                     result = stop.value
                 else:
-                    result = Deferred.fromCoroutine(_rest(result, first))
+                    result = Deferred.fromCoroutine(_rest(self, result, first))
         except Exception as error:
             return self._raised(error, now)
+        finally:
+            self.runs = 0.0
         return self._followed(key, result, now) if isinstance(result, Deferred) else self._returned(key, result, now)
 
     def _followed(self, key: object, awaited: Deferred[object], now: float) -> Decided | Flight:
-        flight = Flight(self, key, now + self.hook.seconds)
+        flight = self._flights[key] = Flight(self, key, now + self.hook.seconds)
+        self.waiting += 1
         flight.follow(awaited)
         if flight.outcome is not None:
             # Its result was there already.
             return flight.outcome
-        self._flights[key] = flight
         self._queue.append(flight)
         if self._timer is None:
             self._timer = self._clock.callLater(self.hook.seconds, self._look)
         return flight
 
-    def _returned(self, key: object, result: object, now: float) -> Decided:
+    def _returned(self, key: object, result: object, now: float, *, isKept: bool = True) -> Decided:
+        """
+        @param isKept: whether the verdict is kept: not if it was begun before something changed.
+        """
         hook = self.hook
         if not isinstance(result, Verdict):
             self._row += 1
             self.tell("wrong", f"returned {_kindOf(result)}; {_RIGHT}")
             return self._without("wrong", now)
+        if result.word == "view" and not self._isOfClient:
+            self._row += 1
+            self.tell("view", f"returned view({result.view!r}); right is that from a hook that takes only client, without below")
+            return self._without("wrong", now)
         self._row = 0
         self._rests = float("-inf")
-        if result.word == "view" and not hook.isOfClient:
-            self._row += 1
-            self.tell("view", f"returned {_kindOf(result)}; right is that from a hook that takes only client, without below")
-            return self._without("wrong", now)
-        decided = result, now + hook.keep
-        if hook.keep:
+        decided = result, now + hook.keep if isKept else now
+        if hook.keep and isKept:
             kept = self._kept
             if len(kept) >= KEPT and key not in kept:
                 # The oldest one.
                 del kept[next(iter(kept))]
             kept[key] = decided
-            if hook.isOfClient and isinstance(key, tuple):
+            if self._isOfClient and isinstance(key, tuple):
                 self._decidedOf(str(key[1]), decided[1])
         return decided
 
@@ -316,6 +328,8 @@ class CalledHook:
         Forget all verdicts.
         """
         self._kept.clear()
+        # What is under way decides for those who wait for it, and for no others.
+        self._flights.clear()
         self.epoch.bump()
         self._forgot()
 
@@ -332,6 +346,8 @@ class CalledHook:
         """
         Have a client classified as was decided, and again when that ends.
         """
+        if self._isClosed:
+            return
         ends = self._ends
         ends.append((until, client))
         if len(ends) > KEPT:
@@ -351,7 +367,8 @@ class CalledHook:
     # -- calls that wait
 
     def came(self, flight: Flight, result: object) -> None:
-        self._over(flight, self._returned(flight.key, result, self._clock.seconds()))
+        isKept = flight.epoch == self.epoch.value
+        self._over(flight, self._returned(flight.key, result, self._clock.seconds(), isKept=isKept))
 
     def broke(self, flight: Flight, error: BaseException) -> None:
         self._over(flight, self._raised(error, self._clock.seconds()))
@@ -374,7 +391,8 @@ class CalledHook:
             flight = queue.popleft()
             if flight.outcome is None:
                 self._row += 1
-                self.tell("late", f"has not decided within {self.hook.seconds:g} s; otherwise={self.hook.otherwise.word} decides")
+                said = f"has not decided within {self.hook.seconds:g} s; the query gets its otherwise, {self.hook.otherwise.word}"
+                self.tell("late", said)
                 self._over(flight, self._without("late", now))
                 flight.cancel()
         if queue:
@@ -388,9 +406,10 @@ class CalledHook:
             self._release(waiter, decided[0])
 
     def _landed(self, flight: Flight) -> None:
+        self.waiting -= 1
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
-        if self._isClosed and not self._flights:
+        if self._isClosed and not self.waiting:
             self._end()
 
     def _release(self, waiter: _Waiter, verdict: Verdict) -> None:
@@ -422,7 +441,7 @@ class CalledHook:
             self._ending = None
         self._ends.clear()
         self.hook.leave(self.changed)
-        if not self._flights:
+        if not self.waiting:
             self._end()
 
     def _end(self) -> None:
@@ -450,7 +469,7 @@ class CalledHook:
             _log.error("hook {name} {said}", name=self.name, said=said)
 
 
-def _rest(begun: Coroutine[Any, Any, object], awaited: Deferred[Any]) -> Generator[Deferred[Any], Any, object]:
+def _rest(called: CalledHook, begun: Coroutine[Any, Any, object], awaited: Deferred[Any]) -> Generator[Deferred[Any], Any, object]:
     """
     Go on with a coroutine after its first step.
 
@@ -464,18 +483,31 @@ def _rest(begun: Coroutine[Any, Any, object], awaited: Deferred[Any]) -> Generat
                 begun.close()
                 raise
             except BaseException as error:
+                called.runs = perf_counter()
                 awaited = begun.throw(error)
             else:
+                called.runs = perf_counter()
                 awaited = begun.send(value)
         except StopIteration as stop:
             return stop.value
+        finally:
+            called.runs = 0.0
+
+
+def fileOf(function: Callable[..., object]) -> str:
+    """
+    Return the path of the file that the code of a function is in; C{""} if there is none.
+    """
+    code = getattr(unwrap(getattr(function, "ask", function)), "__code__", None)
+    return "" if code is None else str(code.co_filename)
 
 
 def _networkOf(client: str) -> str:
     """
     Return the network that a client is alone in: an IPv4 address, or the /64 of an IPv6 one.
     """
-    return str(ip_network((client, 32 if "." in client else _SITE), strict=False))
+    # A link-local address may have its interface behind it.
+    return str(ip_network((client.partition("%")[0], 32 if "." in client else _SITE), strict=False))
 
 
 def _kindOf(result: object) -> str:

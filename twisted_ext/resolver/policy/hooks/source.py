@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Withheld
-from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict
+from twisted_ext.hooks.verdicts import Verdict
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, nowOf, queryOf, then, unknown
 from twisted_ext.resolver.local.localanswers import emptySOA
@@ -27,9 +27,6 @@ from twisted_ext.wire.rrtypes import ANY, CNAME
 
 __all__ = ["HookSource"]
 
-#: Verdicts about clients that are in one group with all for which the same was decided, so that they get the same replies.
-_WITH_OTHERS: Final = ("pass", "view")
-
 #: Seconds for which clients keep that there is nothing.
 _DENIED: Final = 60
 
@@ -40,7 +37,7 @@ class HookSource(WrappingSource):
     Asks a hook about each name, and does what it decides.
     """
 
-    __slots__ = ("_called", "_clock", "_isOfClient", "_isPersonal", "_most", "_sourceOf")
+    __slots__ = ("_called", "_clock", "_isPersonal", "_most", "_sourceOf")
 
     def __init__(
         self,
@@ -56,7 +53,6 @@ class HookSource(WrappingSource):
         self._called = called
         self._clock = clock
         self._isPersonal = called.hook.isPersonal
-        self._isOfClient = called.hook.isOfClient
         self._sourceOf = sourceOf
         # What is for one client must not stay longer in a cache that it shares with others.
         self._most = ceil(called.hook.keep) if self._isPersonal else None
@@ -65,7 +61,7 @@ class HookSource(WrappingSource):
         called = self._called
         if question.rrClass != IN or not called.covers(question):
             return self._inner.ask(question, context)
-        if self._isPersonal and context.client is None:
+        if self._isPersonal and not context.client:
             if context.trace is not None:
                 context.trace.note(self._clock.seconds(), "hook", "not asked", hook=called.name, why="it is about a client")
             return self._inner.ask(question, context)
@@ -75,7 +71,7 @@ class HookSource(WrappingSource):
             return _Undecided(self, found, question)
         verdict, until = found
         # For PASS as well: what stands behind may be for these clients only.
-        if not (self._isOfClient and verdict.word in _WITH_OTHERS):
+        if verdict.word not in called.inCommon:
             self.share(context, 0.0 if self._isPersonal else until)
         return self.applied(verdict, question, context)
 
@@ -89,24 +85,24 @@ class HookSource(WrappingSource):
         """
         Do what a hook has decided.
         """
-        name = self._called.name
+        name, word = self._called.name, verdict.word
         if context.trace is not None:
-            context.trace.note(self._clock.seconds(), "hook", verdict.word, hook=name)
-        if verdict.word == "view" and not self._called.view:
+            context.trace.note(self._clock.seconds(), "hook", word, hook=name)
+        if word == "view" and not self._called.view:
             source = self._sourceOf(verdict.view)
             if source is None:
                 self._called.tell("unknown view", f"returned view({verdict.view!r}), which the settings do not have; the client is refused")
                 raise Withheld(f"{question}: hook {name} leads to no view", f"hook {name}", rcode=Rcode.REFUSED)
             return source.ask(question, context)
-        if verdict is PASS or verdict.word == "view" or (verdict is TRUNCATE and not context.datagram):
+        if word in ("pass", "view") or (word == "truncate" and not context.datagram):
             return self._inner.ask(question, context)
-        if verdict is DROP or verdict is TRUNCATE:
+        if word in ("drop", "truncate"):
             said = f"{question}: hook {name} withholds the answer"
             if context.datagram:
-                raise Withheld(said, f"hook {name}", isTruncated=verdict is TRUNCATE)
+                raise Withheld(said, f"hook {name}", isTruncated=word == "truncate")
             # A connection would wait for a reply, and after some of them take no more queries.
             raise Withheld(said, f"hook {name}", rcode=Rcode.REFUSED)
-        if verdict.word == "refuse":
+        if word == "refuse":
             raise Withheld(f"{question}: hook {name} refuses", f"hook {name}", rcode=verdict.rcode, ede=verdict.ede)
         return self._made(verdict, question, context)
 

@@ -19,18 +19,15 @@ class AdmittingHooks:
     Puts clients into the views that hooks have decided on.
     """
 
-    __slots__ = ("_hooks", "_shared", "_views")
+    __slots__ = ("_hooks", "_views")
 
-    def __init__(self, hooks: Sequence[CalledHook], views: frozenset[str], view: str) -> None:
+    def __init__(self, hooks: Sequence[CalledHook], views: frozenset[str]) -> None:
         """
         @param hooks: those that decide about clients, in the order in which they are asked.
         @param views: the names of all views.
-        @param view: the name of that whose clients they are asked about; C{""} for clients in none.
         """
         self._hooks = hooks
         self._views = views
-        # Verdicts with whose clients others may share replies. In a view, a hook does not choose another one.
-        self._shared = ("pass", "view") if view else ("pass",)
 
     def admit(self, admission: Admission) -> None:
         if admission.view or not admission.client or admission.action != "allow":
@@ -48,6 +45,6 @@ class AdmittingHooks:
         """
         for each in self._hooks:
             verdict = each.ofClient(client)
-            if verdict is None or verdict.word not in self._shared:
+            if verdict is None or verdict.word not in each.inCommon:
                 return True
         return False

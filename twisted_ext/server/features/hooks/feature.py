@@ -41,7 +41,11 @@ def isFile(place: str) -> bool:
 
 
 def _checked(word: str) -> str:
-    partsOf(word)
+    try:
+        partsOf(word)
+    except BadDescription:
+        # What is right is said by the kind.
+        raise ValueError(word) from None
     return word
 
 

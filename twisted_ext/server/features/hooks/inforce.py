@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.hooks.called import CalledHook
@@ -14,6 +14,7 @@ from twisted_ext.resolver.policy.hooks.source import HookSource
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.hooks.admitting import AdmittingHooks
 from twisted_ext.server.features.hooks.modules import loaded
+from twisted_ext.server.features.hooks.watching import HookWatch
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.wire.names import nameToText
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
 
 __all__ = ["AppliedHooks"]
+
+
+#: That of this process.
+_watch: Final = HookWatch()
 
 
 class AppliedHooks(Active):
@@ -47,12 +52,16 @@ class AppliedHooks(Active):
             raise
         self.parts = tuple([_partOf(each, site) for each in self.called])
         ofClients = [each for each in self.called if each.hook.isOfClient]
-        self._admitting = AdmittingHooks(ofClients, frozenset([each.name for each in viewsOf(site.settings)]), site.view)
+        self._admitting = AdmittingHooks(ofClients, frozenset([each.name for each in viewsOf(site.settings)]))
         if ofClients and not site.view:
             self.admits = self._admitting.admit
 
     def isPersonal(self, client: str) -> bool:
         return self._admitting.isPersonal(client)
+
+    def begin(self) -> None:
+        for each in self.called:
+            _watch.add(each)
 
     def figures(self) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -66,6 +75,7 @@ class AppliedHooks(Active):
         kept = heir.called if isinstance(heir, AppliedHooks) else []
         for each in self.called:
             if each not in kept:
+                _watch.remove(each)
                 each.close()
 
 

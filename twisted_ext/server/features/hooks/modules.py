@@ -66,8 +66,12 @@ def _moduleOf(place: str, word: str) -> ModuleType:
     known = _modules.get(path)
     if known is not None and known[0] == state:
         return known[1]
-    module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(spec.name)
+    if known is None and before is not None and not isFile(place):
+        # The application has imported it. Another one would have connections of its own.
+        _modules[path] = state, before
+        return before
+    module = importlib.util.module_from_spec(spec)
     # Classes look for their module there while it is made.
     sys.modules[spec.name] = module
     try:

@@ -5,7 +5,7 @@ The page of queries: what clients have asked, from the history or else as querie
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -46,7 +46,7 @@ class QueriesPage:
     async def _page(self, asked: ConsoleAsked) -> ConsoleReply:
         given = {name: asked.fields.get(name, "").strip()[:300] for name in FIELDS}
         code, fault, note, older = 200, "", "", ""
-        rows: Collection[Mapping[str, object]] = []
+        rows: Iterable[Mapping[str, object]] = []
         wrong: list[str] = []
         try:
             found, wrong = await self._history.find(given, _SHOWN + 1, isAllowed=asked.mayAdminister)

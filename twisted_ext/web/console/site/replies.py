@@ -4,7 +4,7 @@ What the console is asked, and what it replies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -74,7 +74,7 @@ class ConsoleAsked:
             raise ConsoleRefusal(403, f"This takes scope {scope}, and you are {name}.")
 
 
-class RowsToMake(Collection[Mapping[str, object]], Generic[_Item]):
+class RowsToMake(Iterable[Mapping[str, object]], Generic[_Item]):
     """
     The rows of a table. Each is made when it is drawn, so that queries are answered in between.
     """
@@ -82,9 +82,6 @@ class RowsToMake(Collection[Mapping[str, object]], Generic[_Item]):
     def __init__(self, make: Callable[[_Item], Mapping[str, object]], items: Sequence[_Item]) -> None:
         self._make = make
         self._items = items
-
-    def __contains__(self, row: object) -> bool:
-        return any(row == each for each in self)
 
     def __iter__(self) -> Iterator[Mapping[str, object]]:
         return map(self._make, self._items)

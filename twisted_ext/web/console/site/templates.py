@@ -10,12 +10,17 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined, Template
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
 
 if TYPE_CHECKING:
     from jinja2.bccache import Bucket
     from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
 
 __all__ = ["PageTemplates", "main"]
+
+_log: Final = Logger(__name__)
 
 _MODULE: Final = "twisted_ext.web.console.site.templates"
 
@@ -83,13 +88,18 @@ class PageTemplates:
 
         try:
             # Without it each is compiled when it is first shown.
-            self._compiling = runModule(reactor, _MODULE, seconds=_SECONDS).addCallbacks(self.take, lambda _: None)
+            self._compiling = runModule(reactor, _MODULE, seconds=_SECONDS).addCallback(self.take).addErrback(_noCompiled)
         except OSError:
             pass
 
     def close(self) -> None:
         if self._compiling is not None:
             self._compiling.cancel()
+
+
+def _noCompiled(failure: Failure) -> None:
+    if not isinstance(failure.value, CancelledError | OSError):
+        _log.failure("while the pages of the console are compiled", failure)
 
 
 def main() -> None:
