@@ -448,6 +448,19 @@ class WaitingTests(HookCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+    def test_closedBeforeItDecidesOfAClient(self) -> None:
+        """
+        What is decided about a client after the hook was closed leaves no timer either.
+        """
+        waits: Deferred[Verdict] = Deferred()
+        asked = self.ask(self.source(lambda client: waits, keep=3600))
+        self.called.close()
+        waits.callback(PASS)
+        self.assertEqual(self.addressOf(asked), "192.0.2.80")
+        self.clock.advance(0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class FailingTests(HookCase):
     """
     Tests for hooks that fail. The rest is answered, and each kind of failure is told in one line.

@@ -168,16 +168,20 @@ def test_hitsAskNothing(site: _Site) -> None:
     """
     Once it is decided about a client, its replies come from the packet cache until that ends, and the hook is not asked.
     """
-    client = next(each for each in _CLIENTS if site.expected(each) == "1")
-    for _ in range(3):
-        site.ask(client)
-    hits = site.hits
-    for _ in range(50):
-        site.ask(client)
-    assert (site.hits, site.module["ASKED"]) == (hits + 50, [client])
-    site.network.advance(60)
-    site.ask(client)
-    assert site.module["ASKED"] == [client, client]
+    for expected, name in (("1", "www.example"), ("201", "other.example")):
+        site.module["ASKED"].clear()
+        client = next(each for each in _CLIENTS if site.expected(each) == expected)
+        for _ in range(4):
+            site.ask(client, name)
+        hits, asked = site.hits, list(site.module["ASKED"])
+        # In a view that has the hook too, it is asked for that as well.
+        assert asked == [client] * (1 if expected == "1" else 2)
+        for _ in range(50):
+            site.ask(client, name)
+        assert (site.hits, site.module["ASKED"]) == (hits + 50, asked)
+        site.network.advance(60)
+        site.ask(client, name)
+        assert len(site.module["ASKED"]) > len(asked)
 
 
 def test_forgedClients(site: _Site) -> None:

@@ -4,12 +4,15 @@ Tests of hooks that are switched on by settings.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from zope.interface import implementer
 
+from tests.patience import PATIENCE
 from tests.server.views.served import Served, queryFor
 from twisted_ext.answers import Answer
 from twisted_ext.errors import BadDescription
@@ -180,6 +183,25 @@ def test_reloadWhileOneWaits(site: _Site) -> None:
     site.network.advance(0.25)
     assert [octets[3] & 15 for octets in sent] == [5]
     assert cache is site.server.frontend.packetCache
+
+
+def test_watched(site: _Site) -> None:
+    """
+    Hooks are watched from when they are in force until none is.
+    """
+
+    def watchers(expected: int) -> int:
+        # A thread that is to end does so in a moment.
+        until = time.monotonic() + PATIENCE
+        while (found := [each.name for each in threading.enumerate()].count("hooks")) != expected and time.monotonic() < until:
+            time.sleep(0.02)
+        return found
+
+    assert watchers(1) == 1
+    site.server.reload(site.settings("shared", "waiting"))
+    assert watchers(1) == 1
+    site.server.reload(site.settings())
+    assert watchers(0) == 0
 
 
 def test_figures(site: _Site) -> None:

@@ -300,15 +300,16 @@ class CalledHook:
             return self._without("wrong", now)
         self._row = 0
         self._rests = float("-inf")
-        decided = result, now + hook.keep if isKept else now
-        if hook.keep and isKept:
+        until = now + hook.keep if isKept else now
+        decided = result, until
+        if until > now:
             kept = self._kept
             if len(kept) >= KEPT and key not in kept:
                 # The oldest one.
                 del kept[next(iter(kept))]
             kept[key] = decided
             if self._isOfClient and isinstance(key, tuple):
-                self._decidedOf(str(key[1]), decided[1])
+                self._decidedOf(str(key[1]), until)
         return decided
 
     def _raised(self, error: BaseException, now: float) -> Decided:
@@ -506,8 +507,7 @@ def _networkOf(client: str) -> str:
     """
     Return the network that a client is alone in: an IPv4 address, or the /64 of an IPv6 one.
     """
-    # A link-local address may have its interface behind it.
-    return str(ip_network((client.partition("%")[0], 32 if "." in client else _SITE), strict=False))
+    return str(ip_network((client, 32 if "." in client else _SITE), strict=False))
 
 
 def _kindOf(result: object) -> str:

@@ -19,15 +19,13 @@ class AdmittingHooks:
     Puts clients into the views that hooks have decided on.
     """
 
-    __slots__ = ("_hooks", "_views")
+    __slots__ = ("_hooks",)
 
-    def __init__(self, hooks: Sequence[CalledHook], views: frozenset[str]) -> None:
+    def __init__(self, hooks: Sequence[CalledHook]) -> None:
         """
         @param hooks: those that decide about clients, in the order in which they are asked.
-        @param views: the names of all views.
         """
         self._hooks = hooks
-        self._views = views
 
     def admit(self, admission: Admission) -> None:
         if admission.view or not admission.client or admission.action != "allow":
@@ -35,8 +33,8 @@ class AdmittingHooks:
         for each in self._hooks:
             verdict = each.ofClient(admission.client)
             if verdict is None or verdict.word != "pass":
-                if verdict is not None and verdict.view in self._views:
-                    admission.view = verdict.view
+                # Of a view that there is not, its clients are in none, and are refused.
+                admission.view = "" if verdict is None else verdict.view
                 return
 
     def isPersonal(self, client: str) -> bool:

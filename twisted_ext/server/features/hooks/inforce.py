@@ -15,7 +15,6 @@ from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.hooks.admitting import AdmittingHooks
 from twisted_ext.server.features.hooks.modules import loaded
 from twisted_ext.server.features.hooks.watching import HookWatch
-from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class AppliedHooks(Active):
             raise
         self.parts = tuple([_partOf(each, site) for each in self.called])
         ofClients = [each for each in self.called if each.hook.isOfClient]
-        self._admitting = AdmittingHooks(ofClients, frozenset([each.name for each in viewsOf(site.settings)]))
+        self._admitting = AdmittingHooks(ofClients)
         if ofClients and not site.view:
             self.admits = self._admitting.admit
 
