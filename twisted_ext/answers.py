@@ -474,6 +474,7 @@ class QueryContext:
         <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
     @ivar asker: the context that this one is a copy of; L{None} for that of the client.
     @ivar ends: until when other clients may get the reply, on the reactor's clock: that of C{asker} counts.
+    @ivar upstream: the view whose upstreams are to be asked, if a hook has chosen them.
     @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
     """
 
@@ -501,6 +502,7 @@ class QueryContext:
         "flight",
         "asker",
         "ends",
+        "upstream",
         "variant",
     )
 
@@ -544,6 +546,7 @@ class QueryContext:
         self.flight: object = None
         self.asker: QueryContext | None = None
         self.ends = _NEVER
+        self.upstream = ""
         plain = recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream)
         self.variant = b"" if plain else self._variant()
 
@@ -630,6 +633,14 @@ class QueryContext:
         other.client = None
         return other
 
+    def askingAt(self, upstream: str) -> QueryContext:
+        """
+        Return a copy with the view whose upstreams are to be asked.
+        """
+        other = self._copy()
+        other.upstream = upstream
+        return other
+
     def spending(self, budget: Budget) -> QueryContext:
         """
         Return a copy with a budget.
@@ -671,6 +682,7 @@ class QueryContext:
         other.flight = self.flight
         other.asker = self if self.asker is None else self.asker
         other.ends = self.ends
+        other.upstream = self.upstream
         other.depth = self.depth
         other.aliases = self.aliases
         other.validated = self.validated

@@ -3,7 +3,8 @@ The blocks of a page, in the order in which a reader meets them.
 
 A reader follows a page from its first line to its last, in one folder:
 
-  - A block with a caption is a file, saved under that name. A name that begins with C{/} belongs to root, and C{~} is the home folder.
+  - A block with a caption, or a name where there can be none, is a file, saved under that name. One that begins with C{/} belongs to root,
+    and C{~} is the home folder.
   - A block with C{$} is a terminal: commands, each followed by its output. In one without C{$}, each line is a command.
   - A block with C{>>>} is typed into the shell that the command before it has started.
   - Python code without a caption is a fragment of a program.
@@ -151,7 +152,7 @@ def blocksIn(path: Path) -> list[Block]:
         while behind < len(lines) and (not lines[behind].strip() or len(lines[behind]) - len(lines[behind].lstrip()) > indent):
             behind += 1
         text = textwrap.dedent("\n".join(lines[body:behind])).strip()
-        caption, language = options.get("caption", ""), beginning["argument"] or ""
+        caption, language = options.get("caption", options.get("name", "")), beginning["argument"] or ""
         if named := _FROM.match(lines[at - 3]):
             listing = (path.parent / named[1]).resolve()
             found.append(Block(page, at, language, caption, listing.read_text("utf-8"), listing))

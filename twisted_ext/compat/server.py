@@ -147,6 +147,12 @@ class MessageServing:
         own, given = self._own, self.__dict__
         return any(name in own or name in given for name in names)
 
+    def overridesReplies(self) -> bool:
+        """
+        Return whether a method is overridden that turns an answer into a reply.
+        """
+        return self.overrides(_REPLYING)
+
     def replyTo(self, octets: bytes, peer: Peer, address: _Address | None, send: _Send) -> bool:
         """
         Answer a query from its octets, without creating a message object.
@@ -219,7 +225,7 @@ class MessageServing:
         """
         Answer a query.
         """
-        if not self.overrides(_REPLYING):
+        if not self.overridesReplies():
             send = cast("_Send", getattr(protocol, "send", None)) if address is None else None
             self.replyTo(_octetsOf(message), protocol, address, send or senderTo(protocol, address))
             return None

@@ -18,9 +18,36 @@ from twisted_ext.lazy import lazyNames
 
 if TYPE_CHECKING:
     from twisted_ext.hooks.functions import Hook, Hooked, hook
-    from twisted_ext.hooks.verdicts import DROP, PASS, TRUNCATE, Verdict, answer, nodata, nxdomain, refuse, view
+    from twisted_ext.hooks.verdicts import (
+        DROP,
+        PASS,
+        TRUNCATE,
+        Verdict,
+        answer,
+        ask,
+        nodata,
+        nxdomain,
+        refuse,
+        upstream,
+        view,
+    )
 
-__all__ = ["DROP", "PASS", "TRUNCATE", "Hook", "Hooked", "Verdict", "answer", "hook", "nodata", "nxdomain", "refuse", "view"]
+__all__ = [
+    "DROP",
+    "PASS",
+    "TRUNCATE",
+    "Hook",
+    "Hooked",
+    "Verdict",
+    "answer",
+    "ask",
+    "hook",
+    "nodata",
+    "nxdomain",
+    "refuse",
+    "upstream",
+    "view",
+]
 
 _FUNCTIONS = ("Hook", "Hooked", "hook")
 

@@ -13,7 +13,7 @@ from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.hooks.verdicts import PASS, Verdict
 from twisted_ext.wire.names import nameFromText
 
-__all__ = ["Hook", "Hooked", "hook"]
+__all__ = ["Hook", "Hooked", "hook", "hookOf"]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result", covariant=True)
@@ -21,6 +21,9 @@ _Result = TypeVar("_Result", covariant=True)
 #: What a hook may be told of a query; of the client, if it takes one of the latter.
 _OF_QUERY: Final = ("name", "type", "view")
 _OF_CLIENT: Final = ("client", "network")
+
+#: What it may be given to ask, which its verdict is not kept by.
+_GIVEN: Final = ("resolver",)
 
 #: Seconds that a hook may take: over UDP no answer is sent that is older than 1.9 seconds.
 _LONGEST: Final = 1.5
@@ -36,7 +39,8 @@ class Hook:
     @ivar function: the function, or a class: an instance is made with the reactor for each server, its method C{ask} is called, and at the
         end C{close}, if it has that.
     @ivar name: how logs and figures call it.
-    @ivar parameters: those of the function, each C{name}, C{type}, C{view}, C{client} or C{network}.
+    @ivar parameters: those of the function, each C{name}, C{type}, C{view}, C{client}, C{network} or C{resolver}.
+    @ivar told: those of them that its verdict is kept by: all but C{resolver}.
     @ivar kinds: the class of each value: C{str}, or what the function is annotated with.
     @ivar seconds: how long it may take.
     @ivar otherwise: the verdict if it fails, or takes longer.
@@ -77,6 +81,7 @@ class Hook:
             raise CallerFault(f"{self.name}: below: {error}") from None
         self.kinds = _kindsOf(function, self.name)
         self.parameters = tuple(self.kinds)
+        self.told = tuple([each for each in self.parameters if each not in _GIVEN])
         self._followers: list[Callable[[], object]] = []
 
     def changed(self) -> None:
@@ -110,7 +115,7 @@ class Hook:
         """
         Whether it decides about a client, whatever that asks.
         """
-        return self.parameters == ("client",) and not self.below
+        return self.told == ("client",) and not self.below
 
     def __repr__(self) -> str:
         return f"<Hook {self.name}({', '.join(self.parameters)})>"
@@ -141,6 +146,18 @@ def hook(
     return decorated
 
 
+def hookOf(function: Callable[..., object]) -> Hook:
+    """
+    Return the hook of a function: that of the decorator, or one with what that has by default.
+
+    @raise CallerFault: the function takes what it cannot be told.
+    """
+    found = getattr(function, "hook", None)
+    if not isinstance(found, Hook):
+        found = cast("Hooked[..., object]", function).hook = Hook(function)
+    return found
+
+
 def _kindsOf(function: Callable[..., object], name: str) -> dict[str, type]:
     """
     Return the parameters of a function, with the class of what each is to be.
@@ -155,12 +172,12 @@ def _kindsOf(function: Callable[..., object], name: str) -> dict[str, type]:
     except (NameError, TypeError, ValueError) as error:
         raise CallerFault(f"{name}: its parameters cannot be read: {error}") from None
     given = list(signature.parameters.values())[1 if isinstance(function, type) else 0 :]
-    right = f"right are some of {', '.join((*_OF_QUERY, *_OF_CLIENT))}"
-    if not given:
-        raise CallerFault(f"{name} takes nothing, so its verdict would be the same for all queries; {right}")
+    right = f"right are some of {', '.join((*_OF_QUERY, *_OF_CLIENT))}, and resolver to look up names"
+    if all(each.name in _GIVEN for each in given):
+        raise CallerFault(f"{name} takes nothing of the query, so its verdict would be the same for all; {right}")
     kinds: dict[str, type] = {}
     for each in given:
-        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY) or each.name not in (*_OF_QUERY, *_OF_CLIENT):
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY) or each.name not in (*_OF_QUERY, *_OF_CLIENT, *_GIVEN):
             raise CallerFault(f"{name} takes {each}, which a hook cannot be told; {right}")
         kinds[each.name] = _kindOf(each, name)
     return kinds
@@ -177,6 +194,8 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
 
 def _kindOf(parameter: inspect.Parameter, name: str) -> type:
     annotation = parameter.annotation
+    if parameter.name in _GIVEN:
+        return object
     if annotation in (inspect.Parameter.empty, str):
         return str
     others = _KINDS.get(parameter.name, ())

@@ -11,7 +11,7 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.rrtypes import CNAME, NSEC, NSEC3, OPT, RRSIG, typeNumber
 
-__all__ = ["DROP", "PASS", "TRUNCATE", "Verdict", "answer", "nodata", "nxdomain", "refuse", "view"]
+__all__ = ["DROP", "PASS", "TRUNCATE", "Verdict", "answer", "ask", "nodata", "nxdomain", "refuse", "upstream", "view"]
 
 #: Records and octets of an answer, so that it fits into a message over TCP and no reply is a flood.
 _MOST_RECORDS: Final = 256
@@ -36,11 +36,12 @@ class Verdict(NamedTuple):
     """
     What a hook decides. The functions of this module make verdicts.
 
-    @ivar word: C{"pass"}, C{"drop"}, C{"truncate"}, C{"refuse"}, C{"answer"} or C{"view"}.
+    @ivar word: C{"pass"}, C{"drop"}, C{"truncate"}, C{"refuse"}, C{"answer"}, C{"view"}, C{"upstream"} or C{"ask"}.
     @ivar rcode: the rcode of the reply.
     @ivar ede: its extended errors.
     @ivar records: those of the answer: type, TTL and the payloads of each set.
     @ivar view: the name of a view.
+    @ivar resolver: what is asked for the answer.
     """
 
     word: str
@@ -48,6 +49,7 @@ class Verdict(NamedTuple):
     ede: tuple[tuple[int, str], ...] = ()
     records: tuple[tuple[int, int, tuple[bytes, ...]], ...] = ()
     view: str = ""
+    resolver: object = None
 
 
 #: The query goes on: to the next hook, to rules and lists, and to the cache and the servers.
@@ -79,6 +81,24 @@ def view(name: str) -> Verdict:
     view the query goes on.
     """
     return Verdict("view", view=name)
+
+
+def upstream(name: str) -> Verdict:
+    """
+    The query goes on, behind all hooks, and where no rule and no list decides it is answered by what clients of this view would ask: the
+    upstreams of its settings, and their cache.
+    """
+    return Verdict("upstream", view=name)
+
+
+def ask(resolver: object) -> Verdict:
+    """
+    The answer is that of this resolver, which is asked about each query: what it has to keep it keeps by itself. The query goes on if it
+    has none, and fails with C{DomainError} of twisted.names.
+
+    @param resolver: any L{IResolver<twisted.internet.interfaces.IResolver>}, or a source or resolver of this package.
+    """
+    return Verdict("ask", resolver=resolver)
 
 
 def nxdomain() -> Verdict:

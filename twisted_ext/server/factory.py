@@ -12,8 +12,10 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from twisted_ext.compat.protocols import DNSProtocol
 from twisted_ext.compat.server import MessageServing, peerOf
+from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.doors import Door
+from twisted_ext.server.features.hooks.watching import watch
 from twisted_ext.server.listeners.connection import StreamPeer, StreamServing
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted_ext.compat.server import Peer
+    from twisted_ext.hooks.functions import Hook
     from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.resolver.policy.hooks.called import CalledHook
     from twisted_ext.server.listeners.connection import Send
 
 __all__ = ["DNSServerFactory"]
@@ -98,6 +102,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
         *,
         reactor: IReactorTime | None = None,
         access: Access | None = None,
+        hooks: Iterable[Callable[..., object]] = (),
     ) -> None:
         """
         @param authorities: resolvers with authoritative answers.
@@ -108,16 +113,27 @@ class DNSServerFactory(MessageServing, ServerFactory):
         @param reactor: L{None} for the global one.
         @param access: the access control list; allows every client by default. A server reachable from the Internet should not offer
             C{clients} to every client.
+        @param hooks: functions that decide what queries get, before any resolver is asked, see L{twisted_ext.hooks}. Of several the first
+            one that does not pass decides.
 
-        @raise twisted_ext.errors.CallerFault: one of them is not a resolver.
+        @raise twisted_ext.errors.CallerFault: one of them is not a resolver, or a hook takes what it cannot be told; or a method that makes
+            replies is overridden beside hooks, which it would pass by.
         """
         self.counters = Counters()
+        self._hooks = _hooksOf(list(hooks))
+        self._called: list[CalledHook] = []
+        if self._hooks and self.overridesReplies():
+            raise CallerFault(f"{type(self).__name__} makes replies by itself, past its hooks; override allowQuery, or leave hooks out")
         self._access = access or Access({"allow": ["any"]})
         self._connections: _Connections | None = None
         super().__init__(_withZones(authorities), caches, clients, verbose, reactor=reactor)
 
     def _use(self, source: IAnswerSource) -> None:
         super()._use(source)
+        self._behind = source
+        self._closeHooks()
+        if self._hooks:
+            source = self._hooked(source)
         packetCache = packetCacheFor(self._access)
         for group in packetCache.groups:
             # A resolver of the application may answer differently from one second to the next, and from one client to another.
@@ -131,6 +147,22 @@ class DNSServerFactory(MessageServing, ServerFactory):
             counters=self.counters,
             unrecursed=True,
         )
+
+    def _hooked(self, source: IAnswerSource) -> IAnswerSource:
+        # Imported for those who have hooks only.
+        from twisted_ext.resolver.policy.hooks.called import CalledHook
+        from twisted_ext.resolver.policy.hooks.source import HookSource
+
+        self._called = [CalledHook(each, self.clock) for each in self._hooks]
+        for each in reversed(self._called):
+            source = HookSource(source, each, self.clock)
+        return source
+
+    def _closeHooks(self) -> None:
+        called, self._called = self._called, []
+        for each in called:
+            watch.remove(each)
+            each.close()
 
     def replyTo(self, octets: bytes, peer: Peer, address: tuple[str, int] | None, send: Send) -> bool:
         if address is not None:
@@ -153,10 +185,26 @@ class DNSServerFactory(MessageServing, ServerFactory):
             stream.factory = self
         return stream
 
+    def startFactory(self) -> None:
+        if self._hooks and not self._called:
+            # It was stopped before.
+            self._use(self._behind)
+        for each in self._called:
+            watch.add(each)
+
     def stopFactory(self) -> None:
+        self._closeHooks()
         servings, self._connections = self._connections, None
         if servings is not None:
             servings.close()
+
+
+def _hooksOf(functions: list[Callable[..., object]]) -> list[Hook]:
+    if not functions:
+        return []
+    from twisted_ext.hooks.functions import hookOf
+
+    return [hookOf(each) for each in functions]
 
 
 def _withZones(authorities: Iterable[object] | None) -> list[object]:

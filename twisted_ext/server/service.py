@@ -152,6 +152,7 @@ class ServerService(Service):
                 zones=self.zoneSets.common.zones, variants=self.zoneSets.variantsFor(settings),
                 secret=secret, cookieSecrets=tuple(cookieSecrets),
                 forget=self._readmit, sourceOf=lambda view: self.stack.views.get(view),
+                upstreamOf=lambda view: None if self.stack.backends is None else self.stack.backends.sourceOf(view),
             )
         )
         try:

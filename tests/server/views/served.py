@@ -12,8 +12,6 @@ from time import time
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.native.loops import joined
-from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.server.config.settings import Settings
@@ -22,6 +20,7 @@ from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.sources.sources import stackFor
 from twisted_ext.server.zones.table.zonetable import Zones
+from twisted_ext.testing.hooked import send
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
@@ -56,7 +55,8 @@ class Served:
         self._clock = network.reactor(address)
         self._table, self._zones = table, zones
         self.settings = settings
-        site = Site(self._clock, settings, self._changed, self._readmit, today=today, forget=self.forget, sourceOf=self.sourceOf)
+        site = Site(self._clock, settings, self._changed, self._readmit, today=today, forget=self.forget)
+        site.sourceOf, site.upstreamOf = self.sourceOf, self.upstreamOf
         self.features = Features(site)
         self.stack = stackFor(self._clock, settings, Zones(), self.features, changed=self._changed)
         self.frontend = Frontend(self.features, self.stack, Counters(), views=self.stack.views)
@@ -78,6 +78,10 @@ class Served:
 
     def sourceOf(self, view: str) -> IAnswerSource | None:
         return self.stack.views.get(view)
+
+    def upstreamOf(self, view: str) -> IAnswerSource | None:
+        assert self.stack.backends is not None
+        return self.stack.backends.sourceOf(view)
 
     def _readmit(self) -> None:
         self.frontend.packetCache.forgetClients()
@@ -112,29 +116,8 @@ class Served:
         @param afresh: whether the packet cache is passed by.
         @param door: how the client came in.
         """
-        responder, cache = self.frontend.responder, self.frontend.packetCache
-        now = self._clock.seconds()
-        sent: list[bytes] = []
-
-        def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
-            sent.extend([octets for octets, _ in joined(queries, replies)])
-            return 0
-
-        def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
-            responder.take(datagram, address, "udp", sent.append, None, known, door=door)
-
-        if afresh:
-            transport = "tcp" if stream else "udp"
-            responder.take(packet, (client, 4000), transport, sent.append, None, cache.at(door).find(client, now), door=door)
-        elif stream:
-            reply = cache.finderAt(door)(packet, client, now, "tcp")
-            if reply is not None:
-                sent.append(packet[:2] + reply)
-            else:
-                responder.take(packet, (client, 4000), "tcp", sent.append, None, cache.at(door).find(client, now), door=door)
-        else:
-            cache.drain(lambda: [(packet, (client, 4000))], send, now, beyond, responder.counters, None, door)
-        if responder.counters.pending:
+        sent = send(self.frontend, packet, client, self._clock.seconds(), stream=stream, afresh=afresh, door=door)
+        if self.frontend.responder.counters.pending:
             self._network.advance(0.05)
         return Message.fromWire(sent[0]) if sent else None
 

@@ -229,6 +229,13 @@ class Backends:
         # A request may outlive the view that it began in.
         return self._byView.get(view, self.common)
 
+    def sourceOf(self, view: str) -> IAnswerSource | None:
+        """
+        Return what answers the clients of a view; L{None} if there is no such view.
+        """
+        backend = self._byView.get(view)
+        return None if backend is None else backend.sourceFor(backend.settings)
+
     def _newRecursor(self, given: Given, former: Recursor | None) -> Recursor:
         from twisted_ext.server.sources.recursor import Recursor
 

@@ -143,7 +143,7 @@ class ForwardStack:
 
         @param view: the view whose clients get that; C{""} for those in none.
         """
-        for stage in (Stage.UPSTREAM, Stage.LOCAL, Stage.OUTER):
+        for stage in (Stage.CACHE, Stage.UPSTREAM, Stage.LOCAL, Stage.OUTER):
             source = features.around(source, stage, steps)
         if watch is not None:
             source = watch.around(source)

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from twisted.internet.task import Clock
 
     from twisted_ext.compat.names import NamesResolver
+    from twisted_ext.testing.hooked import HookTester
     from twisted_ext.testing.internet import Internet
     from twisted_ext.testing.network import MemoryNetwork
 
-__all__ = ["clock", "internet", "network", "pytest_configure", "resolver"]
+__all__ = ["clock", "hooked", "internet", "network", "pytest_configure", "resolver"]
 
 _MARKER = "internet(**arguments): the arguments of the Internet that the fixture of that name makes, such as seed=7, signed=False"
 
@@ -80,6 +81,18 @@ def resolver(internet: Internet) -> Iterator[NamesResolver]:
     left = here.pending()
     if left:
         pytest.fail(f"left open by the test: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture
+def hooked(internet: Internet) -> Iterator[HookTester]:
+    """
+    Asks servers with hooks, whose upstream resolves names of the fixture internet; see twisted_ext.testing.hooked.
+    """
+    from twisted_ext.testing.hooked import HookTester
+
+    made = HookTester(internet)
+    yield made
+    made.close()
 
 
 def _arguments(request: pytest.FixtureRequest) -> dict[str, object]:

@@ -65,15 +65,25 @@ _BODIES = {
 _MODULE = """
 from zlib import crc32
 from twisted.internet.task import deferLater
-from twisted_ext.hooks import DROP, PASS, answer, hook, nodata, nxdomain, refuse
+from twisted.internet.defer import succeed
+from twisted.names import common, dns
+from twisted_ext.hooks import DROP, PASS, answer, ask, hook, nodata, nxdomain, refuse, upstream
 
 AGE = 0
+
+class Own(common.ResolverBase):
+    def _lookup(self, name, cls, type, timeout):
+        payload = dns.Record_A("203.0.113.1", 60)
+        return succeed(([dns.RRHeader(name, dns.A, dns.IN, 60, payload)] if type == dns.A else [], [], []))
+
+OWN = Own()
 
 def decided(*told):
     number = crc32(repr((AGE, *told)).encode())
     if number % 3:
         return PASS
-    return [answer(f"A 198.51.{number >> 16 & 255}.{number >> 8 & 255}"), nxdomain(), nodata(), refuse(), DROP][number // 3 % 5]
+    made = answer(f"A 198.51.{number >> 16 & 255}.{number >> 8 & 255}")
+    return [made, nxdomain(), nodata(), refuse(), DROP, upstream("canary"), ask(OWN)][number // 3 % 7]
 
 """
 
@@ -81,7 +91,8 @@ def decided(*told):
 def _wordOf(number: int) -> str:
     if number % 3:
         return "pass"
-    return [f"198.51.{number >> 16 & 255}.{number >> 8 & 255}", "nxdomain", "nodata", "refuse", "drop"][number // 3 % 5]
+    made = f"198.51.{number >> 16 & 255}.{number >> 8 & 255}"
+    return [made, "nxdomain", "nodata", "refuse", "drop", "canary", "203.0.113.1"][number // 3 % 7]
 
 
 class _Differential:
@@ -103,6 +114,7 @@ class _Differential:
         self.network = MemoryNetwork(seed=1)
         self.network.recording = False
         CannedServer(_RECORDS).listen(self.network.reactor("192.0.2.53"))
+        CannedServer(dict.fromkeys(_RECORDS, "203.0.113.2")).listen(self.network.reactor("192.0.2.54"))
         common: dict[str, object] = {
             "hostsFile": "",
             "upstream": ["192.0.2.53"],
@@ -111,6 +123,7 @@ class _Differential:
         }
         self.common = common
         self.plain = Served(self.network, "192.0.2.8", Settings.of(**common))
+        self.canary = Served(self.network, "192.0.2.9", Settings.of(**{**common, "upstream": ["192.0.2.54"]}))
         self.server = Served(self.network, "192.0.2.7", self.settings())
 
     def settings(self) -> Settings:
@@ -120,7 +133,8 @@ class _Differential:
             {"name": f"view{number}", "clients": [f"10.0.{number + 1}.0/24", f"fd00:{number + 1}::/32"], "hook": words[number]}
             for number in range(1, len(_CLIENTS))
         ]
-        return Settings.of(**self.common, hook=words[0], view=views)
+        canary = {"name": "canary", "clients": [], "upstream": ["192.0.2.54"]}
+        return Settings.of(**self.common, hook=words[0], view=[*views, canary])
 
     def change(self) -> None:
         """
@@ -173,15 +187,16 @@ class _Differential:
     def isWrong(self, got: Message | None, word: str, packet: bytes, client: str, rrType: str) -> bool:
         if word == "drop" or got is None:
             return (word == "drop") is not (got is None)
-        if word == "pass":
-            return meaningOf(got) != meaningOf(self.plain.ask(packet, client, afresh=True))
+        if word in ("pass", "canary"):
+            server = self.plain if word == "pass" else self.canary
+            return meaningOf(got) != meaningOf(server.ask(packet, client, afresh=True))
         made = [rdata for rrset in got.answer if rrset.rrType == A for rdata in rrset.rdatas]
         rcodes = {"nxdomain": 3, "refuse": 5}
         wanted = [bytes(map(int, word.split(".")))] if word[0].isdigit() and rrType == "A" else []
         return got.flags & 15 != rcodes.get(word, 0) or made != wanted
 
     def close(self) -> None:
-        for server in (self.server, self.plain):
+        for server in (self.server, self.plain, self.canary):
             server.close()
         self.network.advance(10)
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from importlib import import_module
 from inspect import iscoroutine, unwrap
 from ipaddress import ip_address, ip_network
 from time import perf_counter
 from traceback import walk_tb
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,11 +19,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Epoch, QueryContext
+from twisted_ext.errors import WrongType
 from twisted_ext.hooks.functions import Hook
 from twisted_ext.hooks.verdicts import Verdict
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import IAnswerSource
 
 __all__ = ["CALLS", "FAILURES", "KEPT", "CalledHook", "Decided", "Flight", "fileOf"]
 
@@ -47,11 +52,17 @@ _SILENCE: Final = 60.0
 #: Kinds of failures that are told of.
 _LINES: Final = 50
 
+#: Resolvers whose adapters are kept: an application may make one for each query.
+_SOURCES: Final = 64
+
 #: The length of the prefix of one site in IPv6.
 _SITE: Final = 64
 
 #: A verdict, and until when it may be kept.
 Decided = tuple[Verdict, float]
+
+#: The words of verdicts that need no look.
+_PLAIN: Final = frozenset(("pass", "answer", "refuse"))
 
 _RIGHT: Final = "right is a verdict, such as PASS, refuse() or answer(\"A 192.0.2.1\")"
 
@@ -135,6 +146,8 @@ class CalledHook:
     @ivar calls: the calls so far.
     @ivar waiting: those that wait now.
     @ivar file: the path of the file that its code is in.
+    @ivar isGivenResolver: whether it takes C{resolver}.
+    @ivar behind: what it looks up names by then.
     @ivar runs: since when its code runs, as told by C{perf_counter}; 0 while it does not.
     @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
         C{resting}.
@@ -188,6 +201,11 @@ class CalledHook:
         # A client of whom this is decided is in one group with all of whom it is. From no view into one it is not yet, when it is asked.
         self.inCommon = (("pass", "view") if view else ("pass",)) if hook.isOfClient else ()
         given = frozenset(hook.parameters)
+        self.isGivenResolver = "resolver" in given
+        self.behind: IAnswerSource | None = None
+        self._given: tuple[object, object] = (None, None)
+        # With the resolvers, so that no other one gets the number of one of them.
+        self._sources: dict[int, tuple[object, IAnswerSource]] = {}
         self._ofName, self._ofType = "name" in given, "type" in given
         self._ofClient, self._ofNetwork = "client" in given, "network" in given
         self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
@@ -229,8 +247,39 @@ class CalledHook:
             if kind is str:
                 return lambda question, context: _networkOf(str(context.client))
             return lambda question, context: ip_network(_networkOf(str(context.client)))
+        if parameter == "resolver":
+            return lambda question, context: self._resolver()
         view = self.view
         return lambda question, context: view
+
+    def _resolver(self) -> object:
+        """
+        Return a resolver on top of what stands behind the hook.
+        """
+        behind, made = self._given
+        if behind is not self.behind:
+            made = self._adapter("twisted_ext.compat.names", "NamesResolver")(self.behind, self._clock)
+            self._given = self.behind, made
+        return made
+
+    def sourceOf(self, resolver: object) -> IAnswerSource:
+        """
+        Return a source for a resolver of the application.
+
+        @raise twisted_ext.errors.WrongType: it is not a resolver.
+        """
+        known = self._sources.get(id(resolver))
+        if known is None:
+            if len(self._sources) >= _SOURCES:
+                self._sources.clear()
+            made = cast("IAnswerSource", self._adapter("twisted_ext.compat.foreign", "sourceOf")(resolver, self._clock))
+            known = self._sources[id(resolver)] = resolver, made
+        return known[1]
+
+    @staticmethod
+    def _adapter(module: str, name: str) -> Callable[[object, IReactorTime], object]:
+        # Adapters stand above servers, which need them only if an application brings a resolver of its own, or asks for one.
+        return cast("Callable[[object, IReactorTime], object]", getattr(import_module(module), name))
 
     # -- verdicts
 
@@ -290,13 +339,10 @@ class CalledHook:
         @param isKept: whether the verdict is kept: not if it was begun before something changed.
         """
         hook = self.hook
-        if not isinstance(result, Verdict):
+        wrong = "" if isinstance(result, Verdict) and result.word in _PLAIN else self._wrongIn(result)
+        if wrong or not isinstance(result, Verdict):
             self._row += 1
-            self.tell("wrong", f"returned {_kindOf(result)}; {_RIGHT}")
-            return self._without("wrong", now)
-        if result.word == "view" and not self._isOfClient:
-            self._row += 1
-            self.tell("view", f"returned view({result.view!r}); right is that from a hook that takes only client, without below")
+            self.tell("wrong", f"returned {wrong}")
             return self._without("wrong", now)
         self._row = 0
         self._rests = float("-inf")
@@ -311,6 +357,21 @@ class CalledHook:
             if self._isOfClient and isinstance(key, tuple):
                 self._decidedOf(str(key[1]), until)
         return decided
+
+    def _wrongIn(self, result: object) -> str:
+        """
+        Return what is wrong with a result, and what would be right; C{""} if it is a verdict.
+        """
+        if not isinstance(result, Verdict):
+            return f"{_kindOf(result)}; {_RIGHT}"
+        if result.word == "view" and not self._isOfClient:
+            return f"view({result.view!r}); right is that from a hook that takes only client, without below"
+        if result.word == "ask":
+            try:
+                self.sourceOf(result.resolver)
+            except WrongType as error:
+                return f"ask(): {error}"
+        return ""
 
     def _raised(self, error: BaseException, now: float) -> Decided:
         self._row += 1

@@ -5,27 +5,30 @@ Answers as hooks decide, in place of what stands behind them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 from typing import Final
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import Withheld
+from twisted_ext.errors import Unknown, Withheld
 from twisted_ext.hooks.verdicts import Verdict
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import Query, QueryStart, Waiter, nowOf, queryOf, then, unknown
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, nowOf, queryOf, then, unknown
 from twisted_ext.resolver.local.localanswers import emptySOA
 from twisted_ext.resolver.policy.hooks.called import CalledHook, Flight
 from twisted_ext.resolver.policy.rules.source import behindAlias
 from twisted_ext.resolver.sources import WrappingSource
-from twisted_ext.wire.codes import IN, Rcode
+from twisted_ext.wire.codes import AA, IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME
 
-__all__ = ["HookSource"]
+__all__ = ["ChosenSource", "HookSource"]
 
 #: Seconds for which clients keep that there is nothing.
 _DENIED: Final = 60
@@ -37,7 +40,7 @@ class HookSource(WrappingSource):
     Asks a hook about each name, and does what it decides.
     """
 
-    __slots__ = ("_called", "_clock", "_isPersonal", "_most", "_sourceOf")
+    __slots__ = ("_called", "_clock", "_isPersonal", "_most", "_sourceOf", "_upstreamOf")
 
     def __init__(
         self,
@@ -45,26 +48,31 @@ class HookSource(WrappingSource):
         called: CalledHook,
         clock: IReactorTime,
         sourceOf: Callable[[str], IAnswerSource | None] = lambda view: None,
+        upstreamOf: Callable[[str], IAnswerSource | None] = lambda view: None,
     ) -> None:
         """
         @param sourceOf: returns what the clients of a view are answered by.
+        @param upstreamOf: returns what is asked for them, with its cache.
         """
         super().__init__(inner)
         self._called = called
         self._clock = clock
         self._isPersonal = called.hook.isPersonal
         self._sourceOf = sourceOf
+        self._upstreamOf = upstreamOf
         # What is for one client must not stay longer in a cache that it shares with others.
         self._most = ceil(called.hook.keep) if self._isPersonal else None
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         called = self._called
-        if question.rrClass != IN or not called.covers(question):
+        if question.rrClass != IN or context.upstream or not called.covers(question):
             return self._inner.ask(question, context)
         if self._isPersonal and not context.client:
             if context.trace is not None:
                 context.trace.note(self._clock.seconds(), "hook", "not asked", hook=called.name, why="it is about a client")
             return self._inner.ask(question, context)
+        if called.isGivenResolver:
+            called.behind = self._inner
         now = self._clock.seconds()
         found = called.decide(called.keyOf(question, context), question, context, now)
         if isinstance(found, Flight):
@@ -102,6 +110,13 @@ class HookSource(WrappingSource):
                 raise Withheld(said, f"hook {name}", isTruncated=word == "truncate")
             # A connection would wait for a reply, and after some of them take no more queries.
             raise Withheld(said, f"hook {name}", rcode=Rcode.REFUSED)
+        if word == "upstream":
+            if self._upstreamOf(verdict.view) is None:
+                self._called.tell("unknown upstream", f"returned upstream({verdict.view!r}), but the settings have no such view; no answer")
+                raise Withheld(f"{question}: hook {name} leads to no upstream", f"hook {name}", rcode=Rcode.SERVFAIL)
+            return self._inner.ask(question, context.askingAt(verdict.view))
+        if word == "ask":
+            return partial(self._asked, verdict.resolver, question)
         if word == "refuse":
             raise Withheld(f"{question}: hook {name} refuses", f"hook {name}", rcode=verdict.rcode, ede=verdict.ede)
         return self._made(verdict, question, context)
@@ -123,6 +138,25 @@ class HookSource(WrappingSource):
         found = self._inner.ask(Question(target, question.rrType, IN), context)
         return made if found is None else then(found, behindAlias, made)
 
+    def _asked(self, resolver: object, question: Question, context: QueryContext) -> Deferred[Answer]:
+        """
+        Ask a resolver of the application, and what stands behind the hook if it has no information.
+        """
+        found = lookUp(self._called.sourceOf(resolver), question, context)
+        return found.addCallbacks(self._theirs, self._goesOn, callbackArgs=(), errbackArgs=(question, context))
+
+    def _theirs(self, answer: Answer) -> Answer:
+        theirs = answer.having(answer.answer, answer.authority, answer.additional)
+        # It is not from a zone of this server.
+        theirs.flags &= ~AA
+        theirs.origin = Origin("hook", f"hook {self._called.name}")
+        return theirs
+
+    def _goesOn(self, failure: Failure, question: Question, context: QueryContext) -> Failure | Deferred[Answer]:
+        if not isinstance(failure.value, Unknown):
+            return failure
+        return lookUp(self._inner, question, context)
+
     def seconds(self) -> float:
         """
         Return the time on its clock.
@@ -134,6 +168,31 @@ class HookSource(WrappingSource):
         Return the fault for a question that what stands behind it has no information on.
         """
         return unknown(self._inner, question)
+
+
+@implementer(IAnswerSource)
+class ChosenSource(WrappingSource):
+    """
+    Asks the upstreams that a hook has chosen for a query; for others the inner source.
+    """
+
+    __slots__ = ("_upstreamOf",)
+
+    def __init__(self, inner: IAnswerSource, upstreamOf: Callable[[str], IAnswerSource | None]) -> None:
+        """
+        @param upstreamOf: returns what is asked for the clients of a view, with its cache.
+        """
+        super().__init__(inner)
+        self._upstreamOf = upstreamOf
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        if not context.upstream:
+            return self._inner.ask(question, context)
+        chosen = self._upstreamOf(context.upstream)
+        if chosen is None:
+            # A reload has removed it meanwhile.
+            raise unknown(self._inner, question)
+        return chosen.ask(question, context)
 
 
 class _Undecided(QueryStart):

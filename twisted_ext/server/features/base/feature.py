@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.answers import Answer
+    from twisted_ext.hooks.functions import Hook
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
@@ -56,6 +57,7 @@ class Stage(IntEnum):
     @cvar OUTER: a source around all others but the zones that are served here.
     @cvar LOCAL: a source around those that answer what is known here, and all behind them.
     @cvar UPSTREAM: a source around the cache.
+    @cvar CACHE: one behind all others, next to the cache.
     """
 
     ENTRY = 0
@@ -64,6 +66,7 @@ class Stage(IntEnum):
     OUTER = 3
     LOCAL = 4
     UPSTREAM = 5
+    CACHE = 6
 
 
 @dataclass(slots=True, eq=False)
@@ -92,6 +95,7 @@ class Site:
     @ivar readmit: to be called when it may be decided otherwise of clients than before.
     @ivar forget: to be called with the address of a client of which it may be decided otherwise than before.
     @ivar sourceOf: returns what the clients of a view are answered by; L{None} if there is no such view.
+    @ivar upstreamOf: returns what is asked for the clients of a view behind all of this, with its cache; L{None} if there is no such view.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
     @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
         longer.
@@ -103,6 +107,7 @@ class Site:
     @ivar secret: 16 octets that nobody else knows.
     @ivar cookieSecrets: those for cookies that other servers have too, if there are any.
     @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
+    @ivar hooks: those that an application adds to what the settings have.
     @ivar inside: returns whether, for the clients of a view, names without a route go to a server in a private network, or to a source that
         has no server address; takes its name.
     """
@@ -121,8 +126,10 @@ class Site:
     secret: bytes = field(default_factory=lambda: os.urandom(SECRET_OCTETS))
     cookieSecrets: tuple[bytes, ...] = ()
     view: str = ""
+    hooks: Sequence[Hook] = ()
     forget: Callable[[str], object] = lambda client: None
     sourceOf: Callable[[str], IAnswerSource | None] = lambda view: None
+    upstreamOf: Callable[[str], IAnswerSource | None] = lambda view: None
 
 
 class Active:

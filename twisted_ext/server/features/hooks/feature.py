@@ -101,7 +101,7 @@ class HooksFeature(Feature):
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         words = site.settings[HooksSettings].hook
-        if not words:
+        if not words and not site.hooks:
             return None
         from twisted_ext.server.features.hooks.inforce import AppliedHooks
 

@@ -6,25 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.hooks.called import CalledHook
-from twisted_ext.resolver.policy.hooks.source import HookSource
+from twisted_ext.resolver.policy.hooks.source import ChosenSource, HookSource
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.hooks.admitting import AdmittingHooks
 from twisted_ext.server.features.hooks.modules import loaded
-from twisted_ext.server.features.hooks.watching import HookWatch
+from twisted_ext.server.features.hooks.watching import watch
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
+    from twisted_ext.hooks.functions import Hook
     from twisted_ext.interfaces import IAnswerSource
 
 __all__ = ["AppliedHooks"]
-
-
-#: That of this process.
-_watch: Final = HookWatch()
 
 
 class AppliedHooks(Active):
@@ -44,12 +41,13 @@ class AppliedHooks(Active):
         """
         self.called: list[CalledHook] = []
         try:
-            for word in words:
-                self.called.append(_made(word, site, [] if former is None else former.called))
+            for hook, name in (*[loaded(word) for word in words], *[(each, each.name) for each in site.hooks]):
+                self.called.append(_made(hook, name, site, [] if former is None else former.called))
         except BaseException:
             self.close(former)
             raise
-        self.parts = tuple([_partOf(each, site) for each in self.called])
+        choosing = Part(Stage.CACHE, wrap=lambda source: ChosenSource(source, site.upstreamOf))
+        self.parts = (*[_partOf(each, site) for each in self.called], choosing)
         ofClients = [each for each in self.called if each.hook.isOfClient]
         self._admitting = AdmittingHooks(ofClients)
         if ofClients and not site.view:
@@ -60,7 +58,7 @@ class AppliedHooks(Active):
 
     def begin(self) -> None:
         for each in self.called:
-            _watch.add(each)
+            watch.add(each)
 
     def figures(self) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -74,12 +72,11 @@ class AppliedHooks(Active):
         kept = heir.called if isinstance(heir, AppliedHooks) else []
         for each in self.called:
             if each not in kept:
-                _watch.remove(each)
+                watch.remove(each)
                 each.close()
 
 
-def _made(word: str, site: Site, former: Sequence[CalledHook]) -> CalledHook:
-    hook, name = loaded(word)
+def _made(hook: Hook, name: str, site: Site, former: Sequence[CalledHook]) -> CalledHook:
     for each in former:
         if each.hook is hook and each.name == name:
             # With what it has decided, and what it waits for.
@@ -87,12 +84,12 @@ def _made(word: str, site: Site, former: Sequence[CalledHook]) -> CalledHook:
     try:
         return CalledHook(hook, site.reactor, site.view, name, partial(_changed, site), site.forget)
     except Exception as error:
-        raise BadDescription(f"hook {word} cannot be made: {type(error).__name__}: {error}") from error
+        raise BadDescription(f"hook {name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _partOf(called: CalledHook, site: Site) -> Part:
     def wrapped(source: IAnswerSource) -> IAnswerSource:
-        return HookSource(source, called, site.reactor, site.sourceOf)
+        return HookSource(source, called, site.reactor, site.sourceOf, site.upstreamOf)
 
     return Part(Stage.UPSTREAM, partial(_told, called), wrap=wrapped)
 

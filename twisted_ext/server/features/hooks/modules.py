@@ -18,7 +18,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import stateIn
-from twisted_ext.hooks.functions import Hook
+from twisted_ext.hooks.functions import Hook, hookOf
 from twisted_ext.server.features.hooks.feature import isFile, partsOf
 
 __all__ = ["loaded"]
@@ -42,13 +42,10 @@ def loaded(word: str) -> tuple[Hook, str]:
         raise BadDescription(f"hook {word}: {module.__file__} has no {name}")
     if not callable(function):
         raise BadDescription(f"hook {word}: {name} is of type {type(function).__name__}; right is a function, or a class with a method ask")
-    found = getattr(function, "hook", None)
     try:
-        hook = found if isinstance(found, Hook) else Hook(function)
+        hook = hookOf(function)
     except CallerFault as error:
         raise BadDescription(f"hook {word}: {error}") from None
-    if not isinstance(found, Hook):
-        function.hook = hook
     return hook, f"{os.path.basename(place)}:{name}".replace(" ", "_")
 
 

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 if TYPE_CHECKING:
     from twisted_ext.resolver.policy.hooks.called import CalledHook
 
-__all__ = ["HookWatch"]
+__all__ = ["HookWatch", "watch"]
 
 _log: Final = Logger(__name__)
 
@@ -69,3 +69,7 @@ class HookWatch:
             frame = frame.f_back
         found = frame or last
         return "an unknown line" if found is None else f"{found.f_code.co_filename}:{found.f_lineno}"
+
+
+#: That of this process.
+watch: Final = HookWatch()
