@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from twisted_ext.lazy import lazyNames
 
 if TYPE_CHECKING:
+    from twisted_ext.hooks.answered import Answered
     from twisted_ext.hooks.functions import Hook, Hooked, hook
     from twisted_ext.hooks.verdicts import (
         DROP,
@@ -36,6 +37,7 @@ __all__ = [
     "DROP",
     "PASS",
     "TRUNCATE",
+    "Answered",
     "Hook",
     "Hooked",
     "Verdict",
@@ -54,7 +56,8 @@ _FUNCTIONS = ("Hook", "Hooked", "hook")
 __getattr__, __dir__ = lazyNames(
     __name__,
     {
+        "twisted_ext.hooks.answered": ["Answered"],
         "twisted_ext.hooks.functions": _FUNCTIONS,
-        "twisted_ext.hooks.verdicts": [each for each in __all__ if each not in _FUNCTIONS],
+        "twisted_ext.hooks.verdicts": [each for each in __all__ if each not in ("Answered", *_FUNCTIONS)],
     },
 )

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, ParamSpec, Protocol, TypeVar, cast, get_args
 
 from twisted_ext.errors import BadName, CallerFault
+from twisted_ext.hooks.answered import Answered
 from twisted_ext.hooks.verdicts import PASS, Verdict
 from twisted_ext.wire.names import nameFromText
 
@@ -20,6 +21,7 @@ _Result = TypeVar("_Result", covariant=True)
 
 #: What a hook may be told of a query; of the client, if it takes one of the latter.
 _OF_QUERY: Final = ("name", "type", "view")
+_OF_ANSWER: Final = ("answer",)
 _OF_CLIENT: Final = ("client", "network")
 
 #: What it may be given to ask, which its verdict is not kept by.
@@ -39,7 +41,7 @@ class Hook:
     @ivar function: the function, or a class: an instance is made with the reactor for each server, its method C{ask} is called, and at the
         end C{close}, if it has that.
     @ivar name: how logs and figures call it.
-    @ivar parameters: those of the function, each C{name}, C{type}, C{view}, C{client}, C{network} or C{resolver}.
+    @ivar parameters: those of the function, each C{name}, C{type}, C{view}, C{client}, C{network}, C{answer} or C{resolver}.
     @ivar told: those of them that its verdict is kept by: all but C{resolver}.
     @ivar kinds: the class of each value: C{str}, or what the function is annotated with.
     @ivar seconds: how long it may take.
@@ -111,6 +113,13 @@ class Hook:
         return any(each in _OF_CLIENT for each in self.parameters)
 
     @property
+    def isOfAnswer(self) -> bool:
+        """
+        Whether it decides about an answer, once there is one.
+        """
+        return "answer" in self.parameters
+
+    @property
     def isOfClient(self) -> bool:
         """
         Whether it decides about a client, whatever that asks.
@@ -172,12 +181,13 @@ def _kindsOf(function: Callable[..., object], name: str) -> dict[str, type]:
     except (NameError, TypeError, ValueError) as error:
         raise CallerFault(f"{name}: its parameters cannot be read: {error}") from None
     given = list(signature.parameters.values())[1 if isinstance(function, type) else 0 :]
-    right = f"right are some of {', '.join((*_OF_QUERY, *_OF_CLIENT))}, and resolver to look up names"
+    right = f"right are some of {', '.join((*_OF_QUERY, *_OF_CLIENT, *_OF_ANSWER))}, and resolver to look up names"
     if all(each.name in _GIVEN for each in given):
         raise CallerFault(f"{name} takes nothing of the query, so its verdict would be the same for all; {right}")
     kinds: dict[str, type] = {}
     for each in given:
-        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY) or each.name not in (*_OF_QUERY, *_OF_CLIENT, *_GIVEN):
+        isNamed = each.name in (*_OF_QUERY, *_OF_CLIENT, *_OF_ANSWER, *_GIVEN)
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY) or not isNamed:
             raise CallerFault(f"{name} takes {each}, which a hook cannot be told; {right}")
         kinds[each.name] = _kindOf(each, name)
     return kinds
@@ -196,6 +206,10 @@ def _kindOf(parameter: inspect.Parameter, name: str) -> type:
     annotation = parameter.annotation
     if parameter.name in _GIVEN:
         return object
+    if parameter.name in _OF_ANSWER:
+        if annotation in (inspect.Parameter.empty, Answered):
+            return Answered
+        raise CallerFault(f"{name}: {parameter.name} is annotated {annotation!r}; right is Answered of twisted_ext.hooks")
     if annotation in (inspect.Parameter.empty, str):
         return str
     others = _KINDS.get(parameter.name, ())

@@ -36,6 +36,18 @@ def denying(name):
 def nowhere(name):
     return upstream("none")
 
+@hook(keep=30)
+def screened(answer, client):
+    if client == "10.0.0.1" and "192.0.2.90" in answer.addresses:
+        return refuse("the canary is not for you")
+    return nxdomain() if client == "10.0.0.3" else PASS
+
+@hook(keep=30)
+def screenedForAll(answer):
+    return answer_("A 192.0.2.1") if "192.0.2.80" in answer.addresses else PASS
+
+answer_ = answer
+
 class Own(common.ResolverBase):
     asked = 0
 
@@ -216,3 +228,29 @@ def test_resolverIsNoDependence(site: _Site) -> None:
     server.reload(server.settings)
     site.network.advance(31)
     assert site.ask("www.example") == "80"
+
+
+def test_answersOfEachClient(site: _Site) -> None:
+    """
+    A hook that takes the answer and the client decides for each client, whatever is in the packet cache; also behind an upstream that
+    another hook has chosen.
+    """
+    site.serve("screened", "canary")
+    clients = ["10.0.0.1", "10.0.0.2", "10.0.0.3"] * 3
+    assert [site.ask("www.example", each) for each in clients] == ["5", "80", "3"] * 3
+    assert [site.ask("none.example", each) for each in clients] == ["3"] * 9
+
+
+def test_answersOfAll(site: _Site) -> None:
+    """
+    One that takes the answer alone is asked once, and the packet cache repeats what it has decided for as long as that is kept.
+    """
+    server = site.serve("screenedForAll")
+    assert [site.ask("www.example", f"10.0.0.{number}") for number in range(1, 9)] == ["1"] * 8
+    hooks = server.features.active["hooks"]
+    assert isinstance(hooks, AppliedHooks)
+    assert hooks.called[0].calls == 1
+    assert server.frontend.responder.counters.hits > 0
+    site.first.set("www.example", "A", "192.0.2.66")
+    site.network.advance(4000)
+    assert site.ask("www.example") == "66"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from hashlib import blake2b
 from importlib import import_module
 from inspect import iscoroutine, unwrap
 from ipaddress import ip_address, ip_network
@@ -18,8 +19,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.answers import Epoch, QueryContext
+from twisted_ext.answers import Answer, Epoch, QueryContext, Security
 from twisted_ext.errors import WrongType
+from twisted_ext.hooks.answered import answeredFrom
 from twisted_ext.hooks.functions import Hook
 from twisted_ext.hooks.verdicts import Verdict
 from twisted_ext.wire.message import Question
@@ -148,6 +150,7 @@ class CalledHook:
     @ivar file: the path of the file that its code is in.
     @ivar isGivenResolver: whether it takes C{resolver}.
     @ivar behind: what it looks up names by then.
+    @ivar answer: what it is told of next, if it decides about answers.
     @ivar runs: since when its code runs, as told by C{perf_counter}; 0 while it does not.
     @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
         C{resting}.
@@ -203,6 +206,7 @@ class CalledHook:
         given = frozenset(hook.parameters)
         self.isGivenResolver = "resolver" in given
         self.behind: IAnswerSource | None = None
+        self.answer: Answer | None = None
         self._given: tuple[object, object] = (None, None)
         # With the resolvers, so that no other one gets the number of one of them.
         self._sources: dict[int, tuple[object, IAnswerSource]] = {}
@@ -228,6 +232,8 @@ class CalledHook:
             asked: object = key if self._ofType else key[:-4]
         else:
             asked = question.rrType if self._ofType else 0
+        if self.answer is not None:
+            asked = asked, _digestOf(self.answer)
         if self._ofClient:
             return asked, context.client
         return (asked, _networkOf(str(context.client))) if self._ofNetwork else asked
@@ -247,6 +253,8 @@ class CalledHook:
             if kind is str:
                 return lambda question, context: _networkOf(str(context.client))
             return lambda question, context: ip_network(_networkOf(str(context.client)))
+        if parameter == "answer":
+            return lambda question, context: answeredFrom(cast("Answer", self.answer))
         if parameter == "resolver":
             return lambda question, context: self._resolver()
         view = self.view
@@ -366,6 +374,8 @@ class CalledHook:
             return f"{_kindOf(result)}; {_RIGHT}"
         if result.word == "view" and not self._isOfClient:
             return f"view({result.view!r}); right is that from a hook that takes only client, without below"
+        if result.word in ("view", "upstream", "ask") and self.hook.isOfAnswer:
+            return f"{result.word}(), but there is an answer already; right is PASS, or what takes its place"
         if result.word == "ask":
             try:
                 self.sourceOf(result.resolver)
@@ -562,6 +572,18 @@ def fileOf(function: Callable[..., object]) -> str:
     """
     code = getattr(unwrap(getattr(function, "ask", function)), "__code__", None)
     return "" if code is None else str(code.co_filename)
+
+
+def _digestOf(answer: Answer) -> bytes:
+    """
+    Return octets that differ for answers with other data. With these as keys, verdicts about large answers take no more memory.
+    """
+    digest = blake2b(b"%d %d" % (answer.rcode, answer.security is Security.SECURE), digest_size=16)
+    for rrset in answer.answer:
+        digest.update(b"%b %d %d " % (rrset.name.lower(), rrset.rrType, len(rrset.rdatas)))
+        for rdata in rrset.rdatas:
+            digest.update(len(rdata).to_bytes(2, "big") + rdata)
+    return digest.digest()
 
 
 def _networkOf(client: str) -> str:

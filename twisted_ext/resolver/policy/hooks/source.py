@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Unknown, Withheld
 from twisted_ext.hooks.verdicts import Verdict
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, nowOf, queryOf, then, unknown
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, furthered, lookUp, nowOf, queryOf, then, unknown
 from twisted_ext.resolver.local.localanswers import emptySOA
 from twisted_ext.resolver.policy.hooks.called import CalledHook, Flight
 from twisted_ext.resolver.policy.rules.source import behindAlias
@@ -40,7 +40,7 @@ class HookSource(WrappingSource):
     Asks a hook about each name, and does what it decides.
     """
 
-    __slots__ = ("_called", "_clock", "_isPersonal", "_most", "_sourceOf", "_upstreamOf")
+    __slots__ = ("_called", "_clock", "_isOfAnswer", "_isPersonal", "_most", "_sourceOf", "_upstreamOf")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class HookSource(WrappingSource):
         super().__init__(inner)
         self._called = called
         self._clock = clock
+        self._isOfAnswer = called.hook.isOfAnswer
         self._isPersonal = called.hook.isPersonal
         self._sourceOf = sourceOf
         self._upstreamOf = upstreamOf
@@ -65,23 +66,38 @@ class HookSource(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         called = self._called
-        if question.rrClass != IN or context.upstream or not called.covers(question):
+        isChosen = bool(context.upstream) and not self._isOfAnswer
+        if question.rrClass != IN or isChosen or not called.covers(question):
             return self._inner.ask(question, context)
         if self._isPersonal and not context.client:
             if context.trace is not None:
                 context.trace.note(self._clock.seconds(), "hook", "not asked", hook=called.name, why="it is about a client")
             return self._inner.ask(question, context)
+        if self._isOfAnswer:
+            return furthered(self._inner.ask(question, context), self._screened, question, context)
+        return self._decided(None, question, context)
+
+    def _screened(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Start:
+        found = self._decided(answer, question, context)
+        return answer if found is None else found
+
+    def _decided(self, answer: Answer | None, question: Question, context: QueryContext) -> Answer | Start | None:
+        """
+        @param answer: that which is decided about; L{None} before there is one.
+        """
+        called = self._called
+        called.answer = answer
         if called.isGivenResolver:
             called.behind = self._inner
         now = self._clock.seconds()
         found = called.decide(called.keyOf(question, context), question, context, now)
         if isinstance(found, Flight):
-            return _Undecided(self, found, question)
+            return _Undecided(self, found, question, answer)
         verdict, until = found
         # For PASS as well: what stands behind may be for these clients only.
         if verdict.word not in called.inCommon:
             self.share(context, 0.0 if self._isPersonal else until)
-        return self.applied(verdict, question, context)
+        return self.applied(verdict, question, context, answer)
 
     def share(self, context: QueryContext, time: float) -> None:
         """
@@ -89,9 +105,11 @@ class HookSource(WrappingSource):
         """
         context.shareUntil(time)
 
-    def applied(self, verdict: Verdict, question: Question, context: QueryContext) -> Answer | Start | None:
+    def applied(self, verdict: Verdict, question: Question, context: QueryContext, answer: Answer | None = None) -> Answer | Start | None:
         """
         Do what a hook has decided.
+
+        @param answer: the answer that it has decided about.
         """
         name, word = self._called.name, verdict.word
         if context.trace is not None:
@@ -103,7 +121,7 @@ class HookSource(WrappingSource):
                 raise Withheld(f"{question}: hook {name} leads to no view", f"hook {name}", rcode=Rcode.REFUSED)
             return source.ask(question, context)
         if word in ("pass", "view") or (word == "truncate" and not context.datagram):
-            return self._inner.ask(question, context)
+            return self._inner.ask(question, context) if answer is None else answer
         if word in ("drop", "truncate"):
             said = f"{question}: hook {name} withholds the answer"
             if context.datagram:
@@ -200,12 +218,13 @@ class _Undecided(QueryStart):
     A query that waits for a hook, and then for what stands behind that if it passes.
     """
 
-    __slots__ = ("_context", "_flight", "_query", "_question", "_source", "_waiter")
+    __slots__ = ("_answer", "_context", "_flight", "_query", "_question", "_source", "_waiter")
 
-    def __init__(self, source: HookSource, flight: Flight, question: Question) -> None:
+    def __init__(self, source: HookSource, flight: Flight, question: Question, answer: Answer | None) -> None:
         self._source = source
         self._flight = flight
         self._question = question
+        self._answer = answer
         self._query: Query | None = None
         self._waiter: Waiter | None = None
 
@@ -241,7 +260,7 @@ class _Undecided(QueryStart):
             return
         source, question = self._source, self._question
         try:
-            found = source.applied(verdict, question, self._context)
+            found = source.applied(verdict, question, self._context, self._answer)
             if found is None:
                 raise source.explained(question)
             if not isinstance(found, Answer):
