@@ -158,6 +158,7 @@ WITHOUT_EXTRAS: Final = {
     "robot": [],
     "qr": [(["txdns", "setup", "--for", "android", "--qr", "tls://dns.example"], "needs ")],
     "lists": [(["txdns", "policy", "check", "list.txt"], "takes google-re2, which is not installed")],
+    "geo": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--hook", "geo.py:nearest"], "this needs ")],
     "yaml": [(["txdns", "convert", "AdGuardHome.yaml"], "needs ")],
     "https": [
         (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--https", "127.0.0.1:0", "--self-signed"], "https needs "),
@@ -192,6 +193,9 @@ def test_missingExtraIsNamed(wheel: Path, tmp_path: Path) -> None:
     assert set(extras) - {"all", "test", "test-integrations", "docs", "dev"} == set(WITHOUT_EXTRAS)
     python = bareEnvironment(tmp_path, wheel)
     (tmp_path / "keys").write_text("")
+    (tmp_path / "geo.py").write_text("from twisted_ext.integrations.maxmind import Places\nplaces = Places('x')\n")
+    for path in (tmp_path, tmp_path / "geo.py"):
+        path.chmod(0o700)
     (tmp_path / "AdGuardHome.yaml").write_text("schema_version: 33\n")
     (tmp_path / "list.txt").write_text("/^ads/\n")
     libraries = ("bcrypt", "distributed", "rich", "re2", "segno", "yaml")

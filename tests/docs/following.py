@@ -51,6 +51,7 @@ TRIES: Final = 3
 _SERVERS: Final = (
     (re.compile(r"twistd -n (?!.*--show-)"), "answering at"),
     (re.compile(r"python \w+_server\.py$"), ""),
+    (re.compile(r"python \w+_service\.py( &)?$"), "answering at"),
     (re.compile(r"make serve$"), "In another terminal"),
     (re.compile(r"dask scheduler "), "Scheduler at:"),
     (re.compile(r"dask worker "), "Registered to:"),
@@ -79,6 +80,7 @@ EXTRAS: Final = {
     "api": ("msgspec",),
     "console": ("argon2", "jinja2"),
     "lists": ("re2",),
+    "geo": ("maxminddb",),
     "dask": ("distributed", "pyarrow", "fsspec"),
 }
 

@@ -137,13 +137,27 @@ class Roles:
         self.cache = caches[-1] if caches else None
         self.canRecurse = bool(clients)
         remember: _Remember | None = getattr(self.cache, "cacheResult", None)
-        knowing: list[IAnswerSource] = [Authority(each, clock) for each in authorities]
-        knowing += [ClientSource(each, None, clock) for each in caches]
-        everybody = knowing + [ClientSource(each, remember, clock) for each in clients]
+        self._authorities: list[IAnswerSource] = [Authority(each, clock) for each in authorities]
+        self._caches: list[IAnswerSource] = [ClientSource(each, None, clock) for each in caches]
+        self._clients: list[IAnswerSource] = [ClientSource(each, remember, clock) for each in clients]
         self._clock = clock
-        self._authorities = len(authorities)
-        self._knowing: IAnswerSource | None = ChainSource(knowing, clock) if knowing else None
-        self._everybody: IAnswerSource | None = ChainSource(everybody, clock) if everybody else None
+        self._knowing = self._chained(self._caches)
+        self._everybody = self._chained([*self._caches, *self._clients])
+
+    def _chained(self, others: Sequence[IAnswerSource]) -> IAnswerSource | None:
+        sources = [*self._authorities, *others]
+        return ChainSource(sources, self._clock) if sources else None
+
+    def around(self, wrap: Callable[[IAnswerSource], IAnswerSource]) -> Roles:
+        """
+        Return these with a source around all but the authorities.
+        """
+        other = copy(self)
+        other._knowing, other._everybody = [
+            self._chained([wrap(ChainSource(sources, self._clock))] if sources else [])
+            for sources in (self._caches, [*self._caches, *self._clients])
+        ]
+        return other
 
     def _chosen(self, context: QueryContext) -> IAnswerSource | None:
         return self._everybody if context.recursionDesired else self._knowing

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from twisted_ext.compat.protocols import DNSProtocol
+from twisted_ext.compat.roles import Roles
 from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.counters import Counters
@@ -113,8 +114,8 @@ class DNSServerFactory(MessageServing, ServerFactory):
         @param reactor: L{None} for the global one.
         @param access: the access control list; allows every client by default. A server reachable from the Internet should not offer
             C{clients} to every client.
-        @param hooks: functions that decide what queries get, before any resolver is asked, see L{twisted_ext.hooks}. Of several the first
-            one that does not pass decides.
+        @param hooks: functions that decide what queries get before C{caches} and C{clients} are asked, see L{twisted_ext.hooks}. Of several
+            the first one that does not pass decides.
 
         @raise twisted_ext.errors.CallerFault: one of them is not a resolver, or a hook takes what it cannot be told; or a method that makes
             replies is overridden beside hooks, which it would pass by.
@@ -133,7 +134,9 @@ class DNSServerFactory(MessageServing, ServerFactory):
         self._behind = source
         self._closeHooks()
         if self._hooks:
-            source = self._hooked(source)
+            self._called = self._calledHooks()
+            # What an authority knows, signed or not, no hook decides.
+            source = source.around(self._hooked) if isinstance(source, Roles) else self._hooked(source)
         packetCache = packetCacheFor(self._access)
         for group in packetCache.groups:
             # A resolver of the application may answer differently from one second to the next, and from one client to another.
@@ -148,12 +151,15 @@ class DNSServerFactory(MessageServing, ServerFactory):
             unrecursed=True,
         )
 
-    def _hooked(self, source: IAnswerSource) -> IAnswerSource:
+    def _calledHooks(self) -> list[CalledHook]:
         # Imported for those who have hooks only.
         from twisted_ext.resolver.policy.hooks.called import CalledHook
+
+        return [CalledHook(each, self.clock) for each in self._hooks]
+
+    def _hooked(self, source: IAnswerSource) -> IAnswerSource:
         from twisted_ext.resolver.policy.hooks.source import HookSource
 
-        self._called = [CalledHook(each, self.clock) for each in self._hooks]
         for each in reversed(self._called):
             source = HookSource(source, each, self.clock)
         return source

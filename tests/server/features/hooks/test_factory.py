@@ -15,6 +15,7 @@ from twisted_ext.hooks import DROP, PASS, Verdict, answer, hook, refuse, upstrea
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.codes import Rcode
+from twisted_ext.zone import Zone
 
 
 class FactoryHookTests(Server):
@@ -52,6 +53,17 @@ class FactoryHookTests(Server):
         self.serving(lambda name: DROP)
         packet = self.query("www.example.com")
         self.assertEqual((self.udp(packet), [reply[3] & 15 for reply in self.tcp(packet)]), ([], [5]))
+
+    def test_zonesComeFirst(self) -> None:
+        """
+        What a zone among the authorities has, signed or not, no hook decides; the target of its alias is another name.
+        """
+        text = "@ 60 SOA ns admin 1 3600 900 604800 60\n@ 60 NS ns\nns 60 A 192.0.2.1\nfar 60 CNAME www.example.com.\n"
+        self.serving(lambda name: answer("A 203.0.113.80"), authorities=[Zone.fromText(text, "example.org")])
+        self.assertEqual(self.texts(self.ask("ns.example.org")), ["60 192.0.2.1"])
+        self.assertEqual(self.ask("none.example.org").rcode, Rcode.NXDOMAIN)
+        self.assertEqual(self.texts(self.ask("www.example.com")), ["60 203.0.113.80"])
+        self.assertEqual(self.texts(self.ask("far.example.org")), ["60 www.example.com.", "60 203.0.113.80"])
 
     def test_noUpstreams(self) -> None:
         """
