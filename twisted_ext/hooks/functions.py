@@ -47,6 +47,7 @@ class Hook:
     @ivar seconds: how long it may take.
     @ivar otherwise: the verdict if it fails, or takes longer.
     @ivar keep: for how many seconds a verdict is kept; 0 to ask about each query.
+    @ivar threads: whether it is called in one of ten threads, as it waits without C{await}.
     @ivar below: names, folded; it is asked about these and names below them only. Empty for all.
     """
 
@@ -58,6 +59,7 @@ class Hook:
         otherwise: Verdict = PASS,
         keep: float = 1.0,
         below: Sequence[str] = (),
+        threads: bool = False,
     ) -> None:
         """
         For the parameters see the attributes.
@@ -76,7 +78,9 @@ class Hook:
             raise CallerFault(f"{self.name}: otherwise is {otherwise!r}; right is a verdict, such as PASS or refuse()")
         if isinstance(below, str):
             raise CallerFault(f"{self.name}: below is a text; right is a list of names")
-        self.seconds, self.otherwise, self.keep = seconds, otherwise, keep
+        self.seconds, self.otherwise, self.keep, self.threads = seconds, otherwise, keep, threads
+        if threads and inspect.iscoroutinefunction(getattr(function, "ask", function)):
+            raise CallerFault(f"{self.name} is a coroutine function, which waits without a thread; leave threads out")
         try:
             self.below = tuple([nameFromText(each).lower() for each in below])
         except BadName as error:
@@ -141,7 +145,7 @@ class Hooked(Protocol[_Parameters, _Result]):
 
 
 def hook(
-    *, seconds: float = 0.25, otherwise: Verdict = PASS, keep: float = 1.0, below: Sequence[str] = ()
+    *, seconds: float = 0.25, otherwise: Verdict = PASS, keep: float = 1.0, below: Sequence[str] = (), threads: bool = False
 ) -> Callable[[Callable[_Parameters, _Result]], Hooked[_Parameters, _Result]]:
     """
     Say how a function is to be asked. For the parameters see L{Hook}. The function stays what it is; its L{Hook} is its attribute C{hook}.
@@ -149,7 +153,7 @@ def hook(
 
     def decorated(function: Callable[_Parameters, _Result]) -> Hooked[_Parameters, _Result]:
         hooked = cast("Hooked[_Parameters, _Result]", function)
-        hooked.hook = Hook(function, seconds=seconds, otherwise=otherwise, keep=keep, below=below)
+        hooked.hook = Hook(function, seconds=seconds, otherwise=otherwise, keep=keep, below=below, threads=threads)
         return hooked
 
     return decorated

@@ -120,7 +120,7 @@ class HookTester:
         """
         hook = hookOf(function)
         below = [nameToText(each) for each in hook.below]
-        afresh = Hook(hook.function, seconds=hook.seconds, otherwise=hook.otherwise, keep=0, below=below)
+        afresh = Hook(hook.function, seconds=hook.seconds, otherwise=hook.otherwise, keep=0, below=below, threads=hook.threads)
         host = self._internet.reactor()
         CannedServer(otherwise=_recordsOf).listen(host)
         first, second = [_Server(self._internet, each, self._settings(host.addresses[0])) for each in (hook, afresh)]

@@ -148,6 +148,9 @@ class Features:
 
         @raise CallerFault: it is not switched on.
         """
+        if verb.ofViews and verb.gather is not None:
+            everywhere = [each._own[name] for each in (self, *self.views.values()) if name in each._own]
+            return verb.gather([cast("JSON", verb.execute(each, arguments)) for each in everywhere])
         place = self.placeOf(arguments["client"]) if verb.ofClient else self
         asked = [each for key, each in place.active.items() if key == name or verb.path in each.answers]
         if not asked:

@@ -21,6 +21,7 @@ from twisted_ext.hooks import Hook
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import HookSource
+from twisted_ext.resolver.policy.hooks.telling import Asked
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Part, Site, Stage
@@ -234,8 +235,8 @@ def test_sharedVerdictsLeak(tmp_path: Path) -> None:
     """
     keyOf = CalledHook.keyOf
 
-    def shared(self: CalledHook, question: Question, context: QueryContext) -> object:
-        found = keyOf(self, question, context)
+    def shared(self: CalledHook, asked: Asked) -> object:
+        found = keyOf(self, asked)
         return found[0] if isinstance(found, tuple) else found
 
     with patch.object(CalledHook, "keyOf", shared), _differential(tmp_path, 1, True) as made:

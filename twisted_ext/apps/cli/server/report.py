@@ -257,6 +257,19 @@ def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
         yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}{upgrade}{_whose(upstream)}"
 
 
+def hookLines(said: dict[str, JSON]) -> Iterator[str]:
+    found = [_object(each) for each in listOf(said["hooks"])]
+    if not found:
+        yield "no hook has been loaded"
+    for hook in found:
+        view = f", view {hook['view']}" if hook.get("view") else ""
+        state = "" if hook.get("state") == "asked" else f"  {hook.get('state')}"
+        failures = "".join([f", {kind} {_number(count):,.0f}" for kind, count in sorted(_object(hook.get("failures")).items())])
+        yield f"{hook['hook']}({', '.join(map(str, listOf(hook['takes'])))}){view}{state}"
+        counts = ", ".join([f"{key} {_number(hook[key]):,.0f}" for key in ("calls", "waiting", "kept")])
+        yield f"    {counts}; {_number(hook['mean']):.3f} ms, p99 {_number(hook['p99']):.3f} ms{failures}"
+
+
 def typeLines(said: dict[str, JSON]) -> Iterator[str]:
     types = {name: _number(count) for name, count in _object(said["types"]).items()}
     total = sum(types.values())

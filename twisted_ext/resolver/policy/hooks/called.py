@@ -6,10 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from hashlib import blake2b
-from importlib import import_module
 from inspect import iscoroutine, unwrap
-from ipaddress import ip_address, ip_network
 from time import perf_counter
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -19,17 +16,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.answers import Answer, Epoch, QueryContext, Security
+from twisted_ext.answers import Epoch
 from twisted_ext.errors import WrongType
-from twisted_ext.hooks.answered import answeredFrom
 from twisted_ext.hooks.functions import Hook
-from twisted_ext.hooks.verdicts import Verdict
+from twisted_ext.hooks.verdicts import PASS, Verdict
+from twisted_ext.resolver.policy.hooks.telling import Asked, Telling
+from twisted_ext.resolver.policy.hooks.threads import HookThreads
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow, nameToText
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.names import isBelow
 
 if TYPE_CHECKING:
-    from twisted_ext.interfaces import IAnswerSource
+    from twisted.internet.interfaces import IReactorFromThreads
+
+    from twisted_ext.metrics.figures import JSON
 
 __all__ = ["CALLS", "FAILURES", "KEPT", "CalledHook", "Decided", "Flight", "fileOf"]
 
@@ -48,17 +47,14 @@ _REST: Final = 30.0
 #: Queries that go on in one turn of the reactor: the others' answers are not to wait for thousands of them.
 _TURN: Final = 64
 
+#: Calls of which it is known how long they took.
+_TIMED: Final = 1000
+
 #: Seconds between two lines about one kind of failure.
 _SILENCE: Final = 60.0
 
 #: Kinds of failures that are told of.
 _LINES: Final = 50
-
-#: Resolvers whose adapters are kept: an application may make one for each query.
-_SOURCES: Final = 64
-
-#: The length of the prefix of one site in IPv6.
-_SITE: Final = 64
 
 #: A verdict, and until when it may be kept.
 Decided = tuple[Verdict, float]
@@ -91,17 +87,19 @@ class Flight:
 
     @ivar key: what its verdict is kept under.
     @ivar epoch: the value of the hook's epoch when it was begun.
-    @ivar ends: when it has to be over, on the reactor's clock.
+    @ivar began: when it was begun, on the reactor's clock.
+    @ivar ends: when it has to be over.
     @ivar outcome: its verdict; L{None} while it waits.
     @ivar waiters: the queries that wait for it, in order.
     """
 
-    __slots__ = ("_called", "_deferred", "ends", "epoch", "key", "outcome", "waiters")
+    __slots__ = ("_called", "_deferred", "began", "ends", "epoch", "key", "outcome", "waiters")
 
-    def __init__(self, called: CalledHook, key: object, ends: float) -> None:
+    def __init__(self, called: CalledHook, key: object, began: float, ends: float) -> None:
         self._called = called
         self.key = key
         self.epoch = called.epoch.value
+        self.began = began
         self.ends = ends
         self.outcome: Decided | None = None
         self.waiters: dict[_Waiter, None] = {}
@@ -148,9 +146,8 @@ class CalledHook:
     @ivar calls: the calls so far.
     @ivar waiting: those that wait now.
     @ivar file: the path of the file that its code is in.
-    @ivar isGivenResolver: whether it takes C{resolver}.
-    @ivar behind: what it looks up names by then.
-    @ivar answer: what it is told of next, if it decides about answers.
+    @ivar telling: tells it what it takes.
+    @ivar isOff: whether it is not asked, as an operator has said.
     @ivar runs: since when its code runs, as told by C{perf_counter}; 0 while it does not.
     @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
         C{resting}.
@@ -187,6 +184,9 @@ class CalledHook:
         self._row = 0
         self._rests = float("-inf")
         self._told: dict[str, float] = {}
+        self._took: deque[float] = deque(maxlen=_TIMED)
+        self._threads: HookThreads | None = None
+        self.isOff = False
         self._released = 0
         self._later: deque[tuple[_Waiter, Verdict]] = deque()
         self._instance: object = None
@@ -203,16 +203,7 @@ class CalledHook:
         self._isOfClient = hook.isOfClient
         # A client of whom this is decided is in one group with all of whom it is. From no view into one it is not yet, when it is asked.
         self.inCommon = (("pass", "view") if view else ("pass",)) if hook.isOfClient else ()
-        given = frozenset(hook.parameters)
-        self.isGivenResolver = "resolver" in given
-        self.behind: IAnswerSource | None = None
-        self.answer: Answer | None = None
-        self._given: tuple[object, object] = (None, None)
-        # With the resolvers, so that no other one gets the number of one of them.
-        self._sources: dict[int, tuple[object, IAnswerSource]] = {}
-        self._ofName, self._ofType = "name" in given, "type" in given
-        self._ofClient, self._ofNetwork = "client" in given, "network" in given
-        self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
+        self.telling = Telling(hook, view, clock)
 
     # -- what it is asked
 
@@ -223,80 +214,19 @@ class CalledHook:
         below = self.hook.below
         return not below or any(isBelow(question.key[:-4], each) for each in below)
 
-    def keyOf(self, question: Question, context: QueryContext) -> object:
+    def keyOf(self, asked: Asked) -> object:
         """
         Return what a verdict is kept under: the values of all parameters.
         """
-        key = question.key
-        if self._ofName:
-            asked: object = key if self._ofType else key[:-4]
-        else:
-            asked = question.rrType if self._ofType else 0
-        if self.answer is not None:
-            asked = asked, _digestOf(self.answer)
-        if self._ofClient:
-            return asked, context.client
-        return (asked, _networkOf(str(context.client))) if self._ofNetwork else asked
-
-    def _valueOf(self, parameter: str, kind: type) -> Callable[[Question, QueryContext], object]:
-        if parameter == "name":
-            if kind is bytes:
-                return lambda question, context: question.key[:-4]
-            return lambda question, context: nameToText(question.key[:-4], final=False)
-        if parameter == "type":
-            return (lambda question, context: question.rrType) if kind is int else (lambda question, context: typeName(question.rrType))
-        if parameter == "client":
-            if kind is str:
-                return lambda question, context: context.client
-            return lambda question, context: ip_address(str(context.client))
-        if parameter == "network":
-            if kind is str:
-                return lambda question, context: _networkOf(str(context.client))
-            return lambda question, context: ip_network(_networkOf(str(context.client)))
-        if parameter == "answer":
-            return lambda question, context: answeredFrom(cast("Answer", self.answer))
-        if parameter == "resolver":
-            return lambda question, context: self._resolver()
-        view = self.view
-        return lambda question, context: view
-
-    def _resolver(self) -> object:
-        """
-        Return a resolver on top of what stands behind the hook.
-        """
-        behind, made = self._given
-        if behind is not self.behind:
-            made = self._adapter("twisted_ext.compat.names", "NamesResolver")(self.behind, self._clock)
-            self._given = self.behind, made
-        return made
-
-    def sourceOf(self, resolver: object) -> IAnswerSource:
-        """
-        Return a source for a resolver of the application.
-
-        @raise twisted_ext.errors.WrongType: it is not a resolver.
-        """
-        known = self._sources.get(id(resolver))
-        if known is None:
-            if len(self._sources) >= _SOURCES:
-                self._sources.clear()
-            made = cast("IAnswerSource", self._adapter("twisted_ext.compat.foreign", "sourceOf")(resolver, self._clock))
-            known = self._sources[id(resolver)] = resolver, made
-        return known[1]
-
-    @staticmethod
-    def _adapter(module: str, name: str) -> Callable[[object, IReactorTime], object]:
-        # Adapters stand above servers, which need them only if an application brings a resolver of its own, or asks for one.
-        return cast("Callable[[object, IReactorTime], object]", getattr(import_module(module), name))
+        return self.telling.keyOf(asked)
 
     # -- verdicts
 
-    def decide(self, key: object, question: Question, context: QueryContext, now: float) -> Decided | Flight:
+    def decide(self, asked: Asked, now: float) -> Decided | Flight:
         """
         Return the verdict, or the call that it has to wait for.
-
-        @param key: that of L{keyOf}.
         """
+        key = self.keyOf(asked)
         kept = self._kept.get(key)
         if kept is not None and kept[1] > now:
             return kept
@@ -315,7 +245,8 @@ class CalledHook:
         self.calls += 1
         self.runs = perf_counter()
         try:
-            result = self._function(*[value(question, context) for value in self._values])
+            values = self.telling.valuesOf(asked)
+            result = self._function(*values) if not self.hook.threads else self._inThread(values)
             if iscoroutine(result):
                 # Its first step is done here: one that does not wait needs no Deferred.
                 try:
@@ -327,11 +258,18 @@ class CalledHook:
         except Exception as error:
             return self._raised(error, now)
         finally:
-            self.runs = 0.0
+            began, self.runs = self.runs, 0.0
+        if not isinstance(result, Deferred):
+            self._took.append(perf_counter() - began)
         return self._followed(key, result, now) if isinstance(result, Deferred) else self._returned(key, result, now)
 
+    def _inThread(self, values: list[object]) -> Deferred[object]:
+        if self._threads is None:
+            self._threads = HookThreads(cast("IReactorFromThreads", self._clock), self.name)
+        return self._threads.call(self._function, values)
+
     def _followed(self, key: object, awaited: Deferred[object], now: float) -> Decided | Flight:
-        flight = self._flights[key] = Flight(self, key, now + self.hook.seconds)
+        flight = self._flights[key] = Flight(self, key, now, now + self.hook.seconds)
         self.waiting += 1
         flight.follow(awaited)
         if flight.outcome is not None:
@@ -378,7 +316,7 @@ class CalledHook:
             return f"{result.word}(), but there is an answer already; right is PASS, or what takes its place"
         if result.word == "ask":
             try:
-                self.sourceOf(result.resolver)
+                self.telling.sourceOf(result.resolver)
             except WrongType as error:
                 return f"ask(): {error}"
         return ""
@@ -405,12 +343,49 @@ class CalledHook:
         self.epoch.bump()
         self._forgot()
 
+    def switch(self, isOff: bool) -> None:
+        """
+        Ask it no more, or again.
+        """
+        if isOff is not self.isOff:
+            self.isOff = isOff
+            self.changed()
+
+    def described(self) -> dict[str, JSON]:
+        """
+        Return its name and view, what it takes, whether it is C{asked}, C{resting} or C{off}, and its numbers, with the mean and the 99th
+        percentile of the milliseconds that its last thousand calls took.
+        """
+        now = self._clock.seconds()
+        took = sorted(self._took)
+        return {
+            "hook": self.name,
+            "view": self.view or None,
+            "takes": [*self.hook.parameters],
+            "state": "off" if self.isOff else "resting" if now < self._rests else "asked",
+            "calls": self.calls,
+            "kept": sum(1 for _, until in self._kept.values() if until > now),
+            "waiting": self.waiting,
+            "mean": round(1000 * sum(took) / len(took), 3) if took else 0.0,
+            "p99": round(1000 * took[len(took) * 99 // 100], 3) if took else 0.0,
+            "failures": {**self.failures},
+        }
+
+    def known(self, asked: Asked) -> Verdict | None:
+        """
+        Return the verdict that is kept; L{None} if it has to be asked.
+        """
+        kept = self._kept.get(self.keyOf(asked))
+        return kept[0] if kept is not None and kept[1] > self._clock.seconds() else None
+
     # -- clients
 
     def ofClient(self, client: str) -> Verdict | None:
         """
         Return what it has decided about a client; L{None} if it has to be asked.
         """
+        if self.isOff:
+            return PASS
         kept = self._kept.get((0, client))
         return kept[0] if kept is not None and kept[1] > self._clock.seconds() else None
 
@@ -479,6 +454,7 @@ class CalledHook:
 
     def _landed(self, flight: Flight) -> None:
         self.waiting -= 1
+        self._took.append(self._clock.seconds() - flight.began)
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
         if self._isClosed and not self.waiting:
@@ -521,6 +497,9 @@ class CalledHook:
             self._timer.cancel()
             self._timer = None
         self._queue.clear()
+        if self._threads is not None:
+            self._threads.close()
+            self._threads = None
         close = getattr(self._instance, "close", None)
         self._instance = None
         if close is not None:
@@ -572,25 +551,6 @@ def fileOf(function: Callable[..., object]) -> str:
     """
     code = getattr(unwrap(getattr(function, "ask", function)), "__code__", None)
     return "" if code is None else str(code.co_filename)
-
-
-def _digestOf(answer: Answer) -> bytes:
-    """
-    Return octets that differ for answers with other data. With these as keys, verdicts about large answers take no more memory.
-    """
-    digest = blake2b(b"%d %d" % (answer.rcode, answer.security is Security.SECURE), digest_size=16)
-    for rrset in answer.answer:
-        digest.update(b"%b %d %d " % (rrset.name.lower(), rrset.rrType, len(rrset.rdatas)))
-        for rdata in rrset.rdatas:
-            digest.update(len(rdata).to_bytes(2, "big") + rdata)
-    return digest.digest()
-
-
-def _networkOf(client: str) -> str:
-    """
-    Return the network that a client is alone in: an IPv4 address, or the /64 of an IPv6 one.
-    """
-    return str(ip_network((client, 32 if "." in client else _SITE), strict=False))
 
 
 def _kindOf(result: object) -> str:

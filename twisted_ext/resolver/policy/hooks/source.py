@@ -21,6 +21,7 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, furthered, lookUp, nowOf, queryOf, then, unknown
 from twisted_ext.resolver.local.localanswers import emptySOA
 from twisted_ext.resolver.policy.hooks.called import CalledHook, Flight
+from twisted_ext.resolver.policy.hooks.telling import Asked
 from twisted_ext.resolver.policy.rules.source import behindAlias
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AA, IN, Rcode
@@ -67,7 +68,7 @@ class HookSource(WrappingSource):
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         called = self._called
         isChosen = bool(context.upstream) and not self._isOfAnswer
-        if question.rrClass != IN or isChosen or not called.covers(question):
+        if called.isOff or question.rrClass != IN or isChosen or not called.covers(question):
             return self._inner.ask(question, context)
         if self._isPersonal and not context.client:
             if context.trace is not None:
@@ -86,11 +87,8 @@ class HookSource(WrappingSource):
         @param answer: that which is decided about; L{None} before there is one.
         """
         called = self._called
-        called.answer = answer
-        if called.isGivenResolver:
-            called.behind = self._inner
         now = self._clock.seconds()
-        found = called.decide(called.keyOf(question, context), question, context, now)
+        found = called.decide(Asked(question, context, answer, self._inner), now)
         if isinstance(found, Flight):
             return _Undecided(self, found, question, answer)
         verdict, until = found
@@ -160,7 +158,7 @@ class HookSource(WrappingSource):
         """
         Ask a resolver of the application, and what stands behind the hook if it has no information.
         """
-        found = lookUp(self._called.sourceOf(resolver), question, context)
+        found = lookUp(self._called.telling.sourceOf(resolver), question, context)
         return found.addCallbacks(self._theirs, self._goesOn, callbackArgs=(), errbackArgs=(question, context))
 
     def _theirs(self, answer: Answer) -> Answer:

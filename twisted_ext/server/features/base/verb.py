@@ -37,6 +37,7 @@ class Verb:
     @ivar inParent: whether the parent of workers executes it, or the only process; for a feature its keeper, even while the feature is off.
         Others run where queries are answered.
     @ivar ofClient: whether the active feature of the view executes it that the client is in whose address is the argument C{client}.
+    @ivar ofViews: whether the active features of all views execute it, and that for clients in none; C{gather} joins what they return.
     @ivar gather: joins what C{run} returns of all active features that have its path among their L{Active.answers
         <twisted_ext.server.features.base.feature.Active.answers>}, in the order in which a query meets them; L{None} if only its own
         feature executes it.
@@ -57,6 +58,7 @@ class Verb:
     changes: bool = False
     inParent: bool = False
     ofClient: bool = False
+    ofViews: bool = False
     gather: Callable[[list[JSON]], JSON] | None = None
     join: Callable[[list[JSON]], dict[str, JSON]] | None = None
     more: str = ""

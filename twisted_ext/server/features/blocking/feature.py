@@ -82,7 +82,7 @@ class BlockingFeature(Feature):
     verbs = (
         Verb(
             "why",
-            "which rule of which policy zone or list decides about a name for the client at this address",
+            "which hook, or rule of which policy zone or list, decides about a name for the client at this address",
             _why,
             takes=("NAME", "CLIENT", "[TIME]", "[TYPE]"),
             ofClient=True,

@@ -4,75 +4,43 @@ Hooks.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.figure import Figure
-from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import RESOLVING, Section, setting
-from twisted_ext.server.features.base.feature import Active, Feature, Site
+from twisted_ext.server.config.setting import RESOLVING
+from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
+from twisted_ext.server.features.base.verb import Verb
+from twisted_ext.server.features.hooks.settings import HooksSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.features.hooks.inforce import AppliedHooks
+    from twisted_ext.server.features.hooks.keeper import HookSwitches
 
-__all__ = ["HooksFeature", "HooksSettings", "isFile", "partsOf"]
-
-_RIGHT: Final = "package.module:name, or the path of a file and a name, such as /etc/txdns/hooks.py:customer"
-
-
-def partsOf(word: str) -> tuple[str, str]:
-    """
-    Return where a hook is, and its name there.
-
-    @raise BadDescription: the word is not valid.
-    """
-    place, _, name = word.rpartition(":")
-    if not place or not name.isidentifier():
-        raise BadDescription(f"{word!r} is not a hook; right is {_RIGHT}")
-    return place, name
+__all__ = ["HooksFeature"]
 
 
-def isFile(place: str) -> bool:
-    """
-    Return whether this is the path of a file, and not a module.
-    """
-    return place.endswith(".py") or os.sep in place
+def _described(hooks: AppliedHooks, arguments: Mapping[str, str]) -> JSON:
+    return hooks.described()
 
 
-def _checked(word: str) -> str:
-    try:
-        partsOf(word)
-    except BadDescription:
-        # What is right is said by the kind.
-        raise ValueError(word) from None
-    return word
+def _joined(told: list[JSON]) -> dict[str, JSON]:
+    from twisted_ext.server.features.hooks.figures import joined
+
+    return joined(told)
 
 
-class _Hook(types.Text):
-    """
-    A hook. The path of a file is relative to the folder of the settings file if it comes from one.
-    """
-
-    def fromTOML(self, value: object, folder: str = "") -> types.Value:
-        if isinstance(value, str) and isFile(value.rpartition(":")[0]):
-            value = os.path.join(folder, value)
-        return super().fromTOML(value)
+def _off(switches: HookSwitches, arguments: Mapping[str, str]) -> JSON:
+    return switches.switch(arguments["hook"], True)
 
 
-_HOOK: Final = _Hook(_RIGHT, _checked)
-
-
-class HooksSettings(Section):
-    hook: tuple[str, ...] = setting(
-        _HOOK,
-        (),
-        "Ask this Python function what to answer, before policy zones, lists and the cache. Of several the first one that does not pass "
-        "decides. A file that has changed is imported again at a reload",
-        group="Access control and replies",
-        roles=RESOLVING,
-        inView=True,
-    )
+def _on(switches: HookSwitches, arguments: Mapping[str, str]) -> JSON:
+    return switches.switch(arguments["hook"], False)
 
 
 class HooksFeature(Feature):
@@ -93,6 +61,19 @@ class HooksFeature(Feature):
         ),
         Figure("hookWaiting", "txdns_hook_waiting", "Calls of a hook that wait now.", label="hook"),
     )
+    verbs = (
+        Verb(
+            "hooks",
+            "show hooks, with their calls, those that wait, how long they take, and their failures",
+            _described,
+            ofViews=True,
+            gather=_joined,
+            join=_joined,
+            shown="twisted_ext.apps.cli.server.report:hookLines",
+        ),
+        Verb("hook/off", "ask a hook no more, until the server is started again", _off, takes=("HOOK",), changes=True, inParent=True),
+        Verb("hook/on", "ask it again", _on, takes=("HOOK",), changes=True, inParent=True),
+    )
     roles = RESOLVING
 
     def differs(self, one: Settings, other: Settings) -> bool:
@@ -106,3 +87,8 @@ class HooksFeature(Feature):
         from twisted_ext.server.features.hooks.inforce import AppliedHooks
 
         return AppliedHooks(site, words, former if isinstance(former, AppliedHooks) else None)
+
+    def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
+        from twisted_ext.server.features.hooks.keeper import HookSwitches
+
+        return HookSwitches(settings)

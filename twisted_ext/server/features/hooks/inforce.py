@@ -4,22 +4,27 @@ The hooks that one process asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from twisted_ext.errors import BadDescription
+from twisted_ext.answers import QueryContext
+from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import ChosenSource, HookSource
+from twisted_ext.resolver.policy.hooks.telling import Asked
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.hooks.admitting import AdmittingHooks
 from twisted_ext.server.features.hooks.modules import loaded
 from twisted_ext.server.features.hooks.watching import watch
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.hooks.functions import Hook
     from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.metrics.figures import JSON
 
 __all__ = ["AppliedHooks"]
 
@@ -32,6 +37,7 @@ class AppliedHooks(Active):
     """
 
     rereads = "hooks"
+    answers = ("why",)
 
     def __init__(self, site: Site, words: Sequence[str], former: AppliedHooks | None) -> None:
         """
@@ -40,6 +46,8 @@ class AppliedHooks(Active):
         @raise BadDescription: one cannot be loaded, or made. Those before it are closed again.
         """
         self.called: list[CalledHook] = []
+        self._site = site
+        self._off: frozenset[str] = frozenset() if former is None else former._off
         try:
             for hook, name in (*[loaded(word) for word in words], *[(each, each.name) for each in site.hooks]):
                 self.called.append(_made(hook, name, site, [] if former is None else former.called))
@@ -48,6 +56,7 @@ class AppliedHooks(Active):
             raise
         choosing = Part(Stage.CACHE, wrap=lambda source: ChosenSource(source, site.upstreamOf))
         self.parts = (*[_partOf(each, site) for each in self.called], choosing)
+        self._switch()
         ofClients = [each for each in self.called if each.hook.isOfClient]
         self._admitting = AdmittingHooks(ofClients)
         if ofClients and not site.view:
@@ -59,6 +68,57 @@ class AppliedHooks(Active):
     def begin(self) -> None:
         for each in self.called:
             watch.add(each)
+
+    def take(self, state: JSON) -> None:
+        self._off = frozenset(map(str, state)) if isinstance(state, list) else frozenset()
+        self._switch()
+
+    def _switch(self) -> None:
+        for each in self.called:
+            each.switch(each.name in self._off)
+
+    def described(self) -> JSON:
+        """
+        Return what each has done.
+        """
+        return {"hooks": [each.described() for each in self.called]}
+
+    def why(self, arguments: Mapping[str, str]) -> JSON:
+        """
+        Tell what is decided about a question of a client of this view, as far as it is known.
+
+        @raise CallerFault: the name or the type is not valid.
+        """
+        client, rrType = arguments["client"], arguments.get("type", "A")
+        number = typeNumber(rrType)
+        if number is None:
+            raise CallerFault(f"{rrType!r} is not a type; write A or AAAA")
+        try:
+            question = Question(nameFromText(arguments["name"]), number)
+        except BadName as error:
+            raise CallerFault(f"{arguments['name']!r} is not a name: {error}") from None
+        said: list[JSON] = [f"{client} is in {f'view {self._site.view}' if self._site.view else 'no view'}"]
+        rule: JSON = None
+        word = ""
+        for each in self.called:
+            if each.isOff or not each.covers(question):
+                continue
+            verdict = None if each.hook.isOfAnswer else each.known(Asked(question, QueryContext(0.0, client=client)))
+            if verdict is None:
+                said.append(f"hook {each.name} would be asked{' about the answer' if each.hook.isOfAnswer else ''}")
+                continue
+            said.append(f"hook {each.name} has decided: {verdict.word}")
+            if verdict.word != "pass":
+                rule, word = f"hook {each.name}", verdict.word
+                break
+        return {
+            "client": client,
+            "view": self._site.view or None,
+            "blocked": word in ("refuse", "drop"),
+            "rewritten": word in ("answer", "ask"),
+            "rule": rule,
+            "said": said,
+        }
 
     def figures(self) -> dict[str, float]:
         found: dict[str, float] = {}

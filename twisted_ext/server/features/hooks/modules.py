@@ -19,7 +19,7 @@ from typing import Final
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import stateIn
 from twisted_ext.hooks.functions import Hook, hookOf
-from twisted_ext.server.features.hooks.feature import isFile, partsOf
+from twisted_ext.server.features.hooks.settings import isFile, nameOf, partsOf
 
 __all__ = ["loaded"]
 
@@ -46,7 +46,7 @@ def loaded(word: str) -> tuple[Hook, str]:
         hook = hookOf(function)
     except CallerFault as error:
         raise BadDescription(f"hook {word}: {error}") from None
-    return hook, f"{os.path.basename(place)}:{name}".replace(" ", "_")
+    return hook, nameOf(word)
 
 
 def _moduleOf(place: str, word: str) -> ModuleType:

@@ -1,0 +1,153 @@
+"""
+What a hook is told: the values of its parameters, and the key under which its verdict is kept, which is all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from importlib import import_module
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from twisted_ext.answers import Answer, QueryContext, Security
+from twisted_ext.hooks.answered import answeredFrom
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.hooks.functions import Hook
+    from twisted_ext.interfaces import IAnswerSource
+
+__all__ = ["Asked", "Telling"]
+
+#: The length of the prefix of one site in IPv6.
+_SITE: Final = 64
+
+#: Resolvers whose adapters are kept: an application may make one for each query.
+_SOURCES: Final = 64
+
+
+class Asked(NamedTuple):
+    """
+    What a hook is asked about.
+
+    @ivar answer: the answer that it decides about; L{None} before there is one.
+    @ivar behind: what stands behind the hook.
+    """
+
+    question: Question
+    context: QueryContext
+    answer: Answer | None = None
+    behind: IAnswerSource | None = None
+
+
+class Telling:
+    """
+    Tells one hook what its parameters name.
+    """
+
+    def __init__(self, hook: Hook, view: str, clock: IReactorTime) -> None:
+        self._view = view
+        self._clock = clock
+        given = frozenset(hook.parameters)
+        self._ofName, self._ofType, self._ofAnswer = "name" in given, "type" in given, "answer" in given
+        self._ofClient, self._ofNetwork = "client" in given, "network" in given
+        self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
+        self._resolver: tuple[object, object] = (None, None)
+        # With the resolvers, so that no other one gets the number of one of them.
+        self._sources: dict[int, tuple[object, IAnswerSource]] = {}
+
+    def keyOf(self, asked: Asked) -> object:
+        """
+        Return what a verdict is kept under.
+        """
+        question = asked.question
+        key = question.key
+        if self._ofName:
+            about: object = key if self._ofType else key[:-4]
+        else:
+            about = question.rrType if self._ofType else 0
+        if self._ofAnswer:
+            about = about, _digestOf(cast("Answer", asked.answer))
+        if self._ofClient:
+            return about, asked.context.client
+        return (about, _networkOf(asked)) if self._ofNetwork else about
+
+    def valuesOf(self, asked: Asked) -> list[object]:
+        """
+        Return the values of the parameters, in their order.
+        """
+        return [value(asked) for value in self._values]
+
+    def _valueOf(self, parameter: str, kind: type) -> Callable[[Asked], object]:
+        match parameter:
+            case "name" if kind is bytes:
+                return lambda asked: asked.question.key[:-4]
+            case "name":
+                return lambda asked: nameToText(asked.question.key[:-4], final=False)
+            case "type":
+                return (lambda asked: asked.question.rrType) if kind is int else (lambda asked: typeName(asked.question.rrType))
+            case "client" if kind is str:
+                return lambda asked: asked.context.client
+            case "client":
+                return lambda asked: ip_address(str(asked.context.client))
+            case "network":
+                return _networkOf if kind is str else lambda asked: ip_network(_networkOf(asked))
+            case "answer":
+                return lambda asked: answeredFrom(cast("Answer", asked.answer))
+            case "resolver":
+                return self._resolverOf
+        return lambda asked: self._view
+
+    def _resolverOf(self, asked: Asked) -> object:
+        """
+        Return a resolver on top of what stands behind the hook.
+        """
+        behind, made = self._resolver
+        if behind is not asked.behind:
+            made = _adapter("twisted_ext.compat.names", "NamesResolver")(asked.behind, self._clock)
+            self._resolver = asked.behind, made
+        return made
+
+    def sourceOf(self, resolver: object) -> IAnswerSource:
+        """
+        Return a source for a resolver of the application.
+
+        @raise twisted_ext.errors.WrongType: it is not a resolver.
+        """
+        known = self._sources.get(id(resolver))
+        if known is None:
+            if len(self._sources) >= _SOURCES:
+                self._sources.clear()
+            made = cast("IAnswerSource", _adapter("twisted_ext.compat.foreign", "sourceOf")(resolver, self._clock))
+            known = self._sources[id(resolver)] = resolver, made
+        return known[1]
+
+
+def _adapter(module: str, name: str) -> Callable[[object, IReactorTime], object]:
+    # Adapters stand above servers, which need them only if an application brings a resolver of its own, or asks for one.
+    return cast("Callable[[object, IReactorTime], object]", getattr(import_module(module), name))
+
+
+def _digestOf(answer: Answer) -> bytes:
+    """
+    Return octets that differ for answers with other data. With these as keys, verdicts about large answers take no more memory.
+    """
+    digest = blake2b(b"%d %d" % (answer.rcode, answer.security is Security.SECURE), digest_size=16)
+    for rrset in answer.answer:
+        digest.update(b"%b %d %d " % (rrset.name.lower(), rrset.rrType, len(rrset.rdatas)))
+        for rdata in rrset.rdatas:
+            digest.update(len(rdata).to_bytes(2, "big") + rdata)
+    return digest.digest()
+
+
+def _networkOf(asked: Asked) -> str:
+    """
+    Return the network that a client is alone in: an IPv4 address, or the /64 of an IPv6 one.
+    """
+    client = str(asked.context.client)
+    return str(ip_network((client, 32 if "." in client else _SITE), strict=False))
