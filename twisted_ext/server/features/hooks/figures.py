@@ -30,7 +30,7 @@ def joined(told: list[JSON]) -> dict[str, JSON]:
             if isinstance(each, dict):
                 key = str(each["hook"]), str(each["view"] or "")
                 found[key] = _together(found[key], each) if key in found else {**each}
-    return {"hooks": [found[key] for key in sorted(found, key=lambda key: (key[1], key[0]))]}
+    return {"hooks": [*found.values()]}
 
 
 def _together(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, JSON]:
