@@ -461,6 +461,8 @@ class QueryContext:
     @ivar single: addresses of the other family do not matter: their existence neither ends a search nor prevents a query.
     @ivar client: the address of the client, or L{None} for this process.
     @ivar datagram: whether the reply to the client is one datagram, which may be truncated.
+    @ivar transport: how the client came in: C{"udp"}, C{"tcp"}, C{"tls"}, C{"https"} or C{"quic"}; C{""} for this process.
+    @ivar keyName: the name of the TSIG key that it has signed its query with, in wire form; C{b""} for none.
     @ivar served: whether a server's client caused the look-up: a server bounds its own pending work, so such a look-up is sent at once,
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
@@ -492,6 +494,8 @@ class QueryContext:
         "single",
         "client",
         "datagram",
+        "transport",
+        "keyName",
         "served",
         "budget",
         "trace",
@@ -546,7 +550,8 @@ class QueryContext:
         self.flight: object = None
         self.asker: QueryContext | None = None
         self.ends = _NEVER
-        self.upstream = ""
+        self.upstream = self.transport = ""
+        self.keyName = b""
         plain = recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream)
         self.variant = b"" if plain else self._variant()
 
@@ -675,6 +680,8 @@ class QueryContext:
         other.single = self.single
         other.client = self.client
         other.datagram = self.datagram
+        other.transport = self.transport
+        other.keyName = self.keyName
         other.served = self.served
         other.budget = self.budget
         other.trace = self.trace

@@ -22,7 +22,7 @@ _Result = TypeVar("_Result", covariant=True)
 #: What a hook may be told of a query; of the client, if it takes one of the latter.
 _OF_QUERY: Final = ("name", "type", "view")
 _OF_ANSWER: Final = ("answer",)
-_OF_CLIENT: Final = ("client", "network")
+_OF_CLIENT: Final = ("client", "network", "transport", "key")
 
 #: What it may be given to ask, which its verdict is not kept by.
 _GIVEN: Final = ("resolver",)
@@ -41,7 +41,8 @@ class Hook:
     @ivar function: the function, or a class: an instance is made with the reactor for each server, its method C{ask} is called, and at the
         end C{close}, if it has that.
     @ivar name: how logs and figures call it.
-    @ivar parameters: those of the function, each C{name}, C{type}, C{view}, C{client}, C{network}, C{answer} or C{resolver}.
+    @ivar parameters: those of the function, each C{name}, C{type}, C{view}, C{client}, C{network}, C{transport}, C{key}, C{answer} or
+        C{resolver}.
     @ivar told: those of them that its verdict is kept by: all but C{resolver}.
     @ivar kinds: the class of each value: C{str}, or what the function is annotated with.
     @ivar seconds: how long it may take.
@@ -200,6 +201,7 @@ def _kindsOf(function: Callable[..., object], name: str) -> dict[str, type]:
 #: What a parameter may be annotated with, besides C{str}.
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "name": (bytes,),
+    "key": (bytes,),
     "type": (int,),
     "client": (IPv4Address, IPv6Address),
     "network": (IPv4Network, IPv6Network),

@@ -314,6 +314,7 @@ class Responder:
             client=request.client,
         )
         context.datagram = request.transport == "udp"
+        context.transport, context.keyName = request.transport, request.keyName
         try:
             found = source.ask(question, context)
         except Exception as error:

@@ -122,6 +122,34 @@ class AnswerHookTests(HookCase):
             self.assertIn("but there is an answer already", self.told[-1])
 
 
+class WayTests(HookCase):
+    """
+    Tests of hooks that go by how a client comes in.
+    """
+
+    def test_wayAndKey(self) -> None:
+        """
+        A hook is told the transport and the key, its verdict is kept for each, and the reply is for no other client.
+        """
+        told: list[tuple[str, str]] = []
+
+        def decide(transport: str, key: str) -> Verdict:
+            told.append((transport, key))
+            return refuse() if transport == "udp" else PASS
+
+        source = self.source(decide, keep=60)
+        for transport, key in (("udp", b""), ("tls", b""), ("tls", b"\x04Mine\x00"), ("udp", b""), ("tls", b"")):
+            context = self.context()
+            context.transport, context.keyName = transport, key
+            asked = lookUp(source, questionOf("www.example"), context)
+            if transport == "udp":
+                self.failureResultOf(asked, Withheld)
+            else:
+                self.successResultOf(asked)
+            self.assertEqual(context.ends, 0.0)
+        self.assertEqual(told, [("udp", ""), ("tls", ""), ("tls", "mine")])
+
+
 def _moved() -> Verdict:
     return answer("A 192.0.2.7")
 

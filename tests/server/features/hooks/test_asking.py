@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
+from tests.server.views import served
 from tests.server.views.served import Served, queryFor, tableOf
 from tests.typed import observing
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.hooks.inforce import AppliedHooks
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.wire.codes import AA
+from twisted_ext.wire.codes import AA, TC
+from twisted_ext.zone import Zone
 
 _FILE = """
 from twisted.internet.defer import fail, succeed
@@ -29,8 +32,16 @@ def canary(name, client):
     return upstream("canary") if client == "10.0.0.1" else PASS
 
 @hook(keep=30)
+def overTCP(transport):
+    return PASS if transport == "tcp" else TRUNCATE
+
+@hook(keep=30)
 def denying(name):
     return nxdomain()
+
+@hook(keep=30)
+def denyingWithText(name):
+    return refuse("all of it")
 
 @hook(keep=30)
 def nowhere(name):
@@ -254,3 +265,33 @@ def test_answersOfAll(site: _Site) -> None:
     site.first.set("www.example", "A", "192.0.2.66")
     site.network.advance(4000)
     assert site.ask("www.example") == "66"
+
+
+def test_transports(site: _Site) -> None:
+    """
+    One that goes by the transport tells each client of UDP to come over TCP, time and again.
+    """
+    server = site.serve("overTCP")
+    for _ in range(3):
+        got, other = [server.ask(queryFor("www.example"), "10.0.0.1", stream=stream) for stream in (False, True)]
+        assert got is not None and other is not None
+        assert (bool(got.flags & TC), bool(other.flags & TC), len(other.answer)) == (True, False, 1)
+
+
+_ZONE = "@ 60 SOA ns admin 1 3600 900 604800 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n*.w 60 A 192.0.2.2\ngeo 60 NS ns\n"
+
+
+def test_zonesComeFirst(site: _Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    No hook is asked about names of a zone that is served here, whether it has them or not. Names that it delegates are other zones'.
+    """
+    zones = Zones()
+    zones.put(Zone.fromText(_ZONE, "example"))
+    monkeypatch.setattr(served, "Zones", lambda: zones)
+    server = site.serve("denyingWithText")
+    for name, found in (("ns.example", "1"), ("x.w.example", "2"), ("none.example", "3"), ("a.none.example", "3"), ("example", "0")):
+        assert site.ask(name) == found
+    hooks = server.features.active["hooks"]
+    assert isinstance(hooks, AppliedHooks)
+    assert hooks.called[0].calls == 0
+    assert (site.ask("a.geo.example"), hooks.called[0].calls) == ("5", 1)

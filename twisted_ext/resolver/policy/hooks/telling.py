@@ -53,9 +53,10 @@ class Telling:
     def __init__(self, hook: Hook, view: str, clock: IReactorTime) -> None:
         self._view = view
         self._clock = clock
-        given = frozenset(hook.parameters)
+        given = self._given = frozenset(hook.parameters)
         self._ofName, self._ofType, self._ofAnswer = "name" in given, "type" in given, "answer" in given
         self._ofClient, self._ofNetwork = "client" in given, "network" in given
+        self._ofWay = "transport" in given or "key" in given
         self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
         self._resolver: tuple[object, object] = (None, None)
         # With the resolvers, so that no other one gets the number of one of them.
@@ -73,6 +74,9 @@ class Telling:
             about = question.rrType if self._ofType else 0
         if self._ofAnswer:
             about = about, _digestOf(cast("Answer", asked.answer))
+        if self._ofWay:
+            context = asked.context
+            about = about, context.transport if "transport" in self._given else "", context.keyName if "key" in self._given else b""
         if self._ofClient:
             return about, asked.context.client
         return (about, _networkOf(asked)) if self._ofNetwork else about
@@ -97,6 +101,12 @@ class Telling:
                 return lambda asked: ip_address(str(asked.context.client))
             case "network":
                 return _networkOf if kind is str else lambda asked: ip_network(_networkOf(asked))
+            case "transport":
+                return lambda asked: asked.context.transport
+            case "key" if kind is bytes:
+                return lambda asked: asked.context.keyName.lower()
+            case "key":
+                return lambda asked: nameToText(asked.context.keyName.lower(), final=False) if asked.context.keyName else ""
             case "answer":
                 return lambda asked: answeredFrom(cast("Answer", asked.answer))
             case "resolver":
