@@ -185,6 +185,7 @@ def test_hostileTexts(console: Console) -> None:
         for path, fields in (
             ("/settings", {"action": "block", "name": text, "view": text, "client": text, "back": text}),
             ("/settings", {"action": "add", "setting": text, "value": text, "view": text}),
+            ("/settings", {"action": "off", "hook": text}),
             ("/settings", {"action": "add", "setting": "local", "name": text, "type": "TXT", "value": text}),
             ("/changes", {"entry": text}),
             ("/blocking", {"action": "pause", "view": text, "time": text}),

@@ -20,6 +20,14 @@ from tests.live.zones.test_updates import ask
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import A
 
+_HOOKS = """
+from twisted_ext.hooks import answer, hook
+
+@hook(below=["shop.example.net"])
+def closed(name):
+    return answer("A 203.0.113.80")
+"""
+
 
 def consoleAt(folder: Path, more: str = "", tables: str = "", upstream: str = "127.0.0.1:1", isInFiles: bool = True) -> Console:
     """
@@ -32,9 +40,12 @@ def consoleAt(folder: Path, more: str = "", tables: str = "", upstream: str = "1
     made = Console(folder)
     (folder / "ads.txt").write_text("ads.example.net\n")
     (folder / "games.txt").write_text("games.example.net\n")
+    hooks = folder / "shop.py"
+    hooks.write_text(_HOOKS)
+    hooks.chmod(0o600)
     settings = folder / "settings.toml"
     own = f'role = "forward"\nupstream = ["{upstream}"]\nlists = ["ads"]\nlocal-domain = ["lan"]\n'
-    own += "show-clients = true\nquery-history = true\n"
+    own += f'show-clients = true\nquery-history = true\nhook = ["{hooks}:closed"]\n'
     text = settings.read_text().replace('role = "serve"\n', own + more)
     tables += f"""
 [[list]]
@@ -129,6 +140,27 @@ def test_allowFromQueries(console: Console) -> None:
     assert not blocked(console, "ads.example.net")
     assert other.get("/") == 200 and "allowed ads.example.net. for all clients" in other.page
     assert "Traceback" not in console.twistd.text()
+
+
+def test_hooks(console: Console) -> None:
+    """
+    The page of settings shows hooks, and switches them off and on. Others than those with the right cannot.
+    """
+
+    def rcode() -> int:
+        return ask(console.server, "www.shop.example.net", A).rcode
+
+    assert rcode() == Rcode.NOERROR
+    browser, guest = Browser(console), Browser(console, "guest")
+    assert guest.post("/settings", action="off", hook="shop.py:closed") == 403
+    assert browser.get("/settings") == 200
+    assert "shop.py:closed(name)" in browser.page
+    assert press(browser, "Switch shop.py:closed off").startswith("hook shop.py:closed is off: queries pass it until")
+    wait(lambda: rcode() != Rcode.NOERROR, console.twistd)
+    assert press(browser, "Switch shop.py:closed on") == "hook shop.py:closed is on."
+    wait(lambda: rcode() == Rcode.NOERROR, console.twistd)
+    assert browser.post("/settings", action="off", hook="none") == 422
+    assert "there is no hook none" in html.unescape(browser.page)
 
 
 def test_otherwise(console: Console) -> None:

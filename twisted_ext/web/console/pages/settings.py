@@ -1,6 +1,6 @@
 """
 The page of settings, with where each value comes from, and what changes them: names that are blocked or allowed, lists, local names, and
-the clients of views. Each change can be undone.
+the clients of views. Each change can be undone. Hooks are shown there too, and switched off.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.config.addedvalues import AddedValue
-from twisted_ext.server.config.setting import shown
+from twisted_ext.server.config.setting import RESOLVING, shown
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.web.console.pages.alterations import Alterations
@@ -21,6 +21,7 @@ from twisted_ext.web.console.pages.blocking.forms import decisionIn
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo, ownPath
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
@@ -29,6 +30,9 @@ __all__ = ["SettingsPage"]
 
 #: Characters of a value that the page has.
 _LONGEST: Final = 2_000
+
+#: The operations that switch hooks.
+_SWITCHES: Final = {"off": "hook/off", "on": "hook/on"}
 
 _DONE: Final = {"block": "blocked", "allow": "allowed"}
 
@@ -42,7 +46,10 @@ class SettingsPage:
         self._operations = operations
         self._alterations = alterations
 
-    def show(self, asked: ConsoleAsked) -> ConsoleReply:
+    def show(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
+        return Deferred.fromCoroutine(self._page(asked))
+
+    async def _page(self, asked: ConsoleAsked) -> ConsoleReply:
         wanted, everything = asked.fields.get("q", "").strip().lower(), bool(asked.fields.get("all"))
         inForce = self._operations.inForce
         groups: dict[str, list[dict[str, object]]] = {}
@@ -58,7 +65,19 @@ class SettingsPage:
                 row |= {"words": _wordsOf(each), "isOwn": isOwn}
             groups.setdefault(each.group, []).append(row)
         query = urlencode({"q": wanted, **({"all": "1"} if everything else {})})
-        return ConsoleReply({"groups": groups, "q": wanted, "all": everything, "query": query})
+        hooks = await self._hooks() if inForce.role in RESOLVING and not wanted else []
+        return ConsoleReply({"groups": groups, "q": wanted, "all": everything, "query": query, "hooks": hooks})
+
+    async def _hooks(self) -> list[JSON]:
+        """
+        Return what hooks there are, and what they have done.
+        """
+        try:
+            said = await self._operations.do("hooks", {})
+        except (CallerFault, DNSFault):
+            return []
+        hooks = said.get("hooks")
+        return hooks if isinstance(hooks, list) else []
 
     def do(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         """
@@ -71,6 +90,10 @@ class SettingsPage:
         back = ownPath(form.get("back", "/settings"))
         if action in _DONE:
             return await self._decide(asked, action, back)
+        if action in _SWITCHES:
+            said = await self._operations.do(_SWITCHES[action], {"hook": form.get("hook", "")})
+            lines = said.get("said")
+            return leadingTo(back, f"{'; '.join(map(str, lines)) if isinstance(lines, list) else ''}.")
         if action in ("add", "remove"):
             words = [form.get(key, "").strip() for key in ("name", "type", "value")]
             value = " ".join([each for each in words if each])
