@@ -4,7 +4,7 @@ One hook in force: its calls, those that wait, and the verdicts that are kept.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Generator
 from inspect import iscoroutine, unwrap
 from time import perf_counter
@@ -177,7 +177,8 @@ class CalledHook:
         self.failures: dict[str, int] = {}
         self._clock = clock
         self.view = view
-        self._kept: dict[object, Decided] = {}
+        # Of a dict whose first entries were removed it takes long to find the first one that is left.
+        self._kept: OrderedDict[object, Decided] = OrderedDict()
         self._flights: dict[object, Flight] = {}
         self._queue: deque[Flight] = deque()
         self._timer: IDelayedCall | None = None
@@ -298,7 +299,7 @@ class CalledHook:
             kept = self._kept
             if len(kept) >= KEPT and key not in kept:
                 # The oldest one.
-                del kept[next(iter(kept))]
+                kept.popitem(last=False)
             kept[key] = decided
             if self._isOfClient and isinstance(key, tuple):
                 self._decidedOf(str(key[1]), until)
