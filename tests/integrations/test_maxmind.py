@@ -52,8 +52,9 @@ def test_places(path: Path) -> None:
     assert [places.countryOf(each) for each in ("192.0.2.7", "2001:db8::7", "198.51.100.1", "fd00::1")] == ["NZ", "IS", "", ""]
     assert places.of("192.0.2.7")["city"] == {"names": {"en": "Nelson"}}
     assert places.of("198.51.100.1") == {}
-    with pytest.raises(CallerFault, match="'nonsense' does not appear to be an"):
-        places.of("nonsense")
+    for nonsense in ("nonsense", "2001:db8::nonsense"):
+        with pytest.raises(CallerFault, match=f"'{nonsense}' does not appear to be an"):
+            places.of(nonsense)
     places.close()
 
 
@@ -81,12 +82,15 @@ def test_anotherFile(path: Path) -> None:
     globalLogPublisher.addObserver(observer)
     try:
         assert places.countryOf("192.0.2.7") == "AU"
+        now[0] = 20.0
+        # The same file.
+        assert places.countryOf("192.0.2.7") == "AU"
         # In its place, as cp does it.
         path.write_bytes(b"nothing")
-        now[0] = 20.0
+        now[0] = 30.0
         assert places.countryOf("192.0.2.7") == "AU"
         path.unlink()
-        now[0] = 30.0
+        now[0] = 40.0
         assert places.countryOf("192.0.2.7") == "AU"
     finally:
         globalLogPublisher.removeObserver(observer)

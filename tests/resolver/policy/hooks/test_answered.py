@@ -35,7 +35,8 @@ class AnswerHookTests(HookCase):
             return nxdomain() if "192.0.2.66" in answer.addresses else PASS
 
         source = self.source(decide, keep=60)
-        self.assertEqual([self.addressOf(self.ask(source, "WWW.example")) for _ in range(3)], ["192.0.2.80"] * 3)
+        names = ("WWW.example", "www.EXAMPLE", "www.example")
+        self.assertEqual([self.addressOf(self.ask(source, name)) for name in names], ["192.0.2.80"] * 3)
         self.assertEqual(told, [("www.example", Answered(0, ("A 192.0.2.80",), ("192.0.2.80",)))])
         self.inner.set("www.example", "A", "192.0.2.66")
         self.assertEqual([self.addressOf(self.ask(source)) for _ in range(3)], ["nxdomain"] * 3)
@@ -61,8 +62,15 @@ class AnswerHookTests(HookCase):
         self.inner.set("www.example", "A", signed)
         source = self.source(decide)
         self.assertIs(self.successResultOf(self.ask(source)), signed)
+        self.assertEqual(len(self.inner.questions), 1)
         self.assertEqual(told, [Answered(0, ("A 192.0.2.80",), ("192.0.2.80",), True)])
         self.assertIn(RRSIG, [each.rrType for each in signed.answer])
+        # Without proof it is another answer, although the records are the same.
+        unproved = signed.having(signed.answer)
+        unproved.security = Security.INSECURE
+        self.inner.set("www.example", "A", unproved)
+        self.assertIs(self.successResultOf(self.ask(source)), unproved)
+        self.assertEqual([each.isSecure for each in told], [True, False])
 
     def test_madeIsUnproved(self) -> None:
         """
@@ -101,8 +109,14 @@ class AnswerHookTests(HookCase):
         self.assertNoResult(asked)
         waits.callback(DROP)
         self.failureResultOf(asked, Withheld)
+        waits = Deferred()
+        asked = lookUp(behind, questionOf("www.example"), self.context())
+        given = answerOf(questionOf("www.example"), "192.0.2.81")
+        held.release(given)
+        waits.callback(PASS)
+        self.assertIs(self.successResultOf(asked), given)
+        self.assertEqual((len(held.questions), source.sources()), (2, (self.inner,)))
         self.clock.advance(2)
-        del source
 
     def test_shared(self) -> None:
         """

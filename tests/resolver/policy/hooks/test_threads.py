@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Event, current_thread
+from threading import enumerate as enumerate_
 
 import pytest
 from twisted.internet.task import Clock
@@ -83,6 +84,7 @@ def test_waits() -> None:
     Ten run at once. One that has taken too long is given up, and those that still wait for a thread are not made at all then.
     """
     free, begun = Event(), SimpleQueue[str]()
+    assert not [each for each in enumerate_() if "shop.py" in each.name and not each.daemon]
 
     def decide(name: str) -> Verdict:
         begun.put(name)
@@ -100,24 +102,30 @@ def test_waits() -> None:
     for _ in range(THREADS + 5):
         asking.reactor.turn()
     assert begun.empty()
+    threads = [each for each in enumerate_() if "shop.py:decide" in each.name]
+    assert threads and all(each.daemon for each in threads)
     asking.called.close()
+    for each in threads:
+        each.join(PATIENCE)
+    assert not any(each.is_alive() for each in threads)
 
 
 def test_closed() -> None:
     """
     The end does not wait for a function that has not returned; its thread ends after it.
     """
-    free = Event()
+    free, returned = Event(), []
 
     def decide(name: str) -> Verdict:
         free.wait(PATIENCE)
+        returned.append(name)
         return PASS
 
     asking = _Asking(decide)
     asking.ask("www.example")
     asking.reactor.advance(0.25)
     asking.called.close()
-    assert asking.called.waiting == 0
+    assert (asking.called.waiting, returned) == (0, [])
     free.set()
     asking.reactor.turn()
 

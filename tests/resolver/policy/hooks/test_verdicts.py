@@ -78,6 +78,10 @@ def _nothing() -> Verdict:
     return PASS
 
 
+def _onlyResolver(resolver: object) -> Verdict:
+    return PASS
+
+
 def _strange(name: str, colour: str) -> Verdict:
     return PASS
 
@@ -102,6 +106,7 @@ class _Empty:
     ("function", "more", "said"),
     [
         (_nothing, {}, "takes nothing"),
+        (_onlyResolver, {}, "takes nothing of the query, so its verdict would be the same for all; right are some of name, type"),
         (_strange, {}, "takes colour: str, which a hook cannot be told; right are some of name, type, view, client, network"),
         (_several, {}, r"takes \*name"),
         (_annotated, {}, "name is annotated <class 'int'>; right is str or bytes"),

@@ -76,6 +76,19 @@ OWN = Own()
 def own(name):
     return ask(OWN)
 
+class Another(common.ResolverBase):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def _lookup(self, name, cls, type, timeout):
+        payload = dns.Record_A(f"203.0.113.{self.number}", 60)
+        return succeed(([dns.RRHeader(name, dns.A, dns.IN, 60, payload)], [], []))
+
+@hook(keep=0)
+def another(name, client):
+    return ask(Another(int(client.rpartition(".")[2])))
+
 @hook(otherwise=refuse())
 def noResolver(name):
     return ask("192.0.2.53")
@@ -214,16 +227,30 @@ def test_noResolver(site: _Site) -> None:
     assert [each for each in site.told if "returned ask(): '192.0.2.53' is not a resolver" in each]
 
 
+def test_manyResolvers(site: _Site) -> None:
+    """
+    Each of many resolvers that a hook makes is asked itself, and few are kept.
+    """
+    server = site.serve("another")
+    assert [site.ask("www.example", f"10.0.1.{number}") for number in range(200)] == [str(number) for number in range(200)]
+    hooks = server.features.active["hooks"]
+    assert isinstance(hooks, AppliedHooks)
+    assert len(hooks.called[0].telling._sources) <= 64
+
+
 def test_lookingUp(site: _Site) -> None:
     """
     A hook may look up names by what stands behind it, and meets no hook by that.
     """
-    site.serve("looking")
+    server = site.serve("looking")
     assert [site.ask("other.example"), site.ask("www.example"), site.ask("other.example")] == ["80"] * 3
     assert [each.question.name for each in site.first.asked].count(b"\x03www\x07example\x00") == 1
     site.first.set("www.example", "A", "192.0.2.81")
     site.network.advance(4000)
     assert site.ask("other.example") == "81"
+    # After a reload, what stands behind it is something else.
+    server.reload(Settings.of(**{**site.settings, "upstream": ["192.0.2.54"]}, view=[site.canary], hook=[f"{site.file}:looking"]))
+    assert site.ask("other.example") == "90"
 
 
 def test_resolverIsNoDependence(site: _Site) -> None:
@@ -250,6 +277,15 @@ def test_answersOfEachClient(site: _Site) -> None:
     clients = ["10.0.0.1", "10.0.0.2", "10.0.0.3"] * 3
     assert [site.ask("www.example", each) for each in clients] == ["5", "80", "3"] * 3
     assert [site.ask("none.example", each) for each in clients] == ["3"] * 9
+
+
+def test_answerOfAnUpstream(site: _Site) -> None:
+    """
+    The answer of an upstream that the hook before it has chosen meets one that takes the answer.
+    """
+    site.serve("canary", "screened")
+    clients = ["10.0.0.1", "10.0.0.2", "10.0.0.3"] * 3
+    assert [site.ask("www.example", each) for each in clients] == ["5", "80", "3"] * 3
 
 
 def test_answersOfAll(site: _Site) -> None:

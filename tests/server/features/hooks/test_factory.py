@@ -46,6 +46,22 @@ class FactoryHookTests(Server):
         self.assertEqual(self.ask("other.example.com").rcode, Rcode.REFUSED)
         self.assertEqual(quarantine.hook.name, "FactoryHookTests.test_decides.<locals>.quarantine")
 
+    def test_withoutRD(self) -> None:
+        """
+        What a cache has is decided about as well if no recursion is wanted.
+        """
+        cached = CannedSource({("www.example.com", "A"): "192.0.2.91", ("ads.example.com", "A"): "192.0.2.92"})
+        make: Callable[..., DNSServerFactory] = DNSServerFactory
+        decide = lambda name: refuse() if name == "ads.example.com" else PASS  # noqa: E731
+        self.serve(make(caches=[cached], clients=[CannedSource({})], hooks=[decide], reactor=self.serverHost))
+        found = []
+        for name in ("www.example.com", "ads.example.com"):
+            packet = bytearray(self.query(name))
+            packet[2] &= ~1
+            (reply,) = self.udp(bytes(packet))
+            found.append((reply[3] & 15, reply[-1]) if reply[7] else reply[3] & 15)
+        self.assertEqual(found, [(0, 91), 5])
+
     def test_dropped(self) -> None:
         """
         A query that a hook drops gets nothing over UDP, and is refused over TCP.

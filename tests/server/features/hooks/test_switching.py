@@ -36,6 +36,10 @@ def shared(name, type):
 def who(client):
     return refuse("no") if client == "10.0.0.9" else PASS
 
+@hook(below=["below.example"])
+def below(name):
+    return PASS
+
 @hook(keep=30)
 async def waits(name):
     await Deferred()
@@ -99,7 +103,10 @@ def test_shown(site: _Site) -> None:
     assert lines[3].startswith("    calls 1, waiting 0, kept 1; ")
     assert lines[5].startswith("    calls 1, waiting 1, kept 0; 0.000 ms")
     site.network.advance(0.3)
+    assert "kept 1; " in list(hookLines(site.shown()))[1]
     assert list(hookLines(site.shown()))[5].startswith("    calls 1, waiting 0, kept 0; 250.000 ms, p99 250.000 ms, late 1")
+    site.network.advance(30)
+    assert "kept 0; " in list(hookLines(site.shown()))[1]
     assert list(hookLines({"hooks": []})) == ["no hook has been loaded"]
 
 
@@ -112,8 +119,12 @@ def test_off(site: _Site) -> None:
     site.take("shop.py:shared")
     assert [site.ask("ads.example") for _ in range(3)] == [0, 0, 0]
     assert site.ask("www.example", "10.0.0.9") == 5
+    hits = site.server.frontend.responder.counters.hits
     site.take("shop.py:shared", "shop.py:who")
     assert [site.ask("www.example", "10.0.0.9") for _ in range(3)] == [0, 0, 0]
+    # Nothing is decided of clients any more, so that the packet cache has their replies again.
+    assert [site.ask("www.example", f"10.0.0.{number}") for number in range(1, 9)] == [0] * 8
+    assert site.server.frontend.responder.counters.hits >= hits + 8
     shown = [line for line in hookLines(site.shown()) if line.endswith("  off")]
     assert shown == ["shop.py:shared(name, type)  off", "shop.py:who(client)  off"]
     site.server.reload(site.settings("shared"))
@@ -142,6 +153,15 @@ def test_why(site: _Site) -> None:
     assert site.why("ads.example", "10.1.0.1")["said"] == ["10.1.0.1 is in view kids", "hook shop.py:waits would be asked"]
     site.take("shop.py:shared")
     assert site.why("ads.example")["said"] == ["10.0.0.1 is in no view", "hook shop.py:who would be asked"]
+    site.take()
+    site.ask("ads.example")
+    site.network.advance(31)
+    assert site.why("ads.example")["rule"] is None
+    site.server.reload(site.settings("shared", "below"))
+    said = [f"hook shop.py:{name} would be asked" for name in ("shared", "below")]
+    assert [site.why(name)["said"] for name in ("x.below.example", "ads.example")] == [
+        ["10.0.0.1 is in no view", *said], ["10.0.0.1 is in no view", said[0]]
+    ]
     for arguments in ({"name": "a..b"}, {"name": "www.example", "type": "NONSENSE"}):
         with pytest.raises(CallerFault, match=r"is not a (name|type)"):
             site.why(**arguments)

@@ -24,7 +24,7 @@ from twisted_ext.resolver.policy.hooks.called import CalledHook, Flight
 from twisted_ext.resolver.policy.hooks.telling import Asked
 from twisted_ext.resolver.policy.rules.source import behindAlias
 from twisted_ext.resolver.sources import WrappingSource
-from twisted_ext.wire.codes import AA, IN, Rcode
+from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME
@@ -163,8 +163,7 @@ class HookSource(WrappingSource):
 
     def _theirs(self, answer: Answer) -> Answer:
         theirs = answer.having(answer.answer, answer.authority, answer.additional)
-        # It is not from a zone of this server.
-        theirs.flags &= ~AA
+        # Not one of a zone of this server, whichever it is for them.
         theirs.origin = Origin("hook", f"hook {self._called.name}")
         return theirs
 

@@ -58,9 +58,7 @@ class HookThreads:
         return found
 
     def _came(self, found: Deferred[object], result: object, error: Exception | None) -> None:
-        if found.called:
-            # It took too long.
-            return
+        # One that took too long has been cancelled, and ignores this.
         if error is None:
             found.callback(result)
         else:
