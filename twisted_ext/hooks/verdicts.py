@@ -93,8 +93,8 @@ def upstream(name: str) -> Verdict:
 
 def ask(resolver: object) -> Verdict:
     """
-    The answer is that of this resolver, which is asked about each query: what it has to keep it keeps by itself. The query goes on if it
-    has none, and fails with C{DomainError} of twisted.names.
+    The answer is that of this resolver, which is asked about each query: what it has to keep it keeps by itself. If it has no information,
+    and fails with C{DomainError} of twisted.names, the query goes on as with L{PASS}.
 
     @param resolver: any L{IResolver<twisted.internet.interfaces.IResolver>}, or a source or resolver of this package.
     """
