@@ -86,6 +86,8 @@ def test_backup(tmp_path: Path) -> None:
         assert any(line[-2:] == ["A", "192.0.2.7"] for line in lines)
         assert not [line for line in lines if {"RRSIG", "NSEC", "DNSKEY"} & {*line}]
         assert members["files/ads.txt"] == b"ads.example.net\n"
+        # Of the hooks of all views each file once.
+        assert [name for name in members if name.startswith("hooks/")] == ["hooks/shop.py"]
         console.twistd.stop()
         ended = True
         (tmp_path / "first").rename(tmp_path / "gone")
@@ -111,6 +113,7 @@ def test_backup(tmp_path: Path) -> None:
             wait(lambda: blocked(console, "ads.example.net"), server)
             wait(lambda: blocked(console, "more.example"), server)
             wait(lambda: blocked(console, "ruled.example"), server)
+            wait(partial(gives, console, "www.shop.example.net", "203.0.113.80"), server)
             for name in ("www.new.example", "www2.example.org", "www.changed.example"):
                 wait(partial(gives, console, name, "192.0.2.7"), server)
             for name in ("all.example", "own.example", "changed.example"):

@@ -57,6 +57,7 @@ file = "{folder}/games.txt"
 [[view]]
 name = "children"
 clients = ["127.0.0.9"]
+hook = ["{hooks}:closed"]
 """
     if not isInFiles:
         text, tables = [re.sub(r'file = ".*/(ads|games).txt"', r'names = ["\1.example.net"]', each) for each in (text, tables)]

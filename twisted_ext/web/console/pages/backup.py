@@ -23,7 +23,9 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.tables import tableToTOML
 from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 from twisted_ext.server.features.blocking.listsettings import ListSettings
+from twisted_ext.server.features.hooks.settings import isFile
 from twisted_ext.server.features.policyzones.zonesettings import PolicyZoneSettings
+from twisted_ext.server.features.views.settings import ViewSettings
 from twisted_ext.server.zones.load.validate import viewsWithZones
 from twisted_ext.server.zones.load.zoneset import VIEWS
 from twisted_ext.web.console.site.madeusers import MADE_USERS
@@ -133,6 +135,8 @@ class _Backup:
         self._octets = 0
         self._names: set[str] = set()
         self._missing: list[str] = []
+        # The paths in the backup of files that have hooks.
+        self._hooks: dict[str, str] = {}
         # Settings without their files.
         self._off: set[str] = set()
         # Tables of the settings whose paths are those in the backup.
@@ -153,6 +157,11 @@ class _Backup:
         if policies := given.get("policy-zone"):
             assert isinstance(policies, tuple)
             self._tables["policy-zone"] = [self._list(PolicyZoneSettings.fromText(str(text))) for text in policies]
+        if hooks := given.get("hook"):
+            given["hook"] = self._hooksOf(hooks)
+        if views := given.get("view"):
+            assert isinstance(views, tuple)
+            self._tables["view"] = [self._view(ViewSettings.fromText(str(text))) for text in views]
         for name in _PLACES:
             given.pop(name, None)
         self._leaveUsers(given)
@@ -261,6 +270,26 @@ class _Backup:
         if not given.file or not os.path.isfile(given.file):
             return tableToTOML(given.values)
         return tableToTOML({**given.values, "file": self._file("files", given.file)})
+
+    def _view(self, given: ViewSettings) -> str:
+        hooks = given.values.get("hook")
+        return tableToTOML({**given.values, "hook": self._hooksOf(hooks)} if hooks else given.values)
+
+    def _hooksOf(self, words: Value) -> tuple[str, ...]:
+        """
+        Put the files of hooks into the backup, each once, and return the hooks as they are there.
+        """
+        found: list[str] = []
+        for word in map(str, words if isinstance(words, tuple) else ()):
+            place, _, name = word.rpartition(":")
+            if isFile(place) and not os.path.isfile(place):
+                self._missing.append(f"{place} (hook)")
+            elif isFile(place):
+                if place not in self._hooks:
+                    self._hooks[place] = self._file("hooks", place)
+                word = f"{self._hooks[place]}:{name}"
+            found.append(word)
+        return tuple(found)
 
     def _takeState(self, state: str) -> None:
         own = (*_STATE, *(_STATE_KEYS if self._hasKeys else ()))
