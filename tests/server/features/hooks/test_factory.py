@@ -52,7 +52,10 @@ class FactoryHookTests(Server):
         """
         cached = CannedSource({("www.example.com", "A"): "192.0.2.91", ("ads.example.com", "A"): "192.0.2.92"})
         make: Callable[..., DNSServerFactory] = DNSServerFactory
-        decide = lambda name: refuse() if name == "ads.example.com" else PASS  # noqa: E731
+
+        def decide(name: str) -> Verdict:
+            return refuse() if name == "ads.example.com" else PASS
+
         self.serve(make(caches=[cached], clients=[CannedSource({})], hooks=[decide], reactor=self.serverHost))
         found = []
         for name in ("www.example.com", "ads.example.com"):

@@ -128,7 +128,8 @@ class HookSource(WrappingSource):
             raise Withheld(said, f"hook {name}", rcode=Rcode.REFUSED)
         if word == "upstream":
             if self._upstreamOf(verdict.view) is None:
-                self._called.tell("unknown upstream", f"returned upstream({verdict.view!r}), but the settings have no such view; no answer")
+                said = f"returned upstream({verdict.view!r}), but the settings have no such view; the client gets SERVFAIL"
+                self._called.tell("unknown upstream", said)
                 raise Withheld(f"{question}: hook {name} leads to no upstream", f"hook {name}", rcode=Rcode.SERVFAIL)
             return self._inner.ask(question, context.askingAt(verdict.view))
         if word == "ask":
