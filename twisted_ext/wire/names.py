@@ -46,6 +46,7 @@ _MOST_CHARACTERS: Final = 4 * MOST_OCTETS
 _PART: Final = re.compile(rb"\.|(?:[^.\\]|\\.)+|\\", re.DOTALL)
 
 _BACKSLASH: Final = 0x5C
+_DOT: Final = 0x2E
 
 _LENGTHS: Final = [bytes([number]) for number in range(64)]
 
@@ -54,6 +55,7 @@ _ESCAPED: Final = [
 ]
 
 _PLAIN: Final = bytes(octet for octet in range(256) if _ESCAPED[octet] == chr(octet))
+_PLAIN_AND_DOT: Final = _PLAIN + b"."
 
 
 def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
@@ -152,6 +154,17 @@ def nameToText(name: bytes, *, final: bool = True, unicode: bool = False) -> str
     """
     if name == ROOT:
         return "."
+    octets = bytearray(name)
+    count = position = 0
+    while length := octets[position]:
+        octets[position] = _DOT
+        position += length + 1
+        count += 1
+    octets[position] = _DOT
+    if octets.count(_DOT) == count + 1 and not octets.translate(None, _PLAIN_AND_DOT) and not unicode:
+        # As nearly all names are: none of their octets is escaped.
+        whole = octets.decode("ascii")
+        return whole[1:] if final else whole[1:-1]
     parts: list[str] = []
     for label in labelsOf(name):
         if label.translate(None, _PLAIN):

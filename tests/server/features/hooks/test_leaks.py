@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -19,9 +19,10 @@ from tests.server.views.served import Served, meaningOf, queryFor
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.hooks import Hook
 from twisted_ext.interfaces import IAnswerSource, Start
+from twisted_ext.resolver.policy.hooks import telling
 from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import HookSource
-from twisted_ext.resolver.policy.hooks.telling import Asked
+from twisted_ext.resolver.policy.hooks.telling import Asked, keyFunction
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Part, Site, Stage
@@ -233,13 +234,12 @@ def test_sharedVerdictsLeak(tmp_path: Path) -> None:
     """
     Were verdicts kept without the client, the questions would find it.
     """
-    keyOf = CalledHook.keyOf
 
-    def shared(self: CalledHook, asked: Asked) -> object:
-        found = keyOf(self, asked)
-        return found[0] if isinstance(found, tuple) else found
 
-    with patch.object(CalledHook, "keyOf", shared), _differential(tmp_path, 1, True) as made:
+    def shared(parameters: Collection[str]) -> Callable[[Asked], object]:
+        return keyFunction([each for each in parameters if each != "client"])
+
+    with patch.object(telling, "keyFunction", shared), _differential(tmp_path, 1, True) as made:
         assert len(made.wrong(2000)) > 10
 
 

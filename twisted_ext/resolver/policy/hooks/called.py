@@ -43,6 +43,7 @@ KEPT: Final = 65_536
 #: After so many failures in a row a hook is not called for some seconds: its database may need them.
 FAILURES: Final = 20
 _REST: Final = 30.0
+_PAST: Final = float("-inf")
 
 #: Queries that go on in one turn of the reactor: the others' answers are not to wait for thousands of them.
 _TURN: Final = 64
@@ -147,6 +148,7 @@ class CalledHook:
     @ivar waiting: those that wait now.
     @ivar file: the path of the file that its code is in.
     @ivar telling: tells it what it takes.
+    @ivar below: it is asked about these names and those below them only; empty for all.
     @ivar isOff: whether it is not asked, as an operator has said.
     @ivar runs: since when its code runs, as told by C{perf_counter}; 0 while it does not.
     @ivar failures: those that gave no verdict, by kind: C{raised}, C{late}, C{wrong}; and queries that it was not called for: C{full},
@@ -169,6 +171,7 @@ class CalledHook:
         @param forget: called with a client when it is decided about it, or no longer.
         """
         self.hook = hook
+        self.below = hook.below
         self.name = name or hook.name
         self.epoch = Epoch()
         self.calls = self.waiting = 0
@@ -183,7 +186,7 @@ class CalledHook:
         self._queue: deque[Flight] = deque()
         self._timer: IDelayedCall | None = None
         self._row = 0
-        self._rests = float("-inf")
+        self._rests = _PAST
         self._told: dict[str, float] = {}
         self._took: deque[float] = deque(maxlen=_TIMED)
         self._threads: HookThreads | None = None
@@ -202,9 +205,12 @@ class CalledHook:
         self._isClosed = False
         hook.follow(self.changed)
         self._isOfClient = hook.isOfClient
+        self._isThreaded = hook.threads
+        self._keep = hook.keep
         # A client of whom this is decided is in one group with all of whom it is. From no view into one it is not yet, when it is asked.
         self.inCommon = (("pass", "view") if view else ("pass",)) if hook.isOfClient else ()
         self.telling = Telling(hook, view, clock)
+        self._keyOf = self.telling.keyOf
 
     # -- what it is asked
 
@@ -212,14 +218,7 @@ class CalledHook:
         """
         Return whether it is asked about a name.
         """
-        below = self.hook.below
-        return not below or any(isBelow(question.key[:-4], each) for each in below)
-
-    def keyOf(self, asked: Asked) -> object:
-        """
-        Return what a verdict is kept under: the values of all parameters.
-        """
-        return self.telling.keyOf(asked)
+        return not self.below or any(isBelow(question.key[:-4], each) for each in self.below)
 
     # -- verdicts
 
@@ -227,7 +226,7 @@ class CalledHook:
         """
         Return the verdict, or the call that it has to wait for.
         """
-        key = self.keyOf(asked)
+        key = self._keyOf(asked)
         kept = self._kept.get(key)
         if kept is not None and kept[1] > now:
             return kept
@@ -244,11 +243,11 @@ class CalledHook:
             self.tell("resting", f"has failed {self._row} times in a row; it is called once in {_REST:g} s until it works again")
             self._rests = now + _REST
         self.calls += 1
-        self.runs = perf_counter()
+        self.runs = began = perf_counter()
         try:
             values = self.telling.valuesOf(asked)
-            result = self._function(*values) if not self.hook.threads else self._inThread(values)
-            if iscoroutine(result):
+            result = self._inThread(values) if self._isThreaded else self._function(*values)
+            if not isinstance(result, Verdict) and iscoroutine(result):
                 # Its first step is done here: one that does not wait needs no Deferred.
                 try:
                     first = result.send(None)
@@ -259,10 +258,11 @@ class CalledHook:
         except Exception as error:
             return self._raised(error, now)
         finally:
-            began, self.runs = self.runs, 0.0
-        if not isinstance(result, Deferred):
-            self._took.append(perf_counter() - began)
-        return self._followed(key, result, now) if isinstance(result, Deferred) else self._returned(key, result, now)
+            self.runs = 0.0
+        if isinstance(result, Deferred):
+            return self._followed(key, result, now)
+        self._took.append(perf_counter() - began)
+        return self._returned(key, result, now)
 
     def _inThread(self, values: list[object]) -> Deferred[object]:
         if self._threads is None:
@@ -285,15 +285,15 @@ class CalledHook:
         """
         @param isKept: whether the verdict is kept: not if it was begun before something changed.
         """
-        hook = self.hook
         wrong = "" if isinstance(result, Verdict) and result.word in _PLAIN else self._wrongIn(result)
         if wrong or not isinstance(result, Verdict):
             self._row += 1
             self.tell("wrong", f"returned {wrong}")
             return self._without("wrong", now)
-        self._row = 0
-        self._rests = float("-inf")
-        until = now + hook.keep if isKept else now
+        if self._row:
+            self._row = 0
+            self._rests = _PAST
+        until = now + self._keep if isKept else now
         decided = result, until
         if until > now:
             kept = self._kept
@@ -376,7 +376,7 @@ class CalledHook:
         """
         Return the verdict that is kept; L{None} if it has to be asked.
         """
-        kept = self._kept.get(self.keyOf(asked))
+        kept = self._kept.get(self.telling.keyOf(asked))
         return kept[0] if kept is not None and kept[1] > self._clock.seconds() else None
 
     # -- clients
@@ -514,7 +514,7 @@ class CalledHook:
         Log a line, of each kind one a minute.
         """
         now = self._clock.seconds()
-        if now >= self._told.get(kind, float("-inf")):
+        if now >= self._told.get(kind, _PAST):
             if len(self._told) >= _LINES and kind not in self._told:
                 return
             self._told[kind] = now + _SILENCE

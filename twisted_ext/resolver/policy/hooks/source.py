@@ -16,12 +16,11 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Unknown, Withheld
-from twisted_ext.hooks.verdicts import Verdict
+from twisted_ext.hooks.verdicts import PASS, Verdict
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, furthered, lookUp, nowOf, queryOf, then, unknown
 from twisted_ext.resolver.local.localanswers import emptySOA
 from twisted_ext.resolver.policy.hooks.called import CalledHook, Flight
-from twisted_ext.resolver.policy.hooks.telling import Asked
 from twisted_ext.resolver.policy.rules.source import behindAlias
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import IN, Rcode
@@ -67,8 +66,10 @@ class HookSource(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         called = self._called
-        isChosen = bool(context.upstream) and not self._isOfAnswer
-        if called.isOff or question.rrClass != IN or isChosen or not called.covers(question):
+        if called.isOff or question.rrClass != IN or (called.below and not called.covers(question)):
+            return self._inner.ask(question, context)
+        if context.upstream and not self._isOfAnswer:
+            # A hook before this one has chosen who is asked.
             return self._inner.ask(question, context)
         if self._isPersonal and not context.client:
             if context.trace is not None:
@@ -88,13 +89,15 @@ class HookSource(WrappingSource):
         """
         called = self._called
         now = self._clock.seconds()
-        found = called.decide(Asked(question, context, answer, self._inner), now)
+        found = called.decide((question, context, answer, self._inner), now)
         if isinstance(found, Flight):
             return _Undecided(self, found, question, answer)
         verdict, until = found
         # For PASS as well: what stands behind may be for these clients only.
         if verdict.word not in called.inCommon:
             self.share(context, 0.0 if self._isPersonal else until)
+        if verdict is PASS and context.trace is None:
+            return self._inner.ask(question, context) if answer is None else answer
         return self.applied(verdict, question, context, answer)
 
     def share(self, context: QueryContext, time: float) -> None:

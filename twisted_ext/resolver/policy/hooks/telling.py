@@ -4,11 +4,11 @@ What a hook is told: the values of its parameters, and the key under which its v
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import blake2b
 from importlib import import_module
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from twisted_ext.answers import Answer, QueryContext, Security
 from twisted_ext.hooks.answered import answeredFrom
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twisted_ext.hooks.functions import Hook
     from twisted_ext.interfaces import IAnswerSource
 
-__all__ = ["Asked", "Telling"]
+__all__ = ["Asked", "Telling", "keyFunction"]
 
 #: The length of the prefix of one site in IPv6.
 _SITE: Final = 64
@@ -31,55 +31,26 @@ _SITE: Final = 64
 _SOURCES: Final = 64
 
 
-class Asked(NamedTuple):
-    """
-    What a hook is asked about.
-
-    @ivar answer: the answer that it decides about; L{None} before there is one.
-    @ivar behind: what stands behind the hook.
-    """
-
-    question: Question
-    context: QueryContext
-    answer: Answer | None = None
-    behind: IAnswerSource | None = None
+#: What a hook is asked about: the question, its context, the answer that it decides about, which is none before there is one, and what
+#: stands behind the hook. A plain tuple, as one is made for each query.
+Asked: TypeAlias = "tuple[Question, QueryContext, Answer | None, IAnswerSource | None]"
 
 
 class Telling:
     """
     Tells one hook what its parameters name.
+
+    @ivar keyOf: returns what a verdict is kept under.
     """
 
     def __init__(self, hook: Hook, view: str, clock: IReactorTime) -> None:
         self._view = view
         self._clock = clock
-        given = self._given = frozenset(hook.parameters)
-        self._ofName, self._ofType, self._ofAnswer = "name" in given, "type" in given, "answer" in given
-        self._ofClient, self._ofNetwork = "client" in given, "network" in given
-        self._ofWay = "transport" in given or "key" in given
+        self.keyOf = keyFunction(hook.parameters)
         self._values = [self._valueOf(each, kind) for each, kind in hook.kinds.items()]
         self._resolver: tuple[object, object] = (None, None)
         # With the resolvers, so that no other one gets the number of one of them.
         self._sources: dict[int, tuple[object, IAnswerSource]] = {}
-
-    def keyOf(self, asked: Asked) -> object:
-        """
-        Return what a verdict is kept under.
-        """
-        question = asked.question
-        key = question.key
-        if self._ofName:
-            about: object = key if self._ofType else key[:-4]
-        else:
-            about = question.rrType if self._ofType else 0
-        if self._ofAnswer:
-            about = about, _digestOf(cast("Answer", asked.answer))
-        if self._ofWay:
-            context = asked.context
-            about = about, context.transport if "transport" in self._given else "", context.keyName if "key" in self._given else b""
-        if self._ofClient:
-            return about, asked.context.client
-        return (about, _networkOf(asked)) if self._ofNetwork else about
 
     def valuesOf(self, asked: Asked) -> list[object]:
         """
@@ -90,25 +61,25 @@ class Telling:
     def _valueOf(self, parameter: str, kind: type) -> Callable[[Asked], object]:
         match parameter:
             case "name" if kind is bytes:
-                return lambda asked: asked.question.key[:-4]
+                return lambda asked: asked[0].key[:-4]
             case "name":
-                return lambda asked: nameToText(asked.question.key[:-4], final=False)
+                return lambda asked: nameToText(asked[0].key[:-4], final=False)
             case "type":
-                return (lambda asked: asked.question.rrType) if kind is int else (lambda asked: typeName(asked.question.rrType))
+                return (lambda asked: asked[0].rrType) if kind is int else (lambda asked: typeName(asked[0].rrType))
             case "client" if kind is str:
-                return lambda asked: asked.context.client
+                return lambda asked: asked[1].client
             case "client":
-                return lambda asked: ip_address(str(asked.context.client))
+                return lambda asked: ip_address(str(asked[1].client))
             case "network":
                 return _networkOf if kind is str else lambda asked: ip_network(_networkOf(asked))
             case "transport":
-                return lambda asked: asked.context.transport
+                return lambda asked: asked[1].transport
             case "key" if kind is bytes:
-                return lambda asked: asked.context.keyName.lower()
+                return lambda asked: asked[1].keyName.lower()
             case "key":
-                return lambda asked: nameToText(asked.context.keyName.lower(), final=False) if asked.context.keyName else ""
+                return lambda asked: nameToText(asked[1].keyName.lower(), final=False) if asked[1].keyName else ""
             case "answer":
-                return lambda asked: answeredFrom(cast("Answer", asked.answer))
+                return lambda asked: answeredFrom(cast("Answer", asked[2]))
             case "resolver":
                 return self._resolverOf
         return lambda asked: self._view
@@ -118,9 +89,9 @@ class Telling:
         Return a resolver on top of what stands behind the hook.
         """
         behind, made = self._resolver
-        if behind is not asked.behind:
-            made = _adapter("twisted_ext.compat.names", "NamesResolver")(asked.behind, self._clock)
-            self._resolver = asked.behind, made
+        if behind is not asked[3]:
+            made = _adapter("twisted_ext.compat.names", "NamesResolver")(asked[3], self._clock)
+            self._resolver = asked[3], made
         return made
 
     def sourceOf(self, resolver: object) -> IAnswerSource:
@@ -136,6 +107,34 @@ class Telling:
             made = cast("IAnswerSource", _adapter("twisted_ext.compat.foreign", "sourceOf")(resolver, self._clock))
             known = self._sources[id(resolver)] = resolver, made
         return known[1]
+
+
+def keyFunction(parameters: Collection[str]) -> Callable[[Asked], object]:
+    """
+    Return a function that returns what a verdict is kept under: the values of all of these parameters.
+    """
+    about: Callable[[Asked], object]
+    if "name" in parameters:
+        about = (lambda asked: asked[0].key) if "type" in parameters else (lambda asked: asked[0].key[:-4])
+    else:
+        about = (lambda asked: asked[0].rrType) if "type" in parameters else (lambda asked: 0)
+    further: list[Callable[[Asked], object]] = []
+    if "answer" in parameters:
+        further.append(lambda asked: _digestOf(cast("Answer", asked[2])))
+    if "transport" in parameters:
+        further.append(lambda asked: asked[1].transport)
+    if "key" in parameters:
+        further.append(lambda asked: asked[1].keyName)
+    if "client" in parameters:
+        further.append(lambda asked: asked[1].client)
+    elif "network" in parameters:
+        further.append(_networkOf)
+    match further:
+        case []:
+            return about
+        case [one]:
+            return lambda asked: (about(asked), one(asked))
+    return lambda asked: (about(asked), *[each(asked) for each in further])
 
 
 def _adapter(module: str, name: str) -> Callable[[object, IReactorTime], object]:
@@ -159,5 +158,5 @@ def _networkOf(asked: Asked) -> str:
     """
     Return the network that a client is alone in: an IPv4 address, or the /64 of an IPv6 one.
     """
-    client = str(asked.context.client)
+    client = str(asked[1].client)
     return str(ip_network((client, 32 if "." in client else _SITE), strict=False))

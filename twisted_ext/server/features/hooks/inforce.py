@@ -12,7 +12,6 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import ChosenSource, HookSource
-from twisted_ext.resolver.policy.hooks.telling import Asked
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.hooks.admitting import AdmittingHooks
 from twisted_ext.server.features.hooks.modules import loaded
@@ -103,7 +102,7 @@ class AppliedHooks(Active):
         for each in self.called:
             if each.isOff or not each.covers(question):
                 continue
-            verdict = None if each.hook.isOfAnswer else each.known(Asked(question, QueryContext(0.0, client=client)))
+            verdict = None if each.hook.isOfAnswer else each.known((question, QueryContext(0.0, client=client), None, None))
             if verdict is None:
                 said.append(f"hook {each.name} would be asked{' about the answer' if each.hook.isOfAnswer else ''}")
                 continue
