@@ -50,6 +50,8 @@ COMPILED = (
     "twisted_ext/resolver/lookup/domainlimit.py",
     "twisted_ext/resolver/lookup/stream.py",
     "twisted_ext/resolver/policy/dns64.py",
+    "twisted_ext/resolver/policy/hooks/called.py",
+    "twisted_ext/resolver/policy/hooks/telling.py",
     "twisted_ext/resolver/sources.py",
     "twisted_ext/server/features/hooks/admitting.py",
     "twisted_ext/server/features/queryhistory/recording.py",

@@ -84,6 +84,19 @@ class TextTests(SynchronousTestCase):
         self.assertNotIn(" ", text)
         self.assertNotIn('"', text.replace('\\"', ""))
 
+    @given(st.lists(st.binary(min_size=1, max_size=63) | st.text("ab-_1 .\t", min_size=1, max_size=40).map(str.encode), max_size=5))
+    def test_textIsThatOfEachOctet(self, parts: list[bytes]) -> None:
+        """
+        A name becomes the text that RFC 1035, section 5.1, has for each of its octets, and is read again from that.
+        """
+        assume(sum(len(label) + 1 for label in parts) < 255)
+        escaped = {octet: f"\\{octet:03}" for octet in range(256) if not 0x20 < octet < 0x7F}
+        escaped |= {octet: f"\\{chr(octet)}" for octet in b'."\\()@;$'}
+        name = nameFromLabels(parts)
+        shown = "".join(["".join([escaped.get(octet, chr(octet)) for octet in label]) + "." for label in parts]) or "."
+        self.assertEqual(nameToText(name), shown)
+        self.assertEqual(nameFromText(nameToText(name)), name)
+
     def test_labelAndNameLengths(self) -> None:
         """
         Labels of 63 and names of 255 octets are allowed, and longer ones are refused with these limits.

@@ -46,7 +46,6 @@ _MOST_CHARACTERS: Final = 4 * MOST_OCTETS
 _PART: Final = re.compile(rb"\.|(?:[^.\\]|\\.)+|\\", re.DOTALL)
 
 _BACKSLASH: Final = 0x5C
-_DOT: Final = 0x2E
 
 _LENGTHS: Final = [bytes([number]) for number in range(64)]
 
@@ -55,7 +54,12 @@ _ESCAPED: Final = [
 ]
 
 _PLAIN: Final = bytes(octet for octet in range(256) if _ESCAPED[octet] == chr(octet))
-_PLAIN_AND_DOT: Final = _PLAIN + b"."
+
+#: No octet up to this one is a character that is written as it is.
+_MOST_LOW: Final = 0x20
+
+#: Makes text of a name whose labels are no longer than that: their lengths become dots, and what would be escaped zero octets.
+_DOTTED: Final = bytes(0x2E if octet <= _MOST_LOW else octet if octet in _PLAIN else 0 for octet in range(256))
 
 
 def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
@@ -154,17 +158,18 @@ def nameToText(name: bytes, *, final: bool = True, unicode: bool = False) -> str
     """
     if name == ROOT:
         return "."
-    octets = bytearray(name)
-    count = position = 0
-    while length := octets[position]:
-        octets[position] = _DOT
-        position += length + 1
+    count = 1
+    position = 0
+    length = name[0]
+    while 0 < length <= _MOST_LOW:
         count += 1
-    octets[position] = _DOT
-    if octets.count(_DOT) == count + 1 and not octets.translate(None, _PLAIN_AND_DOT) and not unicode:
-        # As nearly all names are: none of their octets is escaped.
-        whole = octets.decode("ascii")
-        return whole[1:] if final else whole[1:-1]
+        position += length + 1
+        length = name[position]
+    if not length and not unicode:
+        # As nearly all names are: no octet is escaped, and dots are between labels only.
+        whole = name.translate(_DOTTED)
+        if whole.count(b".") == count and b"\0" not in whole:
+            return whole[1:].decode("ascii") if final else whole[1:-1].decode("ascii")
     parts: list[str] = []
     for label in labelsOf(name):
         if label.translate(None, _PLAIN):

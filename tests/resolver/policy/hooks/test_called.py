@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import DNSFault, Unknown, Withheld
 from twisted_ext.hooks import DROP, PASS, TRUNCATE, Hook, Verdict, answer, nodata, nxdomain, refuse
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.policy.hooks import called
+from twisted_ext.resolver.policy.hooks import limits
 from twisted_ext.resolver.policy.hooks.called import CalledHook
 from twisted_ext.resolver.policy.hooks.source import HookSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, questionOf
@@ -212,7 +212,7 @@ class AskingTests(HookCase):
             return PASS
 
         source = self.source(decide, keep=60)
-        with patch.object(called, "KEPT", 2):
+        with patch.object(limits, "KEPT", 2):
             for name in ("a", "b", "c", "b", "a"):
                 self.ask(source, name).addErrback(lambda _: None)
         self.assertEqual(asked, ["a", "b", "c", "a"])
@@ -555,7 +555,7 @@ class FailingTests(HookCase):
         Of calls that wait there are so many; further queries are decided without one.
         """
         source = self.source(lambda name: Deferred(), otherwise=nxdomain())
-        with patch.object(called, "CALLS", 2):
+        with patch.object(limits, "CALLS", 2):
             asked = [self.ask(source, name) for name in ("a", "b", "c")]
             self.assertEqual([each.called for each in asked], [False, False, True])
         self.assertEqual((self.called.failures, self.called.waiting), ({"full": 1}, 2))

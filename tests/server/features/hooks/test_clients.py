@@ -134,17 +134,17 @@ def test_eachClientIsInItsView(site: _Site) -> None:
     assert site.hits > 1000
 
 
-def test_endsAreSeen(site: _Site) -> None:
+def test_endsAreSeen(site: _Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Were clients not classified again when a verdict ends, the questions would find it.
     """
     applied = site.server.features.active["hooks"]
     assert isinstance(applied, AppliedHooks)
-    with patch.object(applied.called[0], "_forget", lambda client: None):
-        assert len(site.wrong(2000)) > 10
+    monkeypatch.setattr(applied.called[0], "_forget", lambda client: None)
+    assert len(site.wrong(2000)) > 10
 
 
-def test_lateClassification(site: _Site) -> None:
+def test_lateClassification(site: _Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A client that is still among those of no view when it is decided that it is in one gets what that has, and leaves it to no others: as
     when several of its queries arrive at once.
@@ -153,7 +153,8 @@ def test_lateClassification(site: _Site) -> None:
     assert isinstance(applied, AppliedHooks)
     moved = [each for each in _CLIENTS if site.expected(each) == "1"]
     assert [site.ask(each, "other.example") for each in moved * 2] == ["7"] * len(moved) * 2
-    with patch.object(applied.called[0], "_forget", lambda client: None):
+    with monkeypatch.context() as late:
+        late.setattr(applied.called[0], "_forget", lambda client: None)
         site.change(tells=False)
         others = [each for each in _CLIENTS if site.expected(each) == "1" and each not in moved]
         moved = [each for each in moved if site.expected(each) in ("201", "202")]
@@ -188,7 +189,7 @@ def test_forgedClients(site: _Site) -> None:
     """
     Clients that come once, as with forged addresses, do not grow what is kept.
     """
-    with patch("twisted_ext.resolver.policy.hooks.called.KEPT", 100):
+    with patch("twisted_ext.resolver.policy.hooks.limits.KEPT", 100):
         for number in range(1000):
             site.ask(f"10.{number >> 8}.{number & 255}.9")
         applied = site.server.features.active["hooks"]

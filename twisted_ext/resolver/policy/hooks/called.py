@@ -5,11 +5,11 @@ One hook in force: its calls, those that wait, and the verdicts that are kept.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable
 from inspect import iscoroutine, unwrap
 from time import perf_counter
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -20,6 +20,8 @@ from twisted_ext.answers import Epoch
 from twisted_ext.errors import WrongType
 from twisted_ext.hooks.functions import Hook
 from twisted_ext.hooks.verdicts import PASS, Verdict
+from twisted_ext.resolver.policy.hooks import limits
+from twisted_ext.resolver.policy.hooks.resuming import resumed
 from twisted_ext.resolver.policy.hooks.telling import Asked, Telling
 from twisted_ext.resolver.policy.hooks.threads import HookThreads
 from twisted_ext.wire.message import Question
@@ -30,15 +32,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["CALLS", "FAILURES", "KEPT", "CalledHook", "Decided", "Flight", "fileOf"]
+__all__ = ["FAILURES", "CalledHook", "Decided", "Flight", "fileOf"]
 
 _log: Final = Logger(__name__)
-
-#: Calls of one hook that may wait at once, each of some 3 kB: as many as requests may wait.
-CALLS: Final = 20_000
-
-#: Verdicts of one hook that are kept; each takes some 200 octets.
-KEPT: Final = 65_536
 
 #: After so many failures in a row a hook is not called for some seconds: its database may need them.
 FAILURES: Final = 20
@@ -235,8 +231,8 @@ class CalledHook:
             return flight
         if now < self._rests:
             return self._without("resting", now)
-        if self.waiting >= CALLS:
-            self.tell("full", f"has {CALLS:,} calls that wait; further queries get its otherwise, {self.hook.otherwise.word}")
+        if self.waiting >= limits.CALLS:
+            self.tell("full", f"has {limits.CALLS:,} calls that wait; further queries get its otherwise, {self.hook.otherwise.word}")
             return self._without("full", now)
         if self._row >= FAILURES:
             # One call finds out whether it works again.
@@ -254,7 +250,7 @@ class CalledHook:
                 except StopIteration as stop:
                     result = stop.value
                 else:
-                    result = Deferred.fromCoroutine(_rest(self, result, first))
+                    result = Deferred.fromCoroutine(resumed(self, result, first))
         except Exception as error:
             return self._raised(error, now)
         finally:
@@ -297,7 +293,7 @@ class CalledHook:
         decided = result, until
         if until > now:
             kept = self._kept
-            if len(kept) >= KEPT and key not in kept:
+            if len(kept) >= limits.KEPT and key not in kept:
                 # The oldest one.
                 kept.popitem(last=False)
             kept[key] = decided
@@ -398,7 +394,7 @@ class CalledHook:
             return
         ends = self._ends
         ends.append((until, client))
-        if len(ends) > KEPT:
+        if len(ends) > limits.KEPT:
             self._forget(ends.popleft()[1])
         if self._ending is None:
             self._ending = self._clock.callLater(self.hook.keep, self._endClients)
@@ -519,31 +515,6 @@ class CalledHook:
                 return
             self._told[kind] = now + _SILENCE
             _log.error("hook {name} {said}", name=self.name, said=said)
-
-
-def _rest(called: CalledHook, begun: Coroutine[Any, Any, object], awaited: Deferred[Any]) -> Generator[Deferred[Any], Any, object]:
-    """
-    Go on with a coroutine after its first step.
-
-    @param awaited: what that waits for.
-    """
-    while True:
-        try:
-            try:
-                value = yield awaited
-            except GeneratorExit:
-                begun.close()
-                raise
-            except BaseException as error:
-                called.runs = perf_counter()
-                awaited = begun.throw(error)
-            else:
-                called.runs = perf_counter()
-                awaited = begun.send(value)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            called.runs = 0.0
 
 
 def fileOf(function: Callable[..., object]) -> str:
