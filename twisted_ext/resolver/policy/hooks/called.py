@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from inspect import iscoroutine, unwrap
+from math import fsum
 from time import perf_counter
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -363,7 +364,7 @@ class CalledHook:
             "calls": self.calls,
             "kept": sum(1 for _, until in self._kept.values() if until > now),
             "waiting": self.waiting,
-            "mean": round(1000 * sum(took) / len(took), 3) if took else 0.0,
+            "mean": round(1000 * fsum(took) / len(took), 3) if took else 0.0,
             "p99": round(1000 * took[len(took) * 99 // 100], 3) if took else 0.0,
             "failures": {**self.failures},
         }
