@@ -1,0 +1,3 @@
+"""
+Tests of the lives of keys.
+"""
