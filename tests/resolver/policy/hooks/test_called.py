@@ -212,7 +212,7 @@ class AskingTests(HookCase):
             return PASS
 
         source = self.source(decide, keep=60)
-        with patch.object(limits, "KEPT", 2):
+        with patch.object(limits.KEPT, "default", 2):
             for name in ("a", "b", "c", "b", "a"):
                 self.ask(source, name).addErrback(lambda _: None)
         self.assertEqual(asked, ["a", "b", "c", "a"])
@@ -555,7 +555,7 @@ class FailingTests(HookCase):
         Of calls that wait there are so many; further queries are decided without one.
         """
         source = self.source(lambda name: Deferred(), otherwise=nxdomain())
-        with patch.object(limits, "CALLS", 2):
+        with patch.object(limits.CALLS, "default", 2):
             asked = [self.ask(source, name) for name in ("a", "b", "c")]
             self.assertEqual([each.called for each in asked], [False, False, True])
         self.assertEqual((self.called.failures, self.called.waiting), ({"full": 1}, 2))

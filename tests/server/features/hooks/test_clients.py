@@ -189,7 +189,7 @@ def test_forgedClients(site: _Site) -> None:
     """
     Clients that come once, as with forged addresses, do not grow what is kept.
     """
-    with patch("twisted_ext.resolver.policy.hooks.limits.KEPT", 100):
+    with patch("twisted_ext.resolver.policy.hooks.limits.KEPT.default", 100):
         for number in range(1000):
             site.ask(f"10.{number >> 8}.{number & 255}.9")
         applied = site.server.features.active["hooks"]

@@ -232,8 +232,9 @@ class CalledHook:
             return flight
         if now < self._rests:
             return self._without("resting", now)
-        if self.waiting >= limits.CALLS:
-            self.tell("full", f"has {limits.CALLS:,} calls that wait; further queries get its otherwise, {self.hook.otherwise.word}")
+        if self.waiting >= limits.CALLS.default:
+            waiting = f"{limits.CALLS.default:,.0f} calls that wait"
+            self.tell("full", f"has {waiting}; further queries get its otherwise, {self.hook.otherwise.word}")
             return self._without("full", now)
         if self._row >= FAILURES:
             # One call finds out whether it works again.
@@ -294,7 +295,7 @@ class CalledHook:
         decided = result, until
         if until > now:
             kept = self._kept
-            if len(kept) >= limits.KEPT and key not in kept:
+            if len(kept) >= limits.KEPT.default and key not in kept:
                 # The oldest one.
                 kept.popitem(last=False)
             kept[key] = decided
@@ -395,7 +396,7 @@ class CalledHook:
             return
         ends = self._ends
         ends.append((until, client))
-        if len(ends) > limits.KEPT:
+        if len(ends) > limits.KEPT.default:
             self._forget(ends.popleft()[1])
         if self._ending is None:
             self._ending = self._clock.callLater(self.hook.keep, self._endClients)
