@@ -42,6 +42,7 @@ _VARYING: Final[_Replacements] = (
     (re.compile(r"(\+\d{3}\+)\d{5}"), r"\g<1>00000"),
     (re.compile(r"IN DS \d+ (\d+) 2 [0-9A-F]{64}"), r"IN DS 0 \1 2 00"),
     (re.compile(r"^(\S+\. )\d{1,5} (?=[A-Z0-9]+ flags)", re.MULTILINE), r"\g<1>0 "),
+    (re.compile(r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC$", re.MULTILINE), "until then"),
     (re.compile(r"in \d+\.\d s; they end .*|made \d{4}-\d\d-\d\d"), "then"),
     # Keys, dates and speeds of encrypted servers.
     (re.compile(r"[A-Za-z0-9+/]{43}="), "PIN"),

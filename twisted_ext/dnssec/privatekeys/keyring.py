@@ -13,11 +13,12 @@ from twisted_ext.dnssec.keys import REVOKED
 from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys, saveKey
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, badKey, newKey
+from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.files import openNow, replacingFile
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
 
-__all__ = ["Keyring", "makeKeys", "stateOf"]
+__all__ = ["Keyring", "makeKey", "makeKeys", "stateOf"]
 
 #: Flags of a key that signs DNSKEY records, or everything; and of one that signs the rest.
 _ENTRY: Final = 257
@@ -151,6 +152,12 @@ class Keyring:
             for name, file in there.items()
         }
 
+    def signers(self) -> Signers[PrivateKey]:
+        """
+        Return the keys that sign, with what each does.
+        """
+        return Signers(self.active, self.withheld)
+
     def note(self, made: Iterable[KeyFile] = ()) -> None:
         """
         Note when the keys came into the zone, once it is signed.
@@ -182,12 +189,25 @@ def makeKeys(folder: str, zone: bytes, algorithm: int, now: float, *, split: boo
     tags = [file.key.tag for file in loadKeys(folder, zone)]
     made: list[KeyFile] = []
     for flags in (_ENTRY, _REST) if split else (_ENTRY,):
-        key = newKey(algorithm, flags, bits=bits, avoid=tags)
-        tags.append(key.tag)
-        file = KeyFile(zone, key, dict.fromkeys(("Created", "Publish", "Activate"), int(now)), {}, None)
-        saveKey(file, folder)
-        made.append(file)
+        made.append(makeKey(folder, zone, algorithm, flags, now, tags, bits=bits))
+        tags.append(made[-1].key.tag)
     return made
+
+
+def makeKey(
+    folder: str, zone: bytes, algorithm: int, flags: int, now: float, avoid: Collection[int], *, bits: int = 2048
+) -> KeyFile:
+    """
+    Make one key, and write it.
+
+    @param avoid: the tags of other keys.
+
+    @raise StorageFault: it cannot be written.
+    """
+    key = newKey(algorithm, flags, bits=bits, avoid=avoid)
+    file = KeyFile(zone, key, dict.fromkeys(("Created", "Publish", "Activate"), int(now)), {}, None)
+    saveKey(file, folder)
+    return file
 
 
 def stateOf(file: KeyFile, now: float) -> str:

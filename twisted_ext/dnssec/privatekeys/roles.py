@@ -29,26 +29,42 @@ class Signers(Generic[_Key]):
     @ivar keys: all of them.
     @ivar entries: those to which the parent's DS records are to lead: they sign the DNSKEY records, are not revoked, and their
         time to be announced is now.
+    @ivar published: those whose DNSKEY records are in the zone: all, but those of a new or an old algorithm, whose signatures come first
+        and go last.
     """
 
-    __slots__ = ("keys", "entries", "_ofKeys", "_ofRest")
+    __slots__ = ("keys", "entries", "published", "_ofKeys", "_ofRest")
 
-    def __init__(self, keys: Sequence[_Key], withheld: Sequence[_Key] = ()) -> None:
+    def __init__(
+        self,
+        keys: Sequence[_Key],
+        withheld: Sequence[_Key] = (),
+        ofKeys: Sequence[_Key] | None = None,
+        ofRest: Sequence[_Key] | None = None,
+        hidden: Sequence[_Key] = (),
+    ) -> None:
         """
         @param withheld: those that are not to be announced to the parent.
+        @param ofKeys: those that sign the DNSKEY records, and C{ofRest} those that sign the rest; by default as their flags say.
+        @param hidden: those without DNSKEY records.
         """
         self.keys = tuple(keys)
-        ofKeys: list[_Key] = []
-        ofRest: list[_Key] = []
+        self.published = tuple([key for key in keys if key not in hidden])
+        if ofKeys is not None and ofRest is not None:
+            self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
+            self.entries = tuple([key for key in ofKeys if key not in withheld])
+            return
+        entering: list[_Key] = []
+        signing: list[_Key] = []
         for key in keys:
             flags = [other.flags for other in keys if other.algorithm == key.algorithm and not other.flags & REVOKED]
             isEntry = bool(key.flags & SECURE_ENTRY_POINT)
             if isEntry or not any(each & SECURE_ENTRY_POINT for each in flags):
-                ofKeys.append(key)
+                entering.append(key)
             if not key.flags & REVOKED and (not isEntry or all(each & SECURE_ENTRY_POINT for each in flags)):
-                ofRest.append(key)
-        self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
-        self.entries = tuple([key for key in ofKeys if not key.flags & REVOKED and key not in withheld])
+                signing.append(key)
+        self._ofKeys, self._ofRest = tuple(entering), tuple(signing)
+        self.entries = tuple([key for key in entering if not key.flags & REVOKED and key not in withheld])
 
     def of(self, rrType: int) -> tuple[_Key, ...]:
         """

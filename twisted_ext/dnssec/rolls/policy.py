@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from twisted_ext.dnssec.rolls.states import CSK, KSK, ZSK, Record
+from twisted_ext.dnssec.rolls.states import CSK, KSK, RECORDS, ZSK, Record
 
 __all__ = ["RollPolicy"]
 
@@ -73,13 +73,15 @@ class RollPolicy:
         """
         return self.cached(record) + self.delay(record) + (self.renew if record is Record.ZRRSIG else 0)
 
+    def longest(self, role: str) -> int:
+        """
+        Return how long it takes until resolvers have what a key is used for in place of another one's.
+        """
+        return max([self.wait(record) for record in (Record.ZRRSIG, Record.DS) if record in RECORDS[role]])
+
     def shortest(self, role: str) -> int:
         """
         Return how long a key of a role is replaced for, from the making of its successor to the end of its own records. What the parent
         takes until it has another DS record comes on top.
         """
-        used = [record for record in (Record.ZRRSIG, Record.DS) if record in _USED[role]]
-        return 2 * self.wait(Record.DNSKEY) + max([self.wait(record) for record in used])
-
-
-_USED = {KSK: (Record.DS,), ZSK: (Record.ZRRSIG,), CSK: (Record.ZRRSIG, Record.DS)}
+        return 2 * self.wait(Record.DNSKEY) + self.longest(role)

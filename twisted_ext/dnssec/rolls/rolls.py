@@ -149,7 +149,30 @@ class Rolls:
         """
         key.isReplaced = True
 
+    def stateOf(self, name: str) -> str:
+        """
+        Return what a key does: C{signs}, C{is published only}, C{is to be in the zone}, C{is to go}; C{""} if it is not in the zone, and
+        will not be.
+
+        @param name: that of its files.
+        """
+        for key in self.keys:
+            if key.name == name:
+                if not key.isWanted:
+                    return "is to go"
+                if key.publishes(Record.KRRSIG) or key.publishes(Record.ZRRSIG):
+                    return "signs"
+                return "is published only" if key.publishes(Record.DNSKEY) else "is to be in the zone"
+        return ""
+
     # -- what was seen
+
+    @property
+    def isAwaited(self) -> bool:
+        """
+        Whether something was decided that is not served yet, as far as is known.
+        """
+        return any(each.since is None for key in self.keys for record, each in key.records.items() if record is not Record.DS)
 
     def served(self, now: float) -> None:
         """

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-__all__ = ["CSK", "KSK", "ZSK", "Record", "RollingKey", "Standing", "State"]
+__all__ = ["CSK", "KSK", "RECORDS", "ZSK", "Record", "RollingKey", "Standing", "State"]
 
 #: The roles of keys: one that signs the DNSKEY records, one that signs the rest, and one that signs everything.
 KSK: Final = "ksk"
@@ -61,7 +61,7 @@ class Record(Enum):
 
 
 #: The records of the keys of each role.
-_OF_ROLE: Final = {
+RECORDS: Final = {
     KSK: (Record.DNSKEY, Record.KRRSIG, Record.DS),
     ZSK: (Record.DNSKEY, Record.ZRRSIG),
     CSK: (Record.DNSKEY, Record.KRRSIG, Record.ZRRSIG, Record.DS),
@@ -115,7 +115,7 @@ class RollingKey:
         self.born = born
         self.isWanted = True
         self.isReplaced = False
-        self.records = {record: Standing(since=born) for record in _OF_ROLE[role]}
+        self.records = {record: Standing(since=born) for record in RECORDS[role]}
         self.records.update(records)
 
     def state(self, record: Record) -> State:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSASHA256, algorithmName
 from twisted_ext.dnssec.privatekeys.validity import Validity
+from twisted_ext.dnssec.rolls.states import ZSK, Record
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.tables import TableSettings, key, meant
 from twisted_ext.wire.rdata.times import secondsFromDuration
-from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
+from twisted_ext.zone.sign.policy import DENIALS, RollTimes, SigningPolicy
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
@@ -58,6 +59,12 @@ class SigningPolicySettings(TableSettings):
     zonemd: bool = key(
         types.FLAG, False, "Add a ZONEMD record with the digest of the zone (RFC 8976); one in the file is always replaced"
     )
+    roll: bool = key(types.FLAG, False, "Replace keys by this policy: when their lifetime ends, or algorithm or keys say otherwise")
+    kskLifetime: str = key(types.duration("0s", "3650d"), "0s", "How long keys of DNSKEY records, or of all, are in use; 0s for ever")
+    zskLifetime: str = key(types.duration("0s", "3650d"), "0s", "How long keys of the other records are in use; 0s for ever")
+    propagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers have a new version")
+    parentPropagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers of the parent have DS records")
+    parentDsTtl: str = key(types.duration("0s", "30d"), "1d", "The TTL of the DS records at the parent")
 
     def check(self) -> None:
         if self.name in _TAKEN:
@@ -78,7 +85,37 @@ class SigningPolicySettings(TableSettings):
             dnskeyTTL=secondsFromDuration(self.dnskeyTtl),
             forParent=self.cds,
             digested=self.zonemd,
+            rolls=self._rolls(),
         )
+
+    def _rolls(self) -> RollTimes | None:
+        """
+        Return how keys are replaced; L{None} if they are not.
+
+        @raise BadDescription: a lifetime is shorter than a roll.
+        """
+        times = RollTimes(
+            *map(
+                secondsFromDuration,
+                (self.kskLifetime, self.zskLifetime, self.propagation, self.parentPropagation, self.parentDsTtl),
+            )
+        )
+        split = self.keys != _KEYS[0]
+        rolls = times.of(_ALGORITHMS[self.algorithm], split, secondsFromDuration(self.dnskeyTtl), _DAY)
+        where = f"signing-policy {self.name}"
+        for name, lifetime, role in (("ksk-lifetime", times.ksk, rolls.roles[0]), ("zsk-lifetime", times.zsk, ZSK)):
+            if lifetime and not self.roll:
+                raise BadDescription(f"{where}: {name} is for keys that are replaced by the policy; write roll = true as well")
+            if lifetime and role not in rolls.roles:
+                raise BadDescription(f'{where}: {name} is for a key that this policy does not have; write keys = "ksk+zsk" as well')
+            if lifetime and lifetime < rolls.shortest(role):
+                said = f"a key of {_shown(lifetime)} would be replaced before its predecessor is gone"
+                raise BadDescription(
+                    f"{where}: {said}: that takes twice {_shown(rolls.wait(Record.DNSKEY))} for DNSKEY records, and "
+                    f"{_shown(rolls.longest(role))} for what resolvers have of the rest, with TTLs of a day; write {name} = "
+                    f'"{_shown(-(-rolls.shortest(role) // _DAY) * _DAY)}" or more'
+                )
+        return times if self.roll else None
 
     @classmethod
     def keysIn(cls, text: str) -> Mapping[str, object]:

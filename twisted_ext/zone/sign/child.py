@@ -14,8 +14,10 @@ from typing import BinaryIO
 
 from twisted_ext.dnssec.privatekeys.keyring import Keyring
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey
+from twisted_ext.dnssec.rolls.ring import LivingRing
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import DNSKEY, SOA
 from twisted_ext.zone.sign.frames import DONE, FAILED, FORGET, HEAD, LENGTH, OPEN, SIZE, WANTED
 
 __all__ = ["KeyChild", "main"]
@@ -56,14 +58,19 @@ class KeyChild:
         asked = json.loads(said)
         served = None if asked["served"] is None else [bytes.fromhex(each) for each in asked["served"]]
         folder = str(asked["folder"])
-        ring = Keyring(folder, nameFromText(asked["zone"]).lower(), asked["now"], served, asked["ttl"])
+        zone = nameFromText(asked["zone"]).lower()
+        ring = LivingRing.read(folder, zone) or Keyring(folder, zone, asked["now"], served, asked["ttl"])
         self._keys[number] = ring.active
+        signers = ring.signers()
         sources = []
         for path in (folder, *dict.fromkeys([*ring.sources, *[key.source for key in ring.active if key.source]])):
             found = os.stat(path)
             sources.append((path, found.st_size, found.st_mtime_ns))
         result = {
-            "keys": [(key.dnskey.hex(), key in ring.withheld) for key in ring.active],
+            "keys": [
+                [key.dnskey.hex(), *[key in some for some in (signers.entries, signers.of(DNSKEY), signers.of(SOA), signers.published)]]
+                for key in ring.active
+            ],
             "published": [rdata.hex() for rdata in ring.published],
             "due": ring.due,
             "said": ring.said,

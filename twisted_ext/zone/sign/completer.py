@@ -256,7 +256,7 @@ class Completer:
                 raise Whole(f"the TTL of negative answers of {self.zone} changes, which all NSEC records have")
         published = top.of(DNSKEY)
         rdatas = () if published is None else published.rdatas
-        for key in self.signing.signers.keys:
+        for key in self.signing.signers.published:
             if key.dnskey not in rdatas:
                 raise Whole(f"key {key.tag} is not among the keys of {self.zone}")
         tags = Counter([(rdata[3], _tagOf(rdata)) for rdata in rdatas])

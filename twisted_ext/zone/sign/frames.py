@@ -5,8 +5,8 @@ Both ways there are frames: four octets of length, then four of the number of th
 
     - L{OPEN}, with a JSON object: C{folder}, C{zone} as text, C{now}, C{served} with the DNSKEY records that are served, in hex, or null,
       and C{ttl}, for how long resolvers keep these. The result is a JSON object: C{keys}, for each key that signs its DNSKEY record in hex
-      and whether it is withheld from the parent; C{published}, further DNSKEY records; C{due}, C{said} and C{sources} of
-      L{Keyring<twisted_ext.dnssec.privatekeys.keyring.Keyring>}.
+      and whether it is announced to the parent, signs the DNSKEY records, signs the rest, and has a DNSKEY record; C{published}, further
+      DNSKEY records; C{due}, C{said} and C{sources} of L{Keyring<twisted_ext.dnssec.privatekeys.keyring.Keyring>}.
     - L{SIGN}, with the number of an L{OPEN}, then for each signature two octets with the index of the key, four with the length of the
       data, and the data. The result has two octets of length and the signature for each.
     - L{FORGET}, with the number of an L{OPEN}. It has no result.

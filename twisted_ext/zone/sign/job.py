@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
-from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.rolls.ring import LivingRing, Served
 from twisted_ext.errors import BadImage, BadKey, StorageFault
 from twisted_ext.files import STATE_FILE
 from twisted_ext.wire.names import nameToText
@@ -25,7 +25,7 @@ from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import Progress, withoutSignatures
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.nodes import BETWEEN
+from twisted_ext.zone.store.nodes import BETWEEN, recordsIn
 from twisted_ext.zone.store.serials import SERIALS, isNewer, nextSerial, serialIn, withSerial
 
 __all__ = ["SignJob"]
@@ -38,6 +38,9 @@ _DAY: Final = 24 * 3600
 #: How far the clock may be from when something was signed last, in seconds, besides a period of renewal, in which nothing may have to be
 #: signed. With a clock that is years ahead, resolvers would reject the signatures for years.
 _FAR: Final = 30 * _DAY
+
+#: Where the tag of the key is in an RRSIG record (RFC 4034, section 3.1).
+_TAG: Final = slice(16, 18)
 
 #: The file whose time is when something was signed last, in the folder that has one of keys for each zone.
 _CLOCK: Final = "clock"
@@ -55,7 +58,8 @@ class SignJob:
     """
 
     __slots__ = (
-        "begins", "due", "said", "sources", "policy", "_anew", "_folder", "_former", "_last", "_now", "_serial", "_wasSigned",
+        "begins", "due", "said", "sources", "policy", "_anew", "_clockSet", "_folder", "_former", "_last", "_now", "_serial", "_since",
+        "_wasSigned",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +72,8 @@ class SignJob:
         serial: str = SERIALS[0],
         former: str = "",
         anew: bool = False,
+        since: float | None = None,
+        clockSet: bool = False,
     ) -> None:
         """
         @param folder: of the zone's keys; they are made there if there are none.
@@ -78,6 +84,8 @@ class SignJob:
         @param former: the file with the image of the former version, if that was signed.
         @param anew: whether that was signed by another policy, so that none of its signatures is kept.
         @param serial: how the next serial is chosen, one of L{SERIALS}; with C{increment}, that of the file is taken if it is newer.
+        @param since: since when the former version is served, in seconds since 1970; L{None} if it is not.
+        @param clockSet: whether the clock was set since the zone was signed last.
         """
         self.said: list[str] = []
         self.sources: list[tuple[str, int, int]] = []
@@ -89,13 +97,15 @@ class SignJob:
         self._serial = serial
         self._former = former
         self._anew = anew
+        self._since = since
+        self._clockSet = clockSet
         self.due = self.begins = 0
 
     @classmethod
     def fromTable(cls, table: Mapping[str, object], now: float) -> SignJob:
         """
-        Make it from a job: C{keys}, C{policy}, C{serial}, and for a zone that was signed before C{last}, C{wasSigned},
-        C{former} and C{anew}.
+        Make it from a job: C{keys}, C{policy}, C{serial}, and for a zone that was signed before C{last}, C{wasSigned}, C{former}, C{anew},
+        C{since} and C{clockSet}.
         """
         last, policy = table.get("last"), table["policy"]
         if not isinstance(policy, dict):
@@ -103,7 +113,9 @@ class SignJob:
         number = None if last is None else int(str(last))
         given = SigningPolicy.fromTable(policy)
         serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
-        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
+        wasSigned, anew, clockSet = (bool(table.get(each)) for each in ("wasSigned", "anew", "clockSet"))
+        since = None if table.get("since") is None else float(str(table["since"]))
+        return cls(str(table["keys"]), given, number, now, wasSigned, serial, former, anew, since, clockSet)
 
     def sign(
         self, builder: ImageBuilder, tell: Progress | None = None, former: Image | None = None, ahead: Image | None = None
@@ -124,28 +136,8 @@ class SignJob:
         policy = self.policy
         isOurs = former is not None
         former = former or self._version(zone)
-        keys = None if former is None else former.node(0).of(DNSKEY)
-        ttl = policy.dnskeyTTL if keys is None else max(policy.dnskeyTTL, keys.ttl)
-        ring = Keyring(self._folder, zone, now, None if keys is None else keys.rdatas, ttl)
-        active = ring.active
-        made: list[KeyFile] = []
-        if not active and self._wasSigned:
-            name = nameToText(zone)
-            raise BadKey(
-                f"{self._folder}: the keys that signed {name} are gone; put them back, since resolvers take no others while the parent has "
-                f"the DS record; or make a key for another DS record: txdns keys new {name} --keys {self._folder}"
-            )
-        if not active and not os.path.exists(self._folder) and os.path.isdir(self._folder.removesuffix(".")):
-            path, name = self._folder.removesuffix("."), os.path.basename(self._folder)
-            raise BadKey(f"{path}: keys in this folder are not used, as its name has no final dot; rename it to {name}, or remove it")
-        if not active:
-            with _writing(self._folder):
-                os.makedirs(os.path.dirname(self._folder), 0o700, exist_ok=True)
-                made = makeKeys(self._folder, zone, policy.algorithm, now, split=policy.split)
-            for file in made:
-                self.said.append(f"made the key {nameOf(file)} in {self._folder}")
-                active.append(file.key)
-        signers = Signers(active, ring.withheld)
+        ring, made = self._ring(zone, former, builder)
+        signers = ring.signers()
         self.said += ring.said
         gone = withoutSignatures(builder)
         if gone and not isOurs:
@@ -167,9 +159,55 @@ class SignJob:
         name = nameToText(zone)
         self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.entries]
         self._noteClock()
-        for path in (self._folder, *dict.fromkeys([*ring.sources, *[key.source for key in active if key.source]])):
+        for path in (self._folder, *dict.fromkeys([*ring.sources, *[key.source for key in signers.keys if key.source]])):
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))
+
+    def _ring(self, zone: bytes, former: Image | None, builder: ImageBuilder) -> tuple[Keyring | LivingRing, list[KeyFile]]:
+        """
+        Return the keys, and which were made and have to be noted.
+        """
+        policy, now, folder = self.policy, self._now, self._folder
+        keys = None if former is None else former.node(0).of(DNSKEY)
+        ring: Keyring | LivingRing | None = LivingRing.read(folder, zone)
+        if ring is None:
+            ttl = policy.dnskeyTTL if keys is None else max(policy.dnskeyTTL, keys.ttl)
+            ring = Keyring(folder, zone, now, None if keys is None else keys.rdatas, ttl)
+        if not ring.active and self._wasSigned:
+            name = nameToText(zone)
+            raise BadKey(
+                f"{folder}: the keys that signed {name} are gone; put them back, since resolvers take no others while the parent has "
+                f"the DS record; or make a key for another DS record: txdns keys new {name} --keys {folder}"
+            )
+        if not ring.active and not os.path.exists(folder) and os.path.isdir(folder.removesuffix(".")):
+            path, name = folder.removesuffix("."), os.path.basename(folder)
+            raise BadKey(f"{path}: keys in this folder are not used, as its name has no final dot; rename it to {name}, or remove it")
+        if policy.rolls is None and ring.active:
+            return ring, []
+        with _writing(folder):
+            os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
+            if policy.rolls is not None:
+                lives = policy.rolls.of(policy.algorithm, policy.split, policy.dnskeyTTL, _longest(builder))
+                return LivingRing.live(folder, zone, lives, now, self._served(former), self._wasSigned, self._clockSet), []
+            made = makeKeys(folder, zone, policy.algorithm, now, split=policy.split)
+        for file in made:
+            self.said.append(f"made the key {nameOf(file)} in {folder}")
+            ring.active.append(file.key)
+        return ring, made
+
+    def _served(self, former: Image | None) -> Served | None:
+        """
+        Return which keys what is served is signed with.
+        """
+        keys = None if former is None else former.node(0).of(DNSKEY)
+        if former is None or keys is None:
+            return None
+        top = former.node(0)
+        entries, signers = (
+            {int.from_bytes(rdata[_TAG], "big") for rdata in ([] if found is None else found.rdatas)}
+            for found in (top.signatures(DNSKEY), top.signatures(SOA))
+        )
+        return Served(keys.rdatas, entries, signers, self._since)
 
     def _version(self, zone: bytes) -> Image | None:
         """
@@ -232,6 +270,13 @@ class SignJob:
             serial = nextSerial(last)
         builder.nodes[b""] = records[:BETWEEN] + withSerial(soa, serial) + records[end:]
         return int.from_bytes(soa[-8:-4], "big")
+
+
+def _longest(builder: ImageBuilder) -> int:
+    """
+    Return the longest TTL of a zone.
+    """
+    return max([ttl for key, records in builder.nodes.items() for _, _, ttl, _ in recordsIn(records, len(key))], default=0)
 
 
 def _expireOf(image: Image) -> int:

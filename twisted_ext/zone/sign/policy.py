@@ -6,17 +6,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.privatekeys.validity import Validity
+from twisted_ext.dnssec.rolls.policy import RollPolicy
+from twisted_ext.dnssec.rolls.states import CSK, KSK, ZSK
 
-__all__ = ["DENIALS", "SigningPolicy"]
+__all__ = ["DENIALS", "RollTimes", "SigningPolicy"]
 
 #: Chains that deny names: NSEC records, NSEC3 records, or these without delegations that have no DS records.
 DENIALS: Final = ("nsec", "nsec3", "nsec3-opt-out")
 
 _HOUR: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class RollTimes:
+    """
+    How long keys are in use, and how long the world takes to notice that there are others. All times are in seconds.
+
+    @ivar ksk: the lifetime of a key that signs the DNSKEY records, or everything; 0 for ever.
+    @ivar zsk: that of a key that signs the rest only.
+    @ivar propagation: how long it takes until all servers have a new version of the zone.
+    @ivar parentPropagation: the same at the parent.
+    @ivar dsTTL: the TTL of DS records at the parent.
+    """
+
+    ksk: int = 0
+    zsk: int = 0
+    propagation: int = _HOUR
+    parentPropagation: int = _HOUR
+    dsTTL: int = 24 * _HOUR
+
+    def of(self, algorithm: int, split: bool, dnskeyTTL: int, zoneTTL: int) -> RollPolicy:
+        """
+        Return how the keys of a zone live.
+
+        @param zoneTTL: the longest TTL of the zone.
+        """
+        lifetimes = {KSK: self.ksk, CSK: self.ksk, ZSK: self.zsk}
+        # All names are signed at once when another key does. An operator adds what they think safe to the two times.
+        return RollPolicy(
+            algorithm, split, lifetimes, dnskeyTTL, zoneTTL, self.dsTTL, 0, self.propagation, self.parentPropagation, 0
+        )
 
 
 class SigningPolicy:
@@ -30,9 +64,10 @@ class SigningPolicy:
     @ivar dnskeyTTL: the TTL of the DNSKEY records, and of those for the parent, in seconds.
     @ivar forParent: whether there are CDS and CDNSKEY records (RFC 7344).
     @ivar digested: whether there is a ZONEMD record (RFC 8976). A zone that has one gets a new one in any case.
+    @ivar rolls: how its keys live; L{None} if they do as their files say.
     """
 
-    __slots__ = ("algorithm", "split", "validity", "denial", "dnskeyTTL", "forParent", "digested")
+    __slots__ = ("algorithm", "split", "validity", "denial", "dnskeyTTL", "forParent", "digested", "rolls")
 
     def __init__(
         self,
@@ -44,6 +79,7 @@ class SigningPolicy:
         dnskeyTTL: int = _HOUR,
         forParent: bool = False,
         digested: bool = False,
+        rolls: RollTimes | None = None,
     ) -> None:
         self.validity = validity or Validity()
         self.algorithm = algorithm
@@ -52,24 +88,32 @@ class SigningPolicy:
         self.dnskeyTTL = dnskeyTTL
         self.forParent = forParent
         self.digested = digested
+        self.rolls = rolls
 
     def toText(self) -> str:
         """
         Return the policy as text, from which L{fromTable} makes the same: equal policies have equal texts.
         """
-        return json.dumps(
-            {
-                "algorithm": self.algorithm,
-                "split": self.split,
-                "denial": self.denial,
-                "signatures": self.validity.signatures,
-                "renew": self.validity.renew,
-                "dnskeyTTL": self.dnskeyTTL,
-                "forParent": self.forParent,
-                "digested": self.digested,
-            },
-            separators=(",", ":"),
-        )
+        rolls = {} if self.rolls is None else {"rolls": asdict(self.rolls)}
+        return json.dumps({**self._table(), **rolls}, separators=(",", ":"))
+
+    def _table(self) -> dict[str, object]:
+        return {
+            "algorithm": self.algorithm,
+            "split": self.split,
+            "denial": self.denial,
+            "signatures": self.validity.signatures,
+            "renew": self.validity.renew,
+            "dnskeyTTL": self.dnskeyTTL,
+            "forParent": self.forParent,
+            "digested": self.digested,
+        }
+
+    def signsAs(self, other: SigningPolicy) -> bool:
+        """
+        Return whether signatures by the other policy are as those by this one.
+        """
+        return self._table() == other._table()
 
     @classmethod
     def fromTable(cls, table: Mapping[str, object]) -> SigningPolicy:
@@ -84,4 +128,5 @@ class SigningPolicy:
             dnskeyTTL=int(str(table["dnskeyTTL"])),
             forParent=bool(table["forParent"]),
             digested=bool(table["digested"]),
+            rolls=RollTimes(**rolls) if isinstance(rolls := table.get("rolls"), dict) else None,
         )

@@ -33,4 +33,4 @@ class Signing(Generic[_Key]):
         """
         self.signers = signers
         self.policy = policy
-        self.published = tuple(dict.fromkeys([*[key.dnskey for key in signers.keys], *published]))
+        self.published = tuple(dict.fromkeys([*[key.dnskey for key in signers.published], *published]))

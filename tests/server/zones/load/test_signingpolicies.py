@@ -25,7 +25,7 @@ from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import CDS, DNSKEY, NSEC, NSEC3PARAM, RRSIG, ZONEMD
 from twisted_ext.zone.check import zonemd
 from twisted_ext.zone.sign.job import SignJob
-from twisted_ext.zone.sign.policy import SigningPolicy
+from twisted_ext.zone.sign.policy import RollTimes, SigningPolicy
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
 
@@ -243,3 +243,37 @@ def test_policiesThatAreNotThere(values: dict[str, object], said: str) -> None:
     settings = Settings.of(**{"signingPolicy": ["hidden=denial=nsec3"], "state": "/state", "zone": ["example.com=/c"], **values})
     with pytest.raises(BadDescription, match=said.replace("?", r"\?")):
         zonesIn(settings)
+
+
+def test_rolls() -> None:
+    """
+    Keys are replaced where the policy says so, with the times that it has; in what is compared of policies, it is a part of its own.
+    """
+    given = policy("roll keys=ksk+zsk ksk-lifetime=365d zsk-lifetime=90d propagation=5m parent-propagation=2h parent-ds-ttl=2d")
+    assert given.rolls == RollTimes(365 * 86_400, 90 * 86_400, 300, 7200, 2 * 86_400)
+    assert SigningPolicy.fromTable(json.loads(given.toText())).rolls == given.rolls
+    assert policy("cds").rolls is None and policy("roll").rolls == RollTimes()
+    assert given.toText() != policy("keys=ksk+zsk").toText() and given.signsAs(policy("keys=ksk+zsk"))
+    assert not given.signsAs(policy("roll"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ksk-lifetime=365d", "p: ksk-lifetime is for keys that are replaced by the policy; write roll = true as well"),
+        ("roll zsk-lifetime=90d", 'p: zsk-lifetime is for a key that this policy does not have; write keys = "ksk+zsk" as well'),
+        (
+            "roll ksk-lifetime=1d",
+            "p: a key of 1d would be replaced before its predecessor is gone: that takes twice 2h for DNSKEY records, and 25h for what "
+            'resolvers have of the rest, with TTLs of a day; write ksk-lifetime = "2d" or more',
+        ),
+        ("roll keys=ksk+zsk zsk-lifetime=10d dnskey-ttl=7d", 'write zsk-lifetime = "16d" or more'),
+    ],
+)
+def test_lifetimes(text: str, said: str) -> None:
+    """
+    A lifetime that is too short for a roll is refused with the sum, and one that is for no key.
+    """
+    with pytest.raises(BadDescription) as raised:
+        policy(text)
+    assert said in str(raised.value)

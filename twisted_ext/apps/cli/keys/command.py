@@ -15,6 +15,9 @@ SUBCOMMANDS: Final = (
     Command("new", "cli.keys.new", "make a key for a zone"),
     Command("list", "cli.keys.list", "list the keys in a folder"),
     Command("ds", "cli.keys.ds", "print the DS records that the parent needs"),
+    Command("why", "cli.keys.why", "show what keys that live by a policy do, and wait for"),
+    Command("roll", "cli.keys.roll", "have such a key replaced"),
+    Command("checkds", "cli.keys.checkds", "say that the parent has the DS record of such a key, or has it no more"),
 )
 
 _HELP: Final = """\
@@ -28,6 +31,7 @@ Keys are files of the form that BIND's tools have: Kexample.org.+013+44703.priva
   txdns keys new example.org --keys /etc/keys
   txdns keys list /etc/keys
   txdns keys ds /etc/keys/Kexample.org.+013+44703
+  txdns keys why /var/lib/txdns
   txdns zone sign example.org.zone --output example.org.signed --keys /etc/keys
 
 For the options and examples of a command: txdns keys COMMAND --help.

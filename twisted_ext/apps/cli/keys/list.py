@@ -4,6 +4,7 @@ C{txdns keys list}: lists keys.
 
 from __future__ import annotations
 
+import os
 from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from twisted_ext.wire.rdata.times import dateFromSeconds
 
 if TYPE_CHECKING:
     from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+    from twisted_ext.dnssec.rolls.rolls import Rolls
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -24,8 +26,9 @@ _HELP: Final = """\
 Usage: txdns keys list FOLDER|KEY [--json]
 
 Lists the keys in a folder, or in those below it, or one key: the zone, the tag, the algorithm,
-the flags (257 for a key that may sign the DNSKEY records, else 256), and what the times in its
-file say that it does now. A key is named with or without .key or .private.
+the flags (257 for a key that may sign the DNSKEY records, else 256), and what it does now, as
+the times in its file say, or its signing policy. A key is named with or without .key or
+.private.
 
   txdns keys list /etc/keys
   txdns keys list /var/lib/txdns
@@ -47,6 +50,7 @@ def main(words: list[str]) -> int:
     (place,) = given.bare
 
     from twisted_ext.dnssec.privatekeys.keyfolder import loadKey
+    from twisted_ext.dnssec.rolls.lives import readLives
 
     files: list[KeyFile] = []
     wrong = 0
@@ -61,15 +65,18 @@ def main(words: list[str]) -> int:
             complain(ending.line)
     now = time()
     for file in sorted(files, key=lambda file: (nameToText(file.zone), -file.key.flags, file.key.tag)):
-        _show(file, now, given[_JSON])
+        folder = os.path.dirname(file.key.source)
+        with keyErrors(folder):
+            _show(file, readLives(folder), now, given[_JSON])
     return BATCH if wrong else OK
 
 
-def _show(file: KeyFile, now: float, asJSON: bool) -> None:
+def _show(file: KeyFile, rolls: Rolls | None, now: float, asJSON: bool) -> None:
+    from twisted_ext.dnssec.privatekeys.keyfiles import nameOf
     from twisted_ext.dnssec.privatekeys.keyring import stateOf
 
     key, zone, algorithm = file.key, nameToText(file.zone), algorithmName(file.key.algorithm)
-    state = stateOf(file, now) or "not in the zone"
+    state = (stateOf(file, now) if rolls is None else rolls.stateOf(nameOf(file))) or "not in the zone"
     times = {name: dateFromSeconds(value) for name, value in file.times.items()}
     if asJSON:
         said = {"zone": zone, "tag": key.tag, "algorithm": algorithm, "flags": key.flags, "state": state, "times": times}

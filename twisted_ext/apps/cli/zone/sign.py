@@ -158,11 +158,11 @@ def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output
     from twisted_ext.dnssec.privatekeys.keyfiles import nameOf
     from twisted_ext.dnssec.privatekeys.keyfolder import lockedFolder
     from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
-    from twisted_ext.dnssec.privatekeys.roles import Signers
+    from twisted_ext.dnssec.rolls.ring import LivingRing
     from twisted_ext.zone.sign.signing import Signing
 
     with keyErrors(folder), lockedFolder(folder) if os.path.isdir(folder) or not os.path.isfile(output) else nullcontext():
-        ring = Keyring(folder, apex.lower(), now)
+        ring = LivingRing.read(folder, apex.lower()) or Keyring(folder, apex.lower(), now)
         if not ring.active and os.path.isfile(output):
             raise BadKey(
                 f"{folder}: there is no key of {nameToText(apex)}, and {output} is there already; name the folder of the keys that signed "
@@ -171,10 +171,10 @@ def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output
         made = [] if ring.active else makeKeys(folder, apex.lower(), policy.algorithm, now, split=policy.split)
     for file in made:
         print(f"made {nameOf(file)} ({roleOf(file.key, policy.split)})")
-    active = [*ring.active, *[file.key for file in made]]
+    ring.active += [file.key for file in made]
     for line in ring.said:
         complain(line)
-    return Signing(Signers(active, ring.withheld), policy, tuple(ring.published)), partial(ring.note, made)
+    return Signing(ring.signers(), policy, tuple(ring.published)), partial(ring.note, made)
 
 
 def _sign(builder: ImageBuilder, signing: Signing[PrivateKey], now: float, way: str, path: str) -> SignedCounts:

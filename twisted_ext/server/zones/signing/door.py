@@ -21,6 +21,7 @@ from twisted_ext.server.zones.images.pending import ABSENT, MadeZone, Reload
 from twisted_ext.server.zones.signing.changedzones import ChangedZones
 from twisted_ext.server.zones.signing.changesigners import ChangeSigners
 from twisted_ext.server.zones.signing.renewal import Renewal
+from twisted_ext.server.zones.signing.rolled import confirmServed
 from twisted_ext.server.zones.signing.serialnotes import SerialNotes
 from twisted_ext.server.zones.signing.signedzone import Begun, SignedZone, UnsignedZone, keysIn, movedTo, policyOf
 from twisted_ext.server.zones.signing.wholejobs import Ahead, WholeJobs
@@ -365,8 +366,7 @@ class SigningDoor:
             _log.warn("{zone}: it is signed anew: {fault}", zone=zone.zone, fault=fault)
             self.images.forget(zone.zone)
             return False
-        zone.served = built
-        zone.sources = keysIn(built, self._notes.keysOf(zone.apex))
+        zone.serve(built, self._notes.keysOf(zone.apex), self._publisher.today())
         if zone.held:
             self._publisher.failed(zone.apex, zone.held)
         return True
@@ -595,8 +595,9 @@ class SigningDoor:
             return
         zone.failed = zone.isStale = zone.isFollowed = False
         self._signers.forget(zone)
-        if not built.isEdited:
+        if confirmServed(zone, built, keys := self._notes.keysOf(zone.apex), self._publisher.today()) or not built.isEdited:
             self.images.note([built])
+            zone.sources = keysIn(built, keys)
         self._notes.note(zone.zone, zone.apex, built.serial)
         self._told.served(zone, zone.complaints, lambda: news(zone.zone, built, self._publisher.serial(zone.apex), before))
         zone.complaints = []

@@ -86,7 +86,7 @@ class Renewal:
         for zone, ends in zones:
             if isSet:
                 # What was tried with the former time says nothing.
-                zone.renewed, zone.renewal = float("-inf"), 0.0
+                zone.renewed, zone.renewal, zone.isClockSet = float("-inf"), 0.0, True
             isCalm = zone.isCalm(changes, now)
             if not zone.pending and (isCalm or (now >= zone.renewed + _PAUSE and zone.isDue(ends, today))):
                 zone.renewed = now

@@ -98,12 +98,14 @@ class SignedZone(MadeZone):
     @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
     @ivar renewal: when it is looked at again for signatures that are due, in seconds since 1970.
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
+    @ivar since: since when what is served is, in seconds since 1970; L{None} if nothing is that is signed.
+    @ivar isClockSet: whether the clock was set since it was signed last.
     @ivar undigested: the serial of a version that lacks its digest, and since when, on the reactor's clock; L{None} if none does.
     """
 
     __slots__ = (
         "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
-        "renewed", "undigested",
+        "renewed", "undigested", "since", "isClockSet",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -118,6 +120,8 @@ class SignedZone(MadeZone):
         self.renewal = 0.0
         self.renewed = float("-inf")
         self.undigested: tuple[int, float] | None = None
+        self.since: float | None = None
+        self.isClockSet = False
         self.follow(zone)
 
     def follow(self, zone: ZoneSettings) -> None:
@@ -127,6 +131,18 @@ class SignedZone(MadeZone):
         assert zone.signing is not None
         self.policy = zone.signing
         self.serials = zone.serial
+
+    def serve(self, built: Built, folder: str, today: float) -> None:
+        """
+        Serve an image.
+
+        @param folder: that of the zone's keys.
+        @param today: seconds since 1970.
+        """
+        if self.served is not built:
+            self.since = today
+        self.served = built
+        self.sources = keysIn(built, folder)
 
     def isMade(self, built: Built, reached: Callable[[bytes], int | None]) -> bool:
         """

@@ -64,15 +64,19 @@ class OpenedKeys:
         """
         try:
             said = json.loads(result)
-            keys = [SigningKey(bytes.fromhex(dnskey)) for dnskey, _ in said["keys"]]
-            withheld = [key for key, (_, isWithheld) in zip(keys, said["keys"], strict=True) if isWithheld]
+            keys = [SigningKey(bytes.fromhex(dnskey)) for dnskey, *_ in said["keys"]]
+            does = [*zip(keys, said["keys"], strict=True)]
+            withheld, ofKeys, ofRest, hidden = (
+                [key for key, (_, *marks) in does if bool(marks[place]) is wanted]
+                for place, wanted in enumerate((False, True, True, False))
+            )
             self.published = tuple([bytes.fromhex(each) for each in said["published"]])
             self.due = int(said["due"])
             self.said = [str(line) for line in said["said"]]
             self.sources: tuple[Source, ...] = tuple([(str(path), int(size), int(changed)) for path, size, changed in said["sources"]])
         except (KeyError, TypeError, IndexError) as wrong:
             raise ValueError(str(wrong)) from None
-        self.signers = Signers(keys, withheld)
+        self.signers = Signers(keys, withheld, ofKeys, ofRest, hidden)
         self.asked = asked
         self.number = number
         self.child = child

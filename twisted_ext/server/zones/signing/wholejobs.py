@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from twisted_ext.server.zones.images.compilers import Job, Result
-from twisted_ext.server.zones.signing.signedzone import Begun, keysIn
+from twisted_ext.server.zones.signing.signedzone import Begun, keysIn, policyOf
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
@@ -88,8 +88,12 @@ class WholeJobs:
             sign["wasSigned"] = True
         if built is not None:
             sign["former"] = built.path
-            if built.made != policy:
+            before = policyOf(built)
+            if before is None or not before.signsAs(zone.policy):
                 sign["anew"] = True
+        if zone.policy.rolls is not None:
+            sign["since"], sign["clockSet"] = zone.since, zone.isClockSet
+            zone.isClockSet = False
         more: dict[str, object] = {"sign": sign, "sources": unsigned.sources, "origin": zone.origin or zone.zone}
         if changed is not None and zone.served is not None:
             # What came last may be refused.

@@ -1,0 +1,198 @@
+"""
+Keys that live by a policy, while clients change the zone and the server is restarted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from unittest.mock import patch
+
+from twisted.logger import formatEvent
+
+from tests.server.zones.signing.test_renewal import TimedCase
+from twisted_ext.apps.cli.keys.lives import changeKey
+from twisted_ext.dnssec.algorithms import ECDSA_P256, ED25519
+from twisted_ext.dnssec.keys import keyTag
+from twisted_ext.dnssec.rolls.lives import readLives
+from twisted_ext.dnssec.rolls.ring import LivingRing
+from twisted_ext.dnssec.rolls.rolls import Rolls
+from twisted_ext.dnssec.rolls.states import Record, RollingKey, State
+from twisted_ext.wire.rrtypes import CDS, DNSKEY, SOA
+from twisted_ext.zone.sign.policy import RollTimes, SigningPolicy
+
+_HOUR = 3600
+_DAY = 24 * _HOUR
+
+
+class RollTests(TimedCase):
+    """
+    A zone of a file that clients change, whose keys are replaced.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        times = RollTimes(60 * _DAY, 20 * _DAY, 600, 600, _DAY)
+        self.policy = SigningPolicy(split=True, dnskeyTTL=_HOUR, forParent=True, rolls=times)
+        self.seen: list[tuple[float, set[int], set[int], set[int]]] = []
+
+    @property
+    def rolls(self) -> Rolls:
+        rolls = readLives(str(self.keys))
+        assert rolls is not None
+        return rolls
+
+    def note(self) -> None:
+        """
+        Note which keys there are, and which sign.
+        """
+        top = self.served.top
+        keys = top.of(DNSKEY)
+        assert keys is not None
+        entries, signing = (
+            {int.from_bytes(rdata[16:18], "big") for rdata in ([] if found is None else found.rdatas)}
+            for found in (top.signatures(DNSKEY), top.signatures(SOA))
+        )
+        self.seen.append((self.now, {keyTag(rdata) for rdata in keys.rdatas}, entries, signing))
+
+    def days(self, days: int) -> None:
+        """
+        Let days pass, in which the zone changes, and the parent does what the zone says.
+        """
+        for hour in range(0, days * 24, 6):
+            self.wait(6 * _HOUR)
+            self.note()
+            if hour % 48 == 0:
+                self.assertEqual(self.update(f"n{self.now:.0f} 300 A 192.0.2.9"), 0)
+                self.note()
+            if hour % 24 == 0:
+                self.tell()
+
+    def tell(self) -> None:
+        """
+        Have the operator say what the parent has.
+        """
+        cds = self.served.top.of(CDS)
+        wanted = {int.from_bytes(rdata[:2], "big") for rdata in (() if cds is None else cds.rdatas)}
+        isTold = False
+        for key in self.rolls.keys:
+            standing = key.records.get(Record.DS)
+            if standing is not None and standing.since is None:
+                isThere = int(key.name[-5:]) in wanted
+                self.assertEqual(isThere, standing.state.isPublished)
+                changeKey(os.path.join(self.keys, key.name), partial(self.see, isThere))
+                isTold = True
+        if isTold:
+            self.later()
+            self.note()
+
+    def see(self, isThere: bool, rolls: Rolls, key: RollingKey) -> None:
+        rolls.seen(key, isThere, self.now)
+
+    def expectKnown(self) -> None:
+        """
+        Expect that whoever has kept former DNSKEY records has a key of each later signature, and the other way round.
+        """
+        for index, (now, published, entries, signing) in enumerate(self.seen):
+            for (_, former, _, signed), (until, _, _, _) in zip(self.seen[:index], self.seen[1:], strict=False):
+                if now < until + _HOUR:
+                    self.assertTrue(signing & former and entries & former, (now, former, signing, entries))
+                if now < until + 2 * _HOUR:
+                    self.assertTrue(published & signed, (now, published, signed))
+
+    def test_eightyDays(self) -> None:
+        """
+        Keys are replaced, changes are signed all the time, and a restart goes on.
+        """
+        self.start()
+        first = {key.name for key in self.rolls.keys}
+        self.days(30)
+        self.restart()
+        self.note()
+        self.look()
+        self.note()
+        self.days(30)
+        self.end()
+        self.now += 2 * _DAY
+        self.loading = self.load(self.zone)
+        self.settle()
+        self.note()
+        self.look()
+        self.note()
+        self.days(20)
+        self.expectKnown()
+        self.assertEqual(len({tag for _, _, _, signing in self.seen for tag in signing}), 4)
+        self.assertEqual(len({tag for _, _, entries, _ in self.seen for tag in entries}), 2)
+        self.assertFalse(first & {key.name for key in self.rolls.keys if key.isWanted})
+
+    def test_whatIsServed(self) -> None:
+        """
+        Since when keys are served as was decided is known at once; the zone is not signed again for that. If it cannot be noted, it is
+        found out when the zone is signed next.
+        """
+        self.start()
+        records = [each for key in self.rolls.keys for record, each in key.records.items() if record is not Record.DS]
+        self.assertEqual({each.since for each in records}, {self.now})
+        image = self.image
+        self.later()
+        self.look()
+        self.assertEqual(self.image, image)
+        self.wait(2 * _HOUR)
+        self.assertNotEqual(self.image, image)
+        image = self.image
+        (name,) = [key.name for key in self.rolls.keys if key.role == "zsk"]
+        with patch.object(LivingRing, "served", side_effect=OSError(28, "No space left on device")):
+            changeKey(os.path.join(self.keys, name), lambda rolls, key: rolls.replace(key))
+            self.later()
+        self.assertNotEqual(self.image, image)
+        self.assertIn("since when its keys are served cannot be noted: [Errno 28] No space left on device", self.said())
+        added = self.rolls.keys[-1]
+        self.assertEqual((added.isWanted, added.records[Record.DNSKEY].since), (True, None))
+        since = self.now
+        self.wait(2 * _HOUR)
+        self.assertEqual(self.rolls.keys[-1].state(Record.ZRRSIG), State.RUMOURED)
+        self.assertLess(since, self.now)
+
+    def test_policy(self) -> None:
+        """
+        A policy that gets lifetimes signs nothing anew but what its keys are; one with another algorithm goes there by a roll.
+        """
+        rolling, self.policy = self.policy, SigningPolicy(split=True, dnskeyTTL=_HOUR, forParent=True)
+        self.start()
+        self.note()
+        self.wait(_DAY)
+        soa = self.served.top.signatures(SOA)
+        keys = {path.stem for path in self.keys.glob("*.private")}
+        self.policy = rolling
+        self.end()
+        self.zone = self.settings()
+        self.loading = self.load(self.zone)
+        self.settle()
+        self.look()
+        self.note()
+        self.assertEqual({key.name for key in self.rolls.keys}, keys)
+        after = self.served.top.signatures(DNSKEY)
+        assert soa is not None and after is not None
+        self.policy = SigningPolicy.fromTable({**json.loads(rolling.toText()), "algorithm": ED25519})
+        self.end()
+        self.zone = self.settings()
+        self.loading = self.load(self.zone)
+        self.settle()
+        self.note()
+        self.look()
+        self.note()
+        top = self.served.top
+        keysNow, signatures = top.of(DNSKEY), top.signatures(SOA)
+        assert keysNow is not None and signatures is not None
+        # Signatures of the new algorithm come first.
+        self.assertEqual({rdata[3] for rdata in keysNow.rdatas}, {ECDSA_P256})
+        self.assertEqual({rdata[2] for rdata in signatures.rdatas}, {ECDSA_P256, ED25519})
+        self.assertEqual(self.update("n 300 A 192.0.2.9"), 0)
+        self.note()
+        self.days(12)
+        self.expectKnown()
+        self.assertEqual({key.algorithm for key in self.rolls.keys}, {ED25519})
+
+    def said(self) -> str:
+        return "\n".join([formatEvent(event) or "" for event in self.events])

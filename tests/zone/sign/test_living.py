@@ -1,0 +1,369 @@
+"""
+Zones whose keys live by a policy are signed for years, and dnspython proves all that resolvers may have of them at the same moment.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import dns.dnssec
+import dns.exception
+import dns.name
+import dns.node
+import dns.rdata
+import dns.rdataclass
+import dns.rdataset
+import dns.rdatatype
+import dns.rrset
+import pytest
+from dns.rdtypes.ANY.DNSKEY import DNSKEY as DNSKEY_
+
+from tests.zone.sign.zones import builderOf
+from twisted_ext.dnssec.algorithms import ECDSA_P256, ED25519
+from twisted_ext.dnssec.rolls import rolls
+from twisted_ext.dnssec.rolls.lives import readLives
+from twisted_ext.dnssec.rolls.ring import LivingRing
+from twisted_ext.dnssec.rolls.rolls import Rolls
+from twisted_ext.dnssec.rolls.states import Record, State
+from twisted_ext.errors import BadKey
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CDS, DNSKEY, NSEC, SOA, A
+from twisted_ext.zone.sign.job import SignJob
+from twisted_ext.zone.sign.policy import RollTimes, SigningPolicy
+from twisted_ext.zone.store.image import Image
+
+_HOUR = 3600
+_DAY = 24 * _HOUR
+_BEGIN = 1_800_000_000
+_APEX = nameFromText("example.org.")
+_ORIGIN = dns.name.from_text("example.org.")
+_LINES = ["example.org. 7200 SOA ns mail 7 10800 1800 3600 60", "example.org. 60 NS ns.example.com.", "a.example.org. 86400 A 192.0.2.1"]
+_POLICY = SigningPolicy(dnskeyTTL=_HOUR, forParent=True, rolls=RollTimes(90 * _DAY, 30 * _DAY, 600, _HOUR, _DAY))
+
+
+class _Set(NamedTuple):
+    """
+    Records with their signatures, and from when to when resolvers may have them.
+    """
+
+    begin: float
+    end: float
+    records: dns.rrset.RRset
+    signatures: dns.rrset.RRset
+
+
+def _theirRdata(rrType: int, rdata: bytes) -> dns.rdata.Rdata:
+    return dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.RdataType.make(rrType), rdata, 0, len(rdata))
+
+
+def _theirs(owner: bytes, found: RRSet) -> dns.rrset.RRset:
+    rdatas = [_theirRdata(found.rrType, rdata) for rdata in found.rdatas]
+    name, _ = dns.name.from_wire(owner, 0)
+    return dns.rrset.from_rdata_list(name, found.ttl, rdatas)
+
+
+@dataclass
+class _Zone:
+    """
+    A zone that is signed whenever something happens to its keys, and its parent.
+    """
+
+    folder: Path
+    policy: SigningPolicy = _POLICY
+    now: float = _BEGIN
+    delay: float = _DAY
+    due: int = 0
+    said: list[str] = field(default_factory=list)
+    image: str = ""
+    since: float | None = None
+    ds: list[tuple[float, float, frozenset[bytes]]] = field(default_factory=list)
+    sets: dict[tuple[bytes, int], list[_Set]] = field(default_factory=dict)
+    asked: float = 0.0
+    fails: float = 0.0
+    dice: random.Random = field(default_factory=lambda: random.Random(7))
+
+    @property
+    def keys(self) -> str:
+        return str(self.folder / "example.org.")
+
+    @property
+    def rolls(self) -> Rolls:
+        rolls = readLives(self.keys)
+        assert rolls is not None
+        return rolls
+
+    def sign(self, isServed: bool = True, clockSet: bool = False) -> None:
+        """
+        Have it signed.
+
+        @param isServed: whether the server comes to serve it.
+        """
+        builder = builderOf([recordFromText(line, nameFromText("example.org")) for line in _LINES])
+        former = {"former": self.image, "last": 7, "wasSigned": True} if self.image else {}
+        policy = SigningPolicy.fromTable(json.loads(self.policy.toText()))
+        job = SignJob(self.keys, policy, None, self.now, bool(former), "unixtime", self.image, False, self.since, clockSet)
+        job.sign(builder)
+        self.said += job.said
+        if not isServed:
+            return
+        self.due = job.due
+        self.image = str(self.folder / f"image{self.now:.0f}")
+        builder.finishTo(self.image)
+        self.since = self.now + 20
+        self._publish(Image.open(self.image))
+
+    def _publish(self, image: Image) -> None:
+        assert self.since is not None
+        late = self.policy.rolls.propagation if self.policy.rolls is not None else 0
+        for key, types in ((b"", (SOA, DNSKEY, NSEC)), (b"\x01a", (A, NSEC))):
+            node = image.node(image.find(key))
+            for rrType in types:
+                found, signatures = node.of(rrType), node.signatures(rrType)
+                assert found is not None and signatures is not None
+                former = self.sets.setdefault((key, rrType), [])
+                if former:
+                    former[-1] = former[-1]._replace(end=self.since + late + former[-1].records.ttl)
+                former.append(_Set(self.since, float("inf"), _theirs(key + _APEX, found), _theirs(key + _APEX, signatures)))
+        cds = image.node(0).of(CDS)
+        wanted = frozenset(() if cds is None else cds.rdatas)
+        if self.ds and wanted == self.ds[-1][2]:
+            self.asked = 0.0
+        elif not self.asked:
+            self.asked = self.since
+
+    def parent(self) -> None:
+        """
+        Have the parent do what the CDS records say, and the operator tell.
+        """
+        if not self.asked or self.now < self.asked + self.delay:
+            return
+        self.asked = 0.0
+        cds = Image.open(self.image).node(0).of(CDS)
+        wanted = frozenset(() if cds is None else cds.rdatas)
+        if self.ds:
+            self.ds[-1] = *self.ds[-1][:1], self.now + _DAY, self.ds[-1][2]
+        self.ds.append((self.now, float("inf"), wanted))
+        tags = {int.from_bytes(rdata[:2], "big") for rdata in wanted}
+
+        def tell(rolls: Rolls) -> None:
+            for key in rolls.keys:
+                if Record.DS in key.records:
+                    rolls.seen(key, int(key.name[-5:]) in tags, self.now)
+
+        if self.policy.rolls is not None:
+            LivingRing.change(self.keys, _APEX, tell)
+        self.due = int(self.now)
+
+    def run(self, days: float) -> None:
+        until = self.now + days * _DAY
+        while self.now < until:
+            moments = [self.now + 5 * _DAY, *[float(each) for each in (self.due,) if each > self.now]]
+            if self.asked:
+                moments.append(self.asked + self.delay)
+            self.now = min(max(min(moments), self.now + 30), until)
+            self.parent()
+            # Signatures are made anew as well.
+            if (self.due and self.now >= self.due) or (self.since is not None and self.now > self.since + 4 * _DAY):
+                self.sign(self.dice.random() >= self.fails)
+
+    def replace(self) -> None:
+        """
+        Have the last key replaced.
+        """
+        LivingRing.change(self.keys, _APEX, lambda rolls: rolls.replace(rolls.keys[-1]))
+
+    def judged(self) -> tuple[int, list[str]]:
+        """
+        Return how many combinations of DS, DNSKEY and other records were judged, and which are bogus.
+        """
+        count, wrong = 0, []
+        keys = self.sets[b"", DNSKEY]
+        rest = [each for place, several in self.sets.items() if place != (b"", DNSKEY) for each in several]
+        for begin, end, ds in self.ds:
+            for dnskeys in keys:
+                if not (dnskeys.begin < end and begin < dnskeys.end):
+                    continue
+                for other in rest:
+                    moment = max(begin, dnskeys.begin, other.begin)
+                    if moment < min(end, dnskeys.end, other.end):
+                        count += 1
+                        wrong += [f"{(moment - _BEGIN) / _DAY:.3f}: {said}" for said in _unproved(ds, dnskeys, other, moment)]
+        return count, wrong
+
+
+def _unproved(ds: Iterable[bytes], dnskeys: _Set, other: _Set, moment: float) -> Iterable[str]:
+    """
+    Return what cannot be proved by each algorithm of the DS records.
+    """
+    leading = [_theirRdata(43, rdata) for rdata in ds]
+    present = [key for key in dnskeys.records if isinstance(key, DNSKEY_)]
+    for algorithm in {rdata[2] for rdata in ds}:
+        signing = [key for key in present if key.algorithm == algorithm]
+        entries = [key for key in signing if dns.dnssec.make_ds(_ORIGIN, key, "SHA256", validating=True) in leading]
+        sides: list[tuple[_Set, list[DNSKEY_]]] = [(dnskeys, entries), (other, signing)]
+        for proving, keys in sides:
+            known: dict[dns.name.Name, dns.node.Node | dns.rdataset.Rdataset] = {}
+            if keys:
+                known[_ORIGIN] = dns.rdataset.from_rdata_list(60, keys)
+            try:
+                # Not those who have it a little later: then it may have ended, which is not about keys.
+                dns.dnssec.validate(proving.records, proving.signatures, known, now=max(moment, proving.begin))
+            except dns.exception.DNSException as fault:
+                yield f"{proving.records.name} {dns.rdatatype.to_text(proving.records.rdtype)} by {algorithm}: {fault}"
+
+
+@pytest.fixture
+def zone(tmp_path: Path) -> _Zone:
+    made = _Zone(tmp_path)
+    made.sign()
+    return made
+
+
+def _changed(policy: SigningPolicy, **changes: object) -> SigningPolicy:
+    return SigningPolicy.fromTable({**json.loads(policy.toText()), **changes})
+
+
+def test_years(zone: _Zone) -> None:
+    """
+    Keys are replaced by their lifetimes, one key becomes two and these one again, and another algorithm comes: no resolver ever has what it
+    cannot prove.
+    """
+    zone.run(130)
+    zone.policy = _changed(zone.policy, split=True)
+    zone.due = int(zone.now)
+    zone.run(60)
+    # Some jobs come to nothing, as if the server had been killed: what was decided is not served.
+    zone.fails = 0.3
+    zone.run(40)
+    zone.fails = 0
+    zone.policy = _changed(zone.policy, algorithm=ED25519)
+    zone.due = int(zone.now)
+    zone.run(60)
+    zone.policy = _changed(zone.policy, split=False, algorithm=ECDSA_P256)
+    zone.due = int(zone.now)
+    zone.run(60)
+    count, wrong = zone.judged()
+    assert wrong == []
+    assert count > 300
+    assert [key.algorithm for key in zone.rolls.keys if key.isWanted] == [ECDSA_P256]
+    assert sum(1 for line in zone.said if line.startswith("made the key")) > 6
+
+
+def test_rulesAreNeeded(zone: _Zone) -> None:
+    """
+    Without the rules, or without waiting, resolvers would have what they cannot prove.
+    """
+    with patch.object(rolls, "refusal", lambda keys, key, record, state: ""):
+        zone.run(130)
+    assert zone.judged()[1]
+
+
+def test_notServed(zone: _Zone) -> None:
+    """
+    What was decided and is not served, as when the server is killed after it has written it, is not waited for; it is decided once only.
+    """
+    zone.run(100)
+    zone.replace()
+    before = [key.name for key in zone.rolls.keys]
+    for _ in range(3):
+        zone.now += 3 * _HOUR
+        zone.sign(isServed=False)
+    added = [key for key in zone.rolls.keys if key.name not in before]
+    assert [key.records[Record.DNSKEY].since for key in added] == [None]
+    zone.now += 3 * _HOUR
+    zone.sign()
+    zone.now += 3 * _HOUR
+    zone.sign()
+    assert zone.rolls.keys[-1].records[Record.DNSKEY].state is State.OMNIPRESENT
+    assert zone.judged()[1] == []
+
+
+def test_clock(zone: _Zone) -> None:
+    """
+    A clock that was set begins all waits again: by itself, if it was set back.
+    """
+    zone.sign()
+    since = zone.rolls.keys[0].records[Record.DNSKEY].since
+    zone.now += _HOUR
+    zone.sign(clockSet=True)
+    assert zone.rolls.keys[0].records[Record.DNSKEY].since == zone.now != since
+    zone.now -= 2 * _DAY
+    zone.sign()
+    assert zone.rolls.keys[0].records[Record.DNSKEY].since == zone.now
+    assert "the clock was set: what resolvers know of the keys is waited for again" in zone.said
+
+
+def test_olderFolder(zone: _Zone) -> None:
+    """
+    What is known of the keys as it was before a roll, as from a backup, does not sign: resolvers would not know these keys.
+    """
+    zone.run(20)
+    lives = Path(zone.keys) / "lives"
+    before = lives.read_bytes()
+    zone.replace()
+    zone.run(20)
+    after = lives.read_bytes()
+    lives.write_bytes(before)
+    with pytest.raises(BadKey, match="older than what is served: it does not know the key [0-9]+, which is in the zone; put the present"):
+        zone.sign()
+    lives.write_bytes(after)
+    zone.sign()
+    # Without it, the keys are taken as the zone has them.
+    lives.unlink()
+    zone.sign()
+    zone.run(60)
+    assert zone.judged()[1] == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"form": 2}', b'{"form": 1, "keys": [{}]}', b"\xff", b"[" * 100_000])
+def test_damaged(zone: _Zone, content: bytes) -> None:
+    """
+    A damaged file is named, and nothing is signed.
+    """
+    (Path(zone.keys) / "lives").write_bytes(content)
+    with pytest.raises(BadKey, match="lives: "):
+        zone.sign()
+
+
+def test_missingKey(zone: _Zone) -> None:
+    """
+    A key that is in use and whose files are gone is named.
+    """
+    name = zone.rolls.keys[0].name
+    (Path(zone.keys) / f"{name}.private").unlink()
+    with pytest.raises(BadKey, match=f"the files of {re.escape(name)} are gone, a key that is in use; put them back"):
+        zone.sign()
+
+
+def test_begins(tmp_path: Path) -> None:
+    """
+    The keys of a zone that was signed before go on; those whose lifetime has ended are replaced then. Without the policy they stay as they
+    are.
+    """
+    zone = _Zone(tmp_path, _changed(_POLICY, rolls=None, split=True))
+    zone.sign()
+    zone.now += 10 * _DAY
+    zone.sign()
+    first = {path.stem for path in Path(zone.keys).glob("*.private")}
+    zone.run(25)
+    zone.policy = _changed(_POLICY, split=True)
+    zone.sign()
+    assert {(key.name in first, key.role, key.isWanted) for key in zone.rolls.keys} == {
+        (True, "ksk", True), (True, "zsk", False), (False, "zsk", True),
+    }  # fmt: skip
+    assert [key.state(Record.DS) for key in zone.rolls.keys if key.role == "ksk"] == [State.RUMOURED]
+    zone.run(30)
+    states = [key.name for key in zone.rolls.keys]
+    zone.policy = _changed(_POLICY, split=True, rolls=None)
+    zone.run(30)
+    assert [key.name for key in zone.rolls.keys] == states
+    assert zone.judged()[1] == []

@@ -1,0 +1,55 @@
+"""
+C{txdns keys checkds}: says what the parent has.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.keys.lives import changeKey
+from twisted_ext.apps.cli.terminal.arguments import Arguments
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
+
+if TYPE_CHECKING:
+    from twisted_ext.dnssec.rolls.rolls import Rolls
+    from twisted_ext.dnssec.rolls.states import RollingKey
+
+__all__ = ["ARGUMENTS", "main"]
+
+_HELP: Final = """\
+Usage: txdns keys checkds KEY published|withdrawn
+
+Says that all servers of the parent have the DS record of a key, or that none has it any more,
+for zones whose signing policy has roll = true. The server goes on with the roll once resolvers
+know of it too. Look before you say so:
+
+  dig @a.parent.example example.org DS
+  txdns keys checkds /var/lib/txdns/signing/example.org./Kexample.org.+013+44703 published
+  txdns control reload
+
+Exit codes: 0 it is noted, 1 wrong usage, 8 the key cannot be used, or waits for no such thing.
+"""
+
+ARGUMENTS: Final = Arguments(_HELP)
+
+_WORDS: Final = {"published": True, "withdrawn": False}
+
+
+def main(words: list[str]) -> int:
+    given = ARGUMENTS.parse(words)
+    if len(given.bare) != 2 or given.bare[1] not in _WORDS:
+        raise ExitError(USAGE, f"a key and published or withdrawn are wanted; write: {ARGUMENTS.usage}")
+    path, word = given.bare
+
+    def say(rolls: Rolls, key: RollingKey) -> None:
+        from twisted_ext.dnssec.rolls.states import Record
+
+        standing = key.records.get(Record.DS)
+        if standing is None or standing.state.isSettled or standing.state.isPublished is not _WORDS[word]:
+            raise ExitError(BATCH, f"{path}: nothing waits for its DS record to be {word}; txdns keys why shows what does")
+        rolls.seen(key, _WORDS[word], time())
+
+    name = changeKey(path, say)
+    print(f"the DS record of {name} is {word}; the server goes on when it looks at its files, or at: txdns control reload")
+    return OK
