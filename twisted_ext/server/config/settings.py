@@ -223,7 +223,7 @@ class Settings(Section):
         _POLICY,
         (),
         "Give this way of signing zones a name, for sign: hidden=denial=nsec3 keys=ksk+zsk. In the settings file it is a table headed "
-        "[[signing-policy]], with name, algorithm, keys, denial, signatures, renew, dnskey-ttl, cds and zonemd",
+        "[[signing-policy]], with name, algorithm, keys, denial, signatures, renew, dnskey-ttl, cds, zonemd, and roll with times",
     )
     pyzone: tuple[str, ...] = setting(types.READABLE, (), "Serve the zone made by this file of Python code, as for twistd dns")
     state: str = setting(

@@ -203,10 +203,10 @@ class SignJob:
         if former is None or keys is None:
             return None
         top = former.node(0)
-        entries, signers = (
+        entries, signers = [
             {int.from_bytes(rdata[_TAG], "big") for rdata in ([] if found is None else found.rdatas)}
             for found in (top.signatures(DNSKEY), top.signatures(SOA))
-        )
+        ]
         return Served(keys.rdatas, entries, signers, self._since)
 
     def _version(self, zone: bytes) -> Image | None:

@@ -5,6 +5,7 @@ Tests of the conversion of C{named.conf}.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -515,17 +516,21 @@ def test_policiesForSigning() -> None:
     own = """dnssec-policy "own" {
      keys { ksk lifetime unlimited algorithm ecdsa256; zsk lifetime P30D algorithm 13; };
      nsec3param iterations 5 optout yes salt-length 8;
-     signatures-validity P20D; signatures-refresh 12d; dnskey-ttl 2h; retire-safety 1h;
+     signatures-validity P20D; signatures-refresh 12d; dnskey-ttl 2h; retire-safety 2h; purge-keys P90D;
     };"""
     result = _converted(f'{own} zone "a.example" {{ type primary; file "a"; dnssec-policy own; }};')
     wanted: dict[str, object] = {"name": "own", "cds": True, "keys": "ksk+zsk", "algorithm": "ecdsap256sha256", "denial": "nsec3-opt-out"}
-    assert result.values["signing-policy"] == [wanted | {"dnskey-ttl": "7200s", "signatures": "1728000s", "renew": "691200s"}]
+    rolls = {"roll": True, "zsk-lifetime": "2592000s", "propagation": "7500s", "parent-propagation": "10800s", "parent-ds-ttl": "86400s"}
+    assert result.values["signing-policy"] == [wanted | rolls | {"dnskey-ttl": "7200s", "signatures": "1728000s", "renew": "691200s"}]
     lines = linesOf(result)
-    assert any("zsk lifetime P30D" in line and "not replaced on their own" in line for line in lines)
-    assert any("no iterations and no salt" in line for line in lines) and any("retire-safety" in line for line in lines)
+    assert any("as with rndc dnssec -checkds" in line for line in lines)
+    assert any("no iterations and no salt" in line for line in lines) and any("purge-keys" in line for line in lines)
     assert any('set sign = "own" in its table' in line for line in lines) and "sign" not in str(result.values["zone"])
     second = _converted('zone "a.example" { type secondary; primaries { 192.0.2.1; }; dnssec-policy default; inline-signing yes; };')
     assert any("named serves a higher serial than its primary has" in line for line in linesOf(second))
+    yearly = _converted('dnssec-policy "c" { keys { csk lifetime P1Y6M algorithm 15; }; parent-ds-ttl PT2H; };')
+    (policy,) = cast("list[dict[str, object]]", yearly.values["signing-policy"])
+    assert (policy["ksk-lifetime"], policy["parent-ds-ttl"], "zsk-lifetime" in policy) == ("47606400s", "7200s", False)
     usual = _converted('dnssec-policy "b" { keys { csk key-directory lifetime 0 algorithm ed25519; }; };')
     assert usual.values["signing-policy"] == [
         {"name": "b", "cds": True, "keys": "csk", "algorithm": "ed25519", "signatures": "1209600s", "renew": "604800s"}

@@ -4,7 +4,7 @@ Converts what C{named.conf} says to the clients of one view, or to all: options,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf, nameFrom, portFrom
@@ -67,18 +67,30 @@ _VALID: Final = 14 * 86_400
 _LEFT: Final = 5 * 86_400
 
 _UNITS: Final = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_DATE_UNITS: Final = {"y": 31_536_000, "m": 2_678_400, "w": 604800, "d": 86400}
+
+#: How long named waits, besides TTLs, while keys are replaced, and the TTL of DS records, in seconds.
+_DELAYS: Final = {
+    "publish-safety": 3600, "retire-safety": 3600, "zone-propagation-delay": 300, "parent-propagation-delay": 3600, "parent-ds-ttl": 86400,
+}  # fmt: skip
 
 
 def secondsIn(text: str) -> int:
     """
-    Parse C{3600}, C{1h}, C{1w2d} and C{P1D}.
+    Parse C{3600}, C{1h}, C{1w2d} and C{P1Y2M3DT4H}. As in named, a month has 31 days.
     """
+    folded = text.lower()
+    days, _, rest = folded.removeprefix("p").partition("t") if folded.startswith("p") else ("", "", folded)
+    return _secondsIn(days, _DATE_UNITS) + _secondsIn(rest, _UNITS)
+
+
+def _secondsIn(text: str, units: Mapping[str, int]) -> int:
     total, digits = 0, ""
-    for letter in text.lower().lstrip("p").replace("t", ""):
+    for letter in text:
         if letter.isdecimal():
             digits += letter
-        elif letter in _UNITS and digits:
-            total += (numberFrom(digits) or 0) * _UNITS[letter]
+        elif letter in units and digits:
+            total += (numberFrom(digits) or 0) * units[letter]
             digits = ""
     return total + (numberFrom(digits) or 0)
 
@@ -92,8 +104,11 @@ def addPolicy(statement: Statement, into: Converted) -> bool:
     # named adds these records by itself.
     table: dict[str, object] = {"name": statement.value, "cds": True}
     valid, left = _VALID, _LEFT
+    times = {**_DELAYS}
     for each in statement.inside:
-        if each.name == "keys":
+        if each.name in times:
+            times[each.name] = secondsIn(each.value)
+        elif each.name == "keys":
             _keys(each, table, into)
         elif each.name == "dnskey-ttl":
             table["dnskey-ttl"] = f"{secondsIn(each.value)}s"
@@ -106,7 +121,13 @@ def addPolicy(statement: Statement, into: Converted) -> bool:
             if each.wordAfter("iterations") not in ("", "0") or each.wordAfter("salt-length") not in ("", "0"):
                 into.differs(each.place, "NSEC3 has no iterations and no salt here (RFC 9276)")
         else:
-            into.needless(each.place, "keys are not replaced on their own, so that there is nothing to wait for")
+            into.needless(each.place, "the longest TTL is known from the zone, and files of former keys stay until you remove them")
+    if "roll" in table:
+        safety = max(times["publish-safety"], times["retire-safety"])
+        table["propagation"] = f"{times['zone-propagation-delay'] + safety}s"
+        table["parent-propagation"] = f"{times['parent-propagation-delay'] + safety}s"
+        table["parent-ds-ttl"] = f"{times['parent-ds-ttl']}s"
+        into.note(statement.place, "what the parent has of its DS records, say with txdns keys checkds, as with rndc dnssec -checkds")
     if valid - left > valid // 2:
         into.note(statement.place, "signatures are made anew after half of their life at the latest")
     table |= {"signatures": f"{valid}s", "renew": f"{max(min(valid - left, valid // 2), 0)}s"}
@@ -119,8 +140,10 @@ def _keys(statement: Statement, table: dict[str, object], into: Converted) -> No
     for each in statement.inside:
         named = each.wordAfter("algorithm").lower()
         table["algorithm"] = _ALGORITHMS.get(named, named)
-        if each.wordAfter("lifetime").lower() not in ("", "unlimited", "0"):
-            into.missing(each.place, "keys are not replaced on their own", "make the next one with txdns keys, with its times")
+        lifetime = each.wordAfter("lifetime").lower()
+        if lifetime not in ("", "unlimited", "0"):
+            table["roll"] = True
+            table["zsk-lifetime" if each.name == "zsk" else "ksk-lifetime"] = f"{secondsIn(lifetime)}s"
 
 
 class Scope:
