@@ -154,6 +154,30 @@ class RollTests(TimedCase):
         self.assertEqual(self.rolls.keys[-1].state(Record.ZRRSIG), State.RUMOURED)
         self.assertLess(since, self.now)
 
+    def test_clock(self) -> None:
+        """
+        A restart is not a clock that was set: waits go on. After one that was set they begin again.
+        """
+        self.start()
+        since = self.now
+        self.wait(1800)
+        self.restart()
+        self.look()
+        self.wait(3000)
+        self.assertEqual({key.state(Record.DNSKEY) for key in self.rolls.keys}, {State.OMNIPRESENT})
+        (zsk,) = [key for key in self.rolls.keys if key.role == "zsk"]
+        changeKey(os.path.join(self.keys, zsk.name), lambda rolls, key: rolls.replace(key))
+        self.later()
+        self.assertEqual(self.rolls.keys[-1].records[Record.DNSKEY].since, self.now)
+        # The clock is set forward.
+        self.now += _DAY
+        self.look()
+        self.assertEqual(self.rolls.keys[-1].state(Record.DNSKEY), State.RUMOURED)
+        self.assertEqual(self.rolls.keys[-1].records[Record.DNSKEY].since, self.now)
+        self.wait(2 * _HOUR)
+        self.assertEqual(self.rolls.keys[-1].state(Record.ZRRSIG), State.RUMOURED)
+        self.assertLess(since, self.now)
+
     def test_policy(self) -> None:
         """
         A policy that gets lifetimes signs nothing anew but what its keys are; one with another algorithm goes there by a roll.

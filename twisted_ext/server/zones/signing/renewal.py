@@ -70,7 +70,7 @@ class Renewal:
         self._today = today
         self._isRunning = False
         # How far the time is ahead of the reactor's clock.
-        self._ahead = 0.0
+        self._ahead: float | None = None
 
     def due(self, zones: Iterable[tuple[SignedZone, float | None]], changes: ChangedZones | None, now: float) -> list[SignedZone]:
         """
@@ -80,13 +80,14 @@ class Renewal:
         @param now: the time on the reactor's clock, which does not change when the time is set.
         """
         today = self._today()
-        isSet = abs(today - now - self._ahead) > _STEP
+        isFirst = self._ahead is None
+        isSet = self._ahead is None or abs(today - now - self._ahead) > _STEP
         self._ahead = today - now
         found: list[SignedZone] = []
         for zone, ends in zones:
             if isSet:
                 # What was tried with the former time says nothing.
-                zone.renewed, zone.renewal, zone.isClockSet = float("-inf"), 0.0, True
+                zone.renewed, zone.renewal, zone.isClockSet = float("-inf"), 0.0, not isFirst
             isCalm = zone.isCalm(changes, now)
             if not zone.pending and (isCalm or (now >= zone.renewed + _PAUSE and zone.isDue(ends, today))):
                 zone.renewed = now
