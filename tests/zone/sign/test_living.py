@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY as DNSKEY_
 
 from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ED25519
+from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.dnssec.rolls import rolls
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.ring import LivingRing
@@ -89,6 +91,7 @@ class _Zone:
     sets: dict[tuple[bytes, int], list[_Set]] = field(default_factory=dict)
     asked: float = 0.0
     fails: float = 0.0
+    lines: list[str] = field(default_factory=lambda: _LINES)
     dice: random.Random = field(default_factory=lambda: random.Random(7))
 
     @property
@@ -107,7 +110,7 @@ class _Zone:
 
         @param isServed: whether the server comes to serve it.
         """
-        builder = builderOf([recordFromText(line, nameFromText("example.org")) for line in _LINES])
+        builder = builderOf([recordFromText(line, nameFromText("example.org")) for line in self.lines])
         former = {"former": self.image, "last": 7, "wasSigned": True} if self.image else {}
         policy = SigningPolicy.fromTable(json.loads(self.policy.toText()))
         job = SignJob(self.keys, policy, None, self.now, bool(former), "unixtime", self.image, False, self.since, clockSet)
@@ -300,6 +303,13 @@ def test_clock(zone: _Zone) -> None:
     zone.sign()
     assert zone.rolls.keys[0].records[Record.DNSKEY].since == zone.now
     assert "the clock was set: what resolvers know of the keys is waited for again" in zone.said
+    zone.run(20)
+    zone.now -= 30 * _DAY
+    before = len(zone.said)
+    zone.sign()
+    zone.sign()
+    # Once only, although records were there later than it is now.
+    assert sum(1 for line in zone.said[before:] if "the clock was set" in line) == 1
 
 
 def test_olderFolder(zone: _Zone) -> None:
@@ -313,7 +323,7 @@ def test_olderFolder(zone: _Zone) -> None:
     zone.run(20)
     after = lives.read_bytes()
     lives.write_bytes(before)
-    with pytest.raises(BadKey, match="older than what is served: it does not know the key [0-9]+, which is in the zone; put the present"):
+    with pytest.raises(BadKey, match="older than what is served: it does not know the key [0-9]+, which signs there; put the present"):
         zone.sign()
     lives.write_bytes(after)
     zone.sign()
@@ -321,6 +331,20 @@ def test_olderFolder(zone: _Zone) -> None:
     lives.unlink()
     zone.sign()
     zone.run(60)
+    assert zone.judged()[1] == []
+
+
+def test_otherProvider(tmp_path: Path) -> None:
+    """
+    A DNSKEY record of another provider, in the zone's file, is published, and is none of these keys.
+    """
+    key = newKey(ECDSA_P256, 256)
+    zone = _Zone(tmp_path, lines=[*_LINES, f"example.org. 3600 DNSKEY 256 3 13 {b64encode(key.dnskey[4:]).decode()}"])
+    zone.sign()
+    zone.run(60)
+    assert sum(1 for line in zone.said if line.startswith("made the key")) == 1
+    assert [each.isInUse for each in zone.rolls.keys] == [True]
+    assert all(key.dnskey in [rdata.to_wire() for rdata in each.records] for each in zone.sets[b"", DNSKEY])
     assert zone.judged()[1] == []
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
-from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT, keyTag
+from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT
 from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys, lockedFolder
 from twisted_ext.dnssec.privatekeys.keyring import makeKey
@@ -243,9 +243,10 @@ class LivingRing:
         """
         @raise BadKey: what is known of the keys is older than what is served, as in a folder from a backup.
         """
-        known = {self._key(key).dnskey for key in self.rolls.keys}
-        strange = [keyTag(rdata) for rdata in served.dnskeys if rdata not in known]
-        wrong = f"it does not know the key {strange[0]}, which is" if strange else ""
+        known = {self._key(key).tag for key in self.rolls.keys}
+        # Others that only have a DNSKEY record are those of another provider, in the zone's file.
+        strange = {*served.entries, *served.signers} - known
+        wrong = f"it does not know the key {min(strange)}, which signs" if strange else ""
         for key in self.rolls.keys:
             ours = self._key(key)
             there = {
@@ -255,18 +256,19 @@ class LivingRing:
             }
             for record, standing in key.records.items():
                 if record in there and standing.state.isSettled and standing.state.isPublished is not there[record]:
-                    wrong = wrong or f"it has {record.value} of {key.name} as {standing.state.value}, which is otherwise"
+                    wrong = wrong or f"it has {record.value} of {key.name} as {standing.state.value}, but that is otherwise"
         if wrong:
             advice = "put the present folder back; if you have none, remove this file: then the keys are taken as the zone has them"
-            raise badKey(livesIn(self._folder), f"this is older than what is served: {wrong} in the zone; {advice}")
+            raise badKey(livesIn(self._folder), f"this is older than what is served: {wrong} there; {advice}")
 
     def _isServed(self, served: Served) -> bool:
         """
         Return whether what is served is what was decided last.
         """
         having = self._having()
+        ours = {self._key(key).dnskey for key in self.rolls.keys}
         return (
-            {key.dnskey for key in having[Record.DNSKEY]} == {*served.dnskeys}
+            {key.dnskey for key in having[Record.DNSKEY]} == ours & {*served.dnskeys}
             and {key.tag for key in having[Record.KRRSIG]} == {*served.entries}
             and {key.tag for key in having[Record.ZRRSIG]} == {*served.signers}
         )

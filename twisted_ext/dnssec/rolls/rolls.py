@@ -213,7 +213,7 @@ class Rolls:
         """
         for key in self.keys:
             for standing in key.records.values():
-                if standing.since is not None and not standing.state.isSettled:
+                if standing.since is not None and (not standing.state.isSettled or standing.since > now):
                     standing.since = now
         for record, lately in self.lately.items():
             if lately.until is not None:
