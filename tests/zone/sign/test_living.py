@@ -358,6 +358,22 @@ def test_damaged(zone: _Zone, content: bytes) -> None:
         zone.sign()
 
 
+def test_othersMayNotChoose(zone: _Zone) -> None:
+    """
+    A file that other users can change, or a link, is not read: they would choose which keys sign.
+    """
+    lives = Path(zone.keys) / "lives"
+    lives.chmod(0o666)
+    with pytest.raises(BadKey, match="lives: "):
+        zone.sign()
+    lives.chmod(0o644)
+    zone.sign()
+    lives.rename(lives.with_name("elsewhere"))
+    lives.symlink_to("elsewhere")
+    with pytest.raises(BadKey, match="lives: "):
+        zone.sign()
+
+
 def test_missingKey(zone: _Zone) -> None:
     """
     A key that is in use and whose files are gone is named.

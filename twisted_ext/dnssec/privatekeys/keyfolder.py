@@ -17,7 +17,7 @@ from twisted_ext.errors import BadKey, StorageFault
 from twisted_ext.files import newFileBeside
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["loadKey", "loadKeys", "lockedFolder", "saveKey"]
+__all__ = ["loadKey", "loadKeys", "lockedFolder", "saveKey", "textOf"]
 
 _PRIVATE: Final = ".private"
 _PUBLIC: Final = ".key"
@@ -105,9 +105,9 @@ def _load(base: str) -> KeyFile | str:
     """
     source = base + _PRIVATE
     try:
-        private = _textOf(source, secret=True)
-        public = _textOf(base + _PUBLIC)
-        state = _textOf(base + _STATE) if os.path.lexists(base + _STATE) else ""
+        private = textOf(source, secret=True)
+        public = textOf(base + _PUBLIC)
+        state = textOf(base + _STATE) if os.path.lexists(base + _STATE) else ""
         return readBind(private, public, state, source)
     except BadKey as fault:
         return fault.text
@@ -186,7 +186,7 @@ def _syncFolder(folder: str) -> None:
         os.close(descriptor)
 
 
-def _textOf(path: str, secret: bool = False) -> str:
+def textOf(path: str, secret: bool = False) -> str:
     """
     Return the content of a file, after a check that other users cannot read it, if it is secret, nor change it.
 
@@ -207,9 +207,9 @@ def _textOf(path: str, secret: bool = False) -> str:
     except (OSError, ValueError) as error:
         fault = f"cannot be read: {_said(error, path)}"
     if not fault and len(octets) > _MOST_OCTETS:
-        fault = f"it is larger than {_MOST_OCTETS} octets, so it is not the file of a key"
+        fault = f"it is larger than {_MOST_OCTETS} octets, so it is not a file of keys"
     if not fault and not octets.isascii():
-        fault = "it has octets that are not ASCII, so it is not the file of a key"
+        fault = "it has octets that are not ASCII, so it is not a file of keys"
     if fault:
         raise BadKey(f"{path}: {fault}")
     return octets.decode("ascii")

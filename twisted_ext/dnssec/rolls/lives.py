@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from twisted_ext.dnssec.privatekeys.keyfolder import textOf
 from twisted_ext.dnssec.privatekeys.keys import badKey
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
 from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
-from twisted_ext.files import openNow, replacingFile
+from twisted_ext.files import replacingFile
 
 __all__ = ["LIVES", "livesIn", "readLives", "writeLives"]
 
@@ -26,9 +27,6 @@ _FORM: Final = 1
 
 #: Anybody may read what is in it: DNS says as much.
 _MODE: Final = 0o644
-
-#: Octets of a file: each key takes some 500, and a zone has few.
-_MOST: Final = 1 << 20
 
 
 def livesIn(folder: str) -> str:
@@ -42,18 +40,14 @@ def readLives(folder: str) -> Rolls | None:
     """
     Return what is known of the keys in a folder; L{None} if nothing is.
 
-    @raise BadKey: the file cannot be read, or is damaged.
+    @raise BadKey: the file cannot be read, is damaged, or other users can change it.
     """
     path = livesIn(folder)
-    try:
-        with open(path, encoding="utf-8", opener=openNow) as file:
-            text = file.read(_MOST + 1)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, UnicodeError) as error:
-        raise badKey(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    text = textOf(path)
     try:
-        table = json.loads(text) if len(text) <= _MOST else None
+        table = json.loads(text)
         if not isinstance(table, dict) or table.get("form") != _FORM:
             raise ValueError(f"form {_FORM} is right")
         return _rollsOf(table)
