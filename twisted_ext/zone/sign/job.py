@@ -39,9 +39,6 @@ _DAY: Final = 24 * 3600
 #: signed. With a clock that is years ahead, resolvers would reject the signatures for years.
 _FAR: Final = 30 * _DAY
 
-#: Where the tag of the key is in an RRSIG record (RFC 4034, section 3.1).
-_TAG: Final = slice(16, 18)
-
 #: The file whose time is when something was signed last, in the folder that has one of keys for each zone.
 _CLOCK: Final = "clock"
 
@@ -204,7 +201,8 @@ class SignJob:
             return None
         top = former.node(0)
         entries, signers = [
-            {int.from_bytes(rdata[_TAG], "big") for rdata in ([] if found is None else found.rdatas)}
+            # The tag of the key (RFC 4034, section 3.1).
+            {int.from_bytes(rdata[16:18], "big") for rdata in ([] if found is None else found.rdatas)}
             for found in (top.signatures(DNSKEY), top.signatures(SOA))
         ]
         return Served(keys.rdatas, entries, signers, self._since)
