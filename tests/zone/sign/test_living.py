@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import dns.dnssec
@@ -30,10 +30,11 @@ from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ED25519
 from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.dnssec.rolls import rolls
-from twisted_ext.dnssec.rolls.lives import readLives
-from twisted_ext.dnssec.rolls.ring import LivingRing
-from twisted_ext.dnssec.rolls.rolls import Rolls
-from twisted_ext.dnssec.rolls.states import Record, State
+from twisted_ext.dnssec.rolls.lives import readLives, writeLives
+from twisted_ext.dnssec.rolls.policy import RollPolicy
+from twisted_ext.dnssec.rolls.ring import LivingRing, Served
+from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
+from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
 from twisted_ext.errors import BadKey
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.text import recordFromText
@@ -334,6 +335,45 @@ def test_olderFolder(zone: _Zone) -> None:
     assert zone.judged()[1] == []
 
 
+@pytest.mark.parametrize("isKnown", [True, False])
+def test_unwantedKeysStay(tmp_path: Path, isKnown: bool) -> None:
+    """
+    A policy that begins with another algorithm withdraws no key that the parent may lead to: not either if the former version cannot be
+    read any more.
+    """
+    zone = _Zone(tmp_path, _changed(_POLICY, rolls=None))
+    zone.sign()
+    zone.now += 5 * _DAY
+    zone.policy = _changed(_POLICY, algorithm=ED25519)
+    if not isKnown:
+        Path(zone.image).write_bytes(b"")
+    for _ in range(30):
+        zone.sign()
+        zone.now = max(zone.due, zone.now + _DAY)
+    (old,) = [key for key in zone.rolls.keys if key.algorithm == ECDSA_P256]
+    assert (old.isWanted, old.state(Record.DS)) == (False, State.UNRETENTIVE)
+    assert old.state(Record.DNSKEY) is old.state(Record.KRRSIG) is old.state(Record.ZRRSIG) is State.OMNIPRESENT
+
+
+@pytest.mark.parametrize("wrong", ["", "dnskeys", "entries", "signers", "since"])
+def test_whatIsServed(tmp_path: Path, wrong: str) -> None:
+    """
+    What was decided counts as served if what is served has these keys and signatures, and since then.
+    """
+    policy = RollPolicy(ECDSA_P256)
+    ring = LivingRing.live(str(tmp_path), _APEX, policy, _BEGIN, None, False)
+    (key,) = ring.active
+    right: dict[str, Any] = {"dnskeys": [key.dnskey], "entries": [key.tag], "signers": [key.tag], "since": _BEGIN + 9.0}
+    served = Served(**{**right, **({wrong: None if wrong == "since" else []} if wrong else {})})
+    ring = LivingRing.live(str(tmp_path), _APEX, policy, _BEGIN + 60, served, True)
+    since = {each.since for record, each in ring.rolls.keys[0].records.items() if record is not Record.DS}
+    assert since == {None if wrong else _BEGIN + 9.0}
+    assert LivingRing.served(str(tmp_path), _BEGIN + 90) is bool(wrong)
+    before = (tmp_path / "lives").stat()
+    assert LivingRing.served(str(tmp_path), _BEGIN + 99) is False
+    assert (tmp_path / "lives").stat() == before
+
+
 def test_otherProvider(tmp_path: Path) -> None:
     """
     A DNSKEY record of another provider, in the zone's file, is published, and is none of these keys.
@@ -348,12 +388,37 @@ def test_otherProvider(tmp_path: Path) -> None:
     assert zone.judged()[1] == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"form": 2}', b'{"form": 1, "keys": [{}]}', b"\xff", b"[" * 100_000])
-def test_damaged(zone: _Zone, content: bytes) -> None:
+def test_kept(tmp_path: Path) -> None:
+    """
+    All that is known is what is read again.
+    """
+    key = RollingKey("Kexample.org.+013+00001", "csk", 13, 7.5, [(Record.DNSKEY, Standing(State.RUMOURED, None, 60, 3))])
+    key.isWanted, key.isReplaced = False, True
+    known = Rolls(RollPolicy(13, True, {"ksk": 5}, safety=1), [key, RollingKey("Kexample.org.+015+00002", "zsk", 15, 9.0)])
+    known.lately[Record.DS] = Lately(86400, 300, 5.5)
+    writeLives(known, str(tmp_path))
+    text = (tmp_path / "lives").read_text()
+    again = readLives(str(tmp_path))
+    assert again is not None
+    writeLives(again, str(tmp_path))
+    assert (tmp_path / "lives").read_text() == text
+    assert (again.policy, repr(again.keys), again.keys[0].isReplaced) == (known.policy, repr(known.keys), True)
+    assert [(each.longest, each.last, each.until) for each in again.lately.values()][-1] == (86400, 300, 5.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "instead"),
+    [
+        ("", None), ("{", None), ("[]", None), ("\xff", None), ("[" * 60_000, None), ("[" * 70_000, None),
+        ('"form": 1', '"form": 2'), ('"DNSKEY"', '"DNSKEYS"'), ('"rumoured"', '"rumored"'), ('"role": "csk"', '"role": "zsk"'),
+    ],
+)  # fmt: skip
+def test_damaged(zone: _Zone, content: str, instead: str | None) -> None:
     """
     A damaged file is named, and nothing is signed.
     """
-    (Path(zone.keys) / "lives").write_bytes(content)
+    lives = Path(zone.keys) / "lives"
+    lives.write_text(content if instead is None else lives.read_text().replace(content, instead, 1))
     with pytest.raises(BadKey, match="lives: "):
         zone.sign()
 
