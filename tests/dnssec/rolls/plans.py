@@ -5,6 +5,7 @@ Random policies, and what happens to their zones in ten years.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from tests.dnssec.rolls.world import DAY, HOUR, YEAR, Event, Parent, World
 from twisted_ext.dnssec.rolls.policy import RollPolicy
@@ -69,18 +70,19 @@ def _eventsAt(dice: random.Random, at: float) -> list[Event]:
     match dice.choice(_KINDS):
         case "algorithm":
             algorithm = dice.choice(_ALGORITHMS)
-            return [Event(at, f"algorithm {algorithm}", lambda world: world.edit(algorithm=algorithm))]
+            return [Event(at, f"algorithm {algorithm}", lambda world: world.edit(lambda policy: replace(policy, algorithm=algorithm)))]
         case "split":
-            return [Event(at, "another number of keys", lambda world: world.edit(split=not world.rolls.policy.split))]
+            return [Event(at, "another number of keys", lambda world: world.edit(lambda policy: replace(policy, split=not policy.split)))]
         case "lifetimes":
             lifetimes = _lifetimes(dice)
-            return [Event(at, f"lifetimes {lifetimes}", lambda world: world.edit(lifetimes=lifetimes))]
+            return [Event(at, f"lifetimes {lifetimes}", lambda world: world.edit(lambda policy: replace(policy, lifetimes=lifetimes)))]
         case "dsTTL":
             ttl = dice.choice(_TTLS)
             return [Event(at, f"a TTL of {ttl} s at the parent", lambda world: _parentTTL(world, ttl))]
         case "renew":
             renew = dice.choice((1, 3, 7, 14)) * DAY
-            return [Event(at, f"signatures are made anew after {renew / DAY:g} d", lambda world: world.edit(renew=renew))]
+            said = f"signatures are made anew after {renew / DAY:g} d"
+            return [Event(at, said, lambda world: world.edit(lambda policy: replace(policy, renew=renew)))]
         case "silent":
             ends = at + dice.uniform(0, YEAR)
             delay = dice.choice((0, HOUR, DAY))
@@ -98,14 +100,17 @@ def _eventsAt(dice: random.Random, at: float) -> list[Event]:
             return [Event(at + number * HOUR, "the parent has the former DS records again", _relapse) for number in range(100)]
         case "replace":
             return [Event(at, "a key is replaced", _replace)]
-        case name:
+        case "dnskeyTTL":
             ttl = dice.choice(_TTLS)
-            return [Event(at, f"{name} {ttl} s", lambda world: world.edit(**{name: ttl}))]
+            return [Event(at, f"DNSKEY records of {ttl} s", lambda world: world.edit(lambda policy: replace(policy, dnskeyTTL=ttl)))]
+        case _:
+            ttl = dice.choice(_TTLS)
+            return [Event(at, f"records of {ttl} s", lambda world: world.edit(lambda policy: replace(policy, zoneTTL=ttl)))]
 
 
 def _parentTTL(world: World, ttl: int) -> None:
     world.parent.ttls.note(world.now, ttl)
-    world.edit(dsTTL=ttl)
+    world.edit(lambda policy: replace(policy, dsTTL=ttl))
 
 
 def _relapse(world: World) -> None:

@@ -57,7 +57,7 @@ class StepTests(SynchronousTestCase):
         everywhere some time after all servers of the parent have it.
         """
         self.assertEqual(self.step(), ["csk1 DNSKEY rumoured", "csk1 KRRSIG rumoured", "csk1 ZRRSIG rumoured"])
-        cached = "resolvers may have kept what was there before"
+        cached = "resolvers may still have what was there before"
         wait = HOUR + 300 + HOUR
         self.assertEqual(
             self.why(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Generic, TypeVar
 
@@ -254,11 +254,11 @@ class World:
                 shows = {(key.name, key.algorithm) in each for each in sets}
                 self.rolls.seen(key, shows.pop() if len(shows) == 1 else None, self.clock)
 
-    def edit(self, **changed: object) -> None:
+    def edit(self, changed: Callable[[RollPolicy], RollPolicy]) -> None:
         """
         Have an operator edit the policy.
         """
-        self.rolls.policy = replace(self.rolls.policy, **changed)  # type: ignore[arg-type]
+        self.rolls.policy = changed(self.rolls.policy)
         if self._publishes is None:
             self._publishes = self.now
 

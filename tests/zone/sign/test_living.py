@@ -303,7 +303,7 @@ def test_clock(zone: _Zone) -> None:
     zone.now -= 2 * _DAY
     zone.sign()
     assert zone.rolls.keys[0].records[Record.DNSKEY].since == zone.now
-    assert "the clock was set: what resolvers know of the keys is waited for again" in zone.said
+    assert "the clock was set: the waits for caches of resolvers begin again" in zone.said
     zone.run(20)
     zone.now -= 30 * _DAY
     before = len(zone.said)

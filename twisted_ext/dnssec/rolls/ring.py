@@ -176,7 +176,7 @@ class LivingRing:
         if not rolls.keys:
             self._welcome(now, served, wasSigned)
         if clockSet or any((each.since or 0.0) > now for key in rolls.keys for each in key.records.values()):
-            self.said.append("the clock was set: what resolvers know of the keys is waited for again")
+            self.said.append("the clock was set: the waits for caches of resolvers begin again")
             rolls.again(now)
         if served is not None:
             self._expectKnown(served)

@@ -281,7 +281,7 @@ class Rolls:
         until = self._until(record, standing)
         if now >= until:
             return None
-        return Obstacle(key, record, state, f"resolvers may have kept what was there {'before' if isComing else 'of it'}", until)
+        return Obstacle(key, record, state, f"resolvers may still have {'what was there before' if isComing else 'it'}", until)
 
     def _until(self, record: Record, standing: Standing) -> float:
         return (standing.since or 0.0) + standing.cached + standing.spread + self.policy.delay(record)

@@ -74,7 +74,7 @@ class Standing:
 
     @ivar state: where it is.
     @ivar since: since when all servers show what the state says, in seconds since 1970; L{None} before they do.
-    @ivar cached: for how long resolvers may have kept what was there before the state, in seconds: its TTL.
+    @ivar cached: for how long resolvers may still have what was there before the state, in seconds: its TTL.
     @ivar spread: how long it takes until all names are signed as the state says, in seconds; 0 for all other records, and if they are
         signed at once.
     """

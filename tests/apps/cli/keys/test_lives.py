@@ -82,7 +82,7 @@ def test_why(zone: _Zone, capsys: Captured) -> None:
     zone.sign(_NOW + 20, _NOW + 5)
     assert main(["keys", "why", zone.key("zsk")]) == OK
     said = capsys.readouterr().out.splitlines()
-    assert said[1] == "  DNSKEY rumoured, then omnipresent: resolvers may have kept what was there before, until 2027-01-15 10:00 UTC"
+    assert said[1] == "  DNSKEY rumoured, then omnipresent: resolvers may still have what was there before, until 2027-01-15 10:00 UTC"
     zone.sign(_NOW + 3 * _DAY, _NOW + 5)
     assert main(["keys", "why", zone.key("zsk")]) == OK
     assert capsys.readouterr().out.splitlines()[-1] == "  its successor is made at 2027-02-17 06:00 UTC"

@@ -150,7 +150,7 @@ class RollTests(TimedCase):
             changeKey(os.path.join(self.keys, name), lambda rolls, key: rolls.replace(key))
             self.later()
         self.assertNotEqual(self.image, image)
-        self.assertIn("since when its keys are served cannot be noted: [Errno 28] No space left on device", self.said())
+        self.assertIn("cannot note since when its keys are served: [Errno 28] No space left on device", self.said())
         added = self.rolls.keys[-1]
         self.assertEqual((added.isWanted, added.records[Record.DNSKEY].since), (True, None))
         since = self.now
@@ -204,6 +204,18 @@ class RollTests(TimedCase):
         self.wait(2 * _HOUR)
         self.assertEqual(self.rolls.keys[-1].state(Record.ZRRSIG), State.RUMOURED)
         self.assertLess(since, self.now)
+        # The key cannot be read when the clock is set once more: the next try knows of it.
+        self.look()
+        swapped = self.rolls.keys[-1].records[Record.ZRRSIG].since
+        self.assertEqual(swapped, self.now)
+        secret = self.keys / f"{self.rolls.keys[-1].name}.private"
+        secret.chmod(0o644)
+        self.now += 3 * _DAY
+        self.look()
+        secret.chmod(0o600)
+        self.wait(_HOUR)
+        self.assertEqual(self.rolls.keys[-1].state(Record.ZRRSIG), State.RUMOURED)
+        self.assertGreaterEqual(self.rolls.keys[-1].records[Record.ZRRSIG].since or 0, self.now - 2 * _HOUR)
 
     def test_policy(self) -> None:
         """

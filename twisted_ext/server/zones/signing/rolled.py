@@ -40,7 +40,7 @@ def confirmServed(zone: SignedZone, built: Built, folder: str, now: float) -> bo
         isNew = LivingRing.served(folder, now)
     except (BadKey, OSError) as fault:
         # It is noted when the zone is signed next.
-        _log.warn("{zone}: since when its keys are served cannot be noted: {fault}", zone=zone.zone, fault=fault)
+        _log.warn("{zone}: cannot note since when its keys are served: {fault}", zone=zone.zone, fault=fault)
         return False
     if not isNew or not isCurrent:
         # If an operator has changed something meanwhile, it is signed again.

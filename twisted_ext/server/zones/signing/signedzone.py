@@ -100,12 +100,13 @@ class SignedZone(MadeZone):
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
     @ivar since: since when what is served is, in seconds since 1970; L{None} if nothing is that is signed.
     @ivar isClockSet: whether the clock was set since it was signed last.
+    @ivar isClockTold: whether what signs it now was told of that.
     @ivar undigested: the serial of a version that lacks its digest, and since when, on the reactor's clock; L{None} if none does.
     """
 
     __slots__ = (
         "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
-        "renewed", "undigested", "since", "isClockSet",
+        "renewed", "undigested", "since", "isClockSet", "isClockTold",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -121,7 +122,7 @@ class SignedZone(MadeZone):
         self.renewed = float("-inf")
         self.undigested: tuple[int, float] | None = None
         self.since: float | None = None
-        self.isClockSet = False
+        self.isClockSet = self.isClockTold = False
         self.follow(zone)
 
     def follow(self, zone: ZoneSettings) -> None:
@@ -141,6 +142,8 @@ class SignedZone(MadeZone):
         """
         if self.served is not built:
             self.since = today
+            # Had signing failed, the next try has to be told as well.
+            self.isClockSet = self.isClockSet and not self.isClockTold
         self.served = built
         self.sources = keysIn(built, folder)
 

@@ -93,7 +93,7 @@ class WholeJobs:
                 sign["anew"] = True
         if zone.policy.rolls is not None:
             sign["since"], sign["clockSet"] = zone.since, zone.isClockSet
-            zone.isClockSet = False
+            zone.isClockTold = zone.isClockSet
         more: dict[str, object] = {"sign": sign, "sources": unsigned.sources, "origin": zone.origin or zone.zone}
         if changed is not None and zone.served is not None:
             # What came last may be refused.
