@@ -14,12 +14,12 @@ from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.rolls.ring import LivingRing, Served
 from twisted_ext.errors import BadImage, BadKey, StorageFault
-from twisted_ext.files import STATE_FILE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.rrtypes import DNSKEY, DS, SOA
 from twisted_ext.zone.sign.apex import signZone
+from twisted_ext.zone.sign.clock import clockIn, noteClock
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import Progress, withoutSignatures
@@ -38,9 +38,6 @@ _DAY: Final = 24 * 3600
 #: How far the clock may be from when something was signed last, in seconds, besides a period of renewal, in which nothing may have to be
 #: signed. With a clock that is years ahead, resolvers would reject the signatures for years.
 _FAR: Final = 30 * _DAY
-
-#: The file whose time is when something was signed last, in the folder that has one of keys for each zone.
-_CLOCK: Final = "clock"
 
 
 class SignJob:
@@ -155,7 +152,8 @@ class SignJob:
         self.said.append(f"signed: {counts.signatures} signatures{kept}, the first of which ends {_day(counts.ends)}")
         name = nameToText(zone)
         self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.entries]
-        self._noteClock()
+        with _writing(clockIn(self._shared)):
+            noteClock(self._shared, now)
         for path in (self._folder, *dict.fromkeys([*ring.sources, *[key.source for key in signers.keys if key.source]])):
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))
@@ -224,7 +222,7 @@ class SignJob:
         now = self._now
         if now < _WRITTEN:
             raise BadKey(f"the clock is at {_day(now)}, before this program was written; nothing is signed until it is set")
-        path = self._clock
+        path = clockIn(self._shared)
         try:
             last = os.stat(path).st_mtime
         except FileNotFoundError:
@@ -235,22 +233,12 @@ class SignJob:
                 f"{_day(last)}; nothing is signed until it is set, or if it is right, until you have run: touch {path}"
             )
 
-    def _noteClock(self) -> None:
-        """
-        Note when something was signed last.
-
-        @raise StorageFault: the file cannot be written.
-        """
-        with _writing(self._clock):
-            file = os.open(self._clock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, STATE_FILE)
-            try:
-                os.utime(file, (self._now, self._now))
-            finally:
-                os.close(file)
-
     @property
-    def _clock(self) -> str:
-        return f"{os.path.dirname(self._folder)}/{_CLOCK}"
+    def _shared(self) -> str:
+        """
+        The folder that has one of keys for each zone.
+        """
+        return os.path.dirname(self._folder)
 
     def _renumber(self, builder: ImageBuilder) -> int:
         """

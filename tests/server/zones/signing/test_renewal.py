@@ -17,6 +17,7 @@ from tests.server.zones.signing.test_following import FollowingCase
 from tests.zone.changing import edited, versionOf
 from twisted_ext.dnssec.privatekeys.validity import BUCKETS, Validity
 from twisted_ext.server.zones.images import compilers
+from twisted_ext.server.zones.images.pending import Reload
 from twisted_ext.server.zones.signing.door import SigningDoor
 from twisted_ext.server.zones.update.commit import Edited
 from twisted_ext.server.zones.update.journalreplay import journalName
@@ -117,6 +118,26 @@ class RenewalTests(TimedCase):
         self.look()
         self.expectSigned()
         self.assertEqual(self.image, image)
+
+    def test_wholeAgain(self) -> None:
+        """
+        After months in which signatures were made a few at a time, the whole zone is signed once its policy changes: the clock was right.
+        """
+        self.start(_NAMES)
+        image = self.image
+        for _ in range(60 * 4):
+            self.wait(6 * _HOUR)
+        self.assertEqual(self.image, image)
+        self.expectSigned()
+        self.policy = SigningPolicy(denial="nsec3")
+        door = self.loading.signing()
+        zone = door.at(APEX)
+        assert zone is not None
+        zone.policy = self.policy
+        door.signAnew(APEX, Reload())
+        self.settle()
+        self.assertNotEqual(self.image, image)
+        self.expectSigned()
 
     def test_longDown(self) -> None:
         """

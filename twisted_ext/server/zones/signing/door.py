@@ -83,7 +83,7 @@ class SigningDoor:
         # Of zones that clients change; None while there are none.
         self.changes: ChangedZones | None = None
         self._jobs = WholeJobs(images, self._notes, publisher)
-        self._renewal = Renewal(publisher.reactor, images, publisher.today)
+        self._renewal = Renewal(publisher.reactor, images, keys, publisher.today)
         self._servesUnsigned = True
 
     def __len__(self) -> int:

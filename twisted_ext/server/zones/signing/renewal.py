@@ -6,6 +6,7 @@ thousand buckets, when that is due.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
@@ -15,6 +16,7 @@ from twisted_ext.errors import DNSFault
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.images.imagefiles import statusOf
 from twisted_ext.wire.rrtypes import RRSIG
+from twisted_ext.zone.sign.clock import noteClock
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -60,11 +62,13 @@ class Renewal:
     One zone after the other, and one bucket after the other.
     """
 
-    def __init__(self, reactor: IReactorTime, images: Images, today: Callable[[], float]) -> None:
+    def __init__(self, reactor: IReactorTime, images: Images, keys: str, today: Callable[[], float]) -> None:
         """
         @param images: the signed images, which say until when that was done.
+        @param keys: the folder with the keys, in one for each zone.
         @param today: returns seconds since 1970.
         """
+        self._keys = keys
         self._reactor = reactor
         self._images = images
         self._today = today
@@ -171,8 +175,12 @@ class Renewal:
                 built.renewed = inception + validity.offset
                 yield None
         finally:
-            if isChanged and zone.served is built:
-                self._images.note([built])
+            if isChanged:
+                # A zone may be signed in this way for a year, before all of it is once more.
+                with suppress(OSError):
+                    noteClock(self._keys, self._today())
+                if zone.served is built:
+                    self._images.note([built])
 
     @staticmethod
     def _dueAt(version: Version, bucket: int, validity: Validity, now: float, done: set[bytes]) -> list[bytes]:
