@@ -19,7 +19,7 @@ __all__ = [
     "WORKER_REPLY", "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_SECONDS", "CLIENT_RATE",
     "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_NETWORKS",
     "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
-    "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE",
+    "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE", "PARENT_LOOKS", "PARENT_RATE", "PARENT_REST", "PARENT_SECONDS",
     "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
     "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
     "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
@@ -217,6 +217,17 @@ SIGNER_SILENCE: Final = Limit(default=10.0, least=0.1, most=3600.0)
 
 #: Seconds before it is started again after it ended, doubled each time up to the maximum until it has answered.
 SIGNER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
+
+#: Signed zones at a time for which the servers of their parents are asked, and such servers a second: those of one registry may be asked
+#: for all zones.
+PARENT_LOOKS: Final = Limit(default=8, least=1, most=1000)
+PARENT_RATE: Final = Limit(default=2.0, least=0.01, most=1000.0)
+
+#: Seconds between two looks at a parent while nothing waits for it: what an operator of the parent did is known after a day.
+PARENT_REST: Final = Limit(default=86_400, least=60, most=864_000)
+
+#: Seconds for its answer, with those for the connection.
+PARENT_SECONDS: Final = Limit(default=10.0, least=0.1, most=600.0)
 
 #: Octets of their master files together; a larger file is compiled by itself.
 BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)

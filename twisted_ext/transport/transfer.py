@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Connect, Link, LinkUser
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["fetchZone"]
+__all__ = ["fetchZone", "tcpConnector"]
 
 #: Seconds for the first message of a transfer, the connection included.
 _TRANSFER_BEGIN: Final = 30.0
@@ -164,69 +164,87 @@ class _Fetch:
         self._finish(TimedOut("cancelled"))
 
 
+def tcpConnector(reactor: IReactorTime, server: Server, awaited: str, local: tuple[str, int] | None = None) -> Connect:
+    """
+    Return what opens connections over TCP, each for one use.
+
+    @param reactor: provides L{IReactorTCP} as well.
+    @param awaited: before what a server may not close a connection, for the error.
+    @param local: the address and port to connect from.
+    """
+
+    def connect(user: LinkUser, isFresh: bool) -> Callable[[], object]:
+        dialing = _Dialing(user, server.label, awaited)
+        return IReactorTCP(reactor).connectTCP(server.address, server.port, dialing, timeout=_CONNECT, bindAddress=local).disconnect
+
+    return connect
+
+
 class _Dialing(ClientFactory):
     """
-    Connects over TCP, for one transfer.
+    Connects over TCP, once.
     """
 
     noisy = False
 
-    def __init__(self, fetch: _Fetch, label: str) -> None:
-        self._fetch = fetch
+    def __init__(self, user: LinkUser, label: str, awaited: str) -> None:
+        self._user = user
         self._label = label
+        self._awaited = awaited
 
     def buildProtocol(self, addr: object) -> Protocol:
-        return _TCPLink(self._fetch, self._label)
+        return _TCPLink(self._user, self._label, self._awaited)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self._fetch.lost(Unreachable(f"{self._label} cannot be reached over TCP: {reason.getErrorMessage()}", server=self._label))
+        self._user.lost(Unreachable(f"{self._label} cannot be reached over TCP: {reason.getErrorMessage()}", server=self._label))
 
 
 class _TCPLink(Protocol):
     """
-    A connection over TCP, for one transfer: a L{Link<twisted_ext.transport.exchange.Link>}.
+    A connection over TCP, for one use: a L{Link<twisted_ext.transport.exchange.Link>}.
     """
 
     transport: ITCPTransport
     isReused: Final = False
 
-    def __init__(self, fetch: _Fetch, label: str) -> None:
-        self._fetch: _Fetch | None = fetch
+    def __init__(self, user: LinkUser, label: str, awaited: str) -> None:
+        self._user: LinkUser | None = user
         self._label = label
+        self._awaited = awaited
         self._buffer = StreamBuffer()
 
     def send(self, message: bytes) -> None:
         self.transport.write(frame(message))
 
     def finish(self) -> None:
-        self._fetch = None
+        self._user = None
         self.transport.loseConnection()
 
     def abort(self) -> None:
-        self._fetch = None
+        self._user = None
         self.transport.abortConnection()
 
     def connectionMade(self) -> None:
-        assert self._fetch is not None
-        self._fetch.opened(self)
+        assert self._user is not None
+        self._user.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
-        fetch = self._fetch
-        if fetch is None:
+        user = self._user
+        if user is None:
             return
         try:
             messages = self._buffer.feed(data)
         except BadMessage as fault:
             self.abort()
-            fetch.lost(fault)
+            user.lost(fault)
             return
         for octets in messages:
-            fetch.received(octets)
+            user.received(octets)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        fetch, self._fetch = self._fetch, None
-        if fetch is not None:
-            fetch.lost(Unreachable(f"{self._label} closed the connection before the end of the zone", server=self._label))
+        user, self._user = self._user, None
+        if user is not None:
+            user.lost(Unreachable(f"{self._label} closed the connection before {self._awaited}", server=self._label))
 
 
 def fetchZone(
@@ -285,11 +303,6 @@ def fetchZone(
     )  # fmt: skip
     deferred = made.deferred
     assert deferred is not None
-
-    def byTCP(user: LinkUser, again: bool) -> Callable[[], object]:
-        dialing = _Dialing(made, label)
-        return IReactorTCP(reactor).connectTCP(server.address, server.port, dialing, timeout=_CONNECT, bindAddress=local).disconnect
-
-    made.connect = byTCP if connect is None else connect
+    made.connect = connect or tcpConnector(reactor, server, "the end of the zone", local)
     made.start()
     return deferred

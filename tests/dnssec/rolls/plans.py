@@ -51,6 +51,10 @@ def randomWorld(seed: int, isSloppy: bool = True) -> World:
             events += _eventsAt(dice, events[-1].at + dice.uniform(0, 10 * DAY))
     delay = parent.delay
     events.append(Event(END, "all is well", lambda world: setattr(world.parent, "delay", delay)))
+    if not seed % 3:
+        world = World(seed, replace(policy, dsTTL=0), parent, events, isSloppy)
+        world.isWatched = True
+        return world
     return World(seed, policy, parent, events, isSloppy)
 
 
@@ -110,7 +114,8 @@ def _eventsAt(dice: random.Random, at: float) -> list[Event]:
 
 def _parentTTL(world: World, ttl: int) -> None:
     world.parent.ttls.note(world.now, ttl)
-    world.edit(lambda policy: replace(policy, dsTTL=ttl))
+    if not world.isWatched:
+        world.edit(lambda policy: replace(policy, dsTTL=ttl))
 
 
 def _relapse(world: World) -> None:

@@ -100,10 +100,14 @@ def _without(record: Record, name: str) -> AbstractContextManager[object]:
     return patch.object(RollPolicy, name, lambda self, asked: 0 if asked is record else real(self, asked))
 
 
-def _seen(self: Rolls, key: RollingKey, isThere: bool | None, now: float) -> None:
+def _seen(self: Rolls, key: RollingKey, isThere: bool | None, now: float, ttl: int) -> None:
     standing = key.records[Record.DS]
     if standing.state.isPublished is isThere:
-        _REAL_SEEN(self, key, isThere, now)
+        _REAL_SEEN(self, key, isThere, now, ttl)
+
+
+def _unread(self: Rolls, key: RollingKey, isThere: bool | None, now: float, ttl: int) -> None:
+    _REAL_SEEN(self, key, isThere, now)
 
 
 _REAL_SEEN = Rolls.seen
@@ -137,6 +141,7 @@ _FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "the same time for new signatures": lambda: patch.object(Rolls, "_spread", lambda self: None),
     "lower TTLs count at once": lambda: patch.object(Lately, "look", lambda self, cached, delay, now: setattr(self, "longest", cached)),
     "DS records do not come back": lambda: patch.object(Rolls, "seen", _seen),
+    "the TTL at the parent is not read": lambda: patch.object(Rolls, "seen", _unread),
     "a clock that is set tells the time": lambda: patch.object(Rolls, "again", lambda self, now: None),
     "what is decided is served": _impatient,
 }

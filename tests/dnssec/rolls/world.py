@@ -145,6 +145,7 @@ class World:
     @ivar needless: what was published that no resolver has a use for.
     @ivar insecure: how often the parent had no DS record any more.
     @ivar ends: when the last record of each key that is gone was in no cache any more.
+    @ivar isWatched: whether the server knows the TTL of DS records from the parent, not from its policy.
     """
 
     def __init__(self, seed: object, policy: RollPolicy, parent: Parent, events: list[Event] | None = None, isSloppy: bool = True) -> None:
@@ -165,6 +166,7 @@ class World:
         self.insecure = 0
         self.ends: dict[str, float] = {}
         self.offset = 0.0
+        self.isWatched = False
         self._isSloppy = isSloppy
         self._publishes: float | None = None
         # How long resolvers keep what the zone has, and after how long signatures are made anew.
@@ -249,10 +251,11 @@ class World:
 
     def _observe(self) -> None:
         sets = self.parent.sets(self.now)
+        ttl = self.parent.ttls.at(self.now) if self.isWatched and any(sets) else 0
         for key in self.rolls.keys:
             if Record.DS in key.records:
                 shows = {(key.name, key.algorithm) in each for each in sets}
-                self.rolls.seen(key, shows.pop() if len(shows) == 1 else None, self.clock)
+                self.rolls.seen(key, shows.pop() if len(shows) == 1 else None, self.clock, ttl)
 
     def edit(self, changed: Callable[[RollPolicy], RollPolicy]) -> None:
         """

@@ -17,7 +17,7 @@ from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
 from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
 from twisted_ext.files import replacingFile
 
-__all__ = ["LIVES", "livesIn", "readLives", "writeLives"]
+__all__ = ["LIVES", "livesIn", "livesOf", "readLives", "writeLives"]
 
 #: The name of the file, in the folder of the zone's keys.
 LIVES: Final = "lives"
@@ -62,6 +62,14 @@ def writeLives(rolls: Rolls, folder: str) -> None:
 
     @raise OSError: it cannot be written.
     """
+    with replacingFile(livesIn(folder), _MODE) as file:
+        file.write(livesOf(rolls))
+
+
+def livesOf(rolls: Rolls) -> bytes:
+    """
+    Return the content of the file.
+    """
     keys = [
         {
             "name": key.name,
@@ -75,9 +83,8 @@ def writeLives(rolls: Rolls, folder: str) -> None:
         for key in rolls.keys
     ]
     lately = {record.value: [each.longest, each.last, each.until] for record, each in rolls.lately.items()}
-    table = {"form": _FORM, "policy": asdict(rolls.policy), "keys": keys, "lately": lately}
-    with replacingFile(livesIn(folder), _MODE) as file:
-        file.write(json.dumps(table, indent=1).encode("ascii") + b"\n")
+    table = {"form": _FORM, "policy": asdict(rolls.policy), "keys": keys, "lately": lately, "parentTTL": rolls.parentTTL}
+    return json.dumps(table, indent=1).encode("ascii") + b"\n"
 
 
 def _rollsOf(table: Mapping[str, Any]) -> Rolls:
@@ -94,6 +101,7 @@ def _rollsOf(table: Mapping[str, Any]) -> Rolls:
         key.isWanted, key.isReplaced = bool(each["wanted"]), bool(each["replaced"])
         keys.append(key)
     rolls = Rolls(RollPolicy(**table["policy"]), keys)
+    rolls.parentTTL = int(table.get("parentTTL", 0))
     for name, (longest, last, until) in table["lately"].items():
         rolls.lately[Record(name)] = Lately(int(longest), int(last), None if until is None else float(until))
     return rolls

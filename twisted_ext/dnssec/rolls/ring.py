@@ -4,16 +4,17 @@ The keys of a zone that live by a policy: which records are in the zone, and whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT
+from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT, keyTag
 from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys, lockedFolder
 from twisted_ext.dnssec.privatekeys.keyring import makeKey
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, badKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
-from twisted_ext.dnssec.rolls.lives import livesIn, readLives, writeLives
+from twisted_ext.dnssec.rolls.lives import livesIn, livesOf, readLives, writeLives
+from twisted_ext.dnssec.rolls.parent import Delegation, isDelegated
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.rolls import Rolls
 from twisted_ext.dnssec.rolls.states import CSK, KSK, ZSK, Record, RollingKey, Standing, State
@@ -165,6 +166,37 @@ class LivingRing:
             if rolls is None or not rolls.isAwaited:
                 return False
             rolls.served(now)
+            writeLives(rolls, folder)
+        return True
+
+    @classmethod
+    def observed(
+        cls, folder: str, zone: bytes, dnskeys: Iterable[bytes], delegations: Sequence[Delegation], isWhole: bool, now: float
+    ) -> bool:
+        """
+        Take in what servers of the parent say; return whether something else is known than before.
+
+        @param dnskeys: rdata of the DNSKEY records that are served.
+        @param isWhole: whether all of them have said something. Of what some say, only what is otherwise than it is to be counts.
+
+        @raise BadKey: what is known cannot be read.
+        @raise OSError: it cannot be written.
+        """
+        with lockedFolder(folder):
+            rolls = readLives(folder)
+            if rolls is None:
+                return False
+            before = livesOf(rolls)
+            ttl = max([each.ttl for each in delegations], default=0)
+            known = {(keyTag(each), each[3]): each for each in dnskeys}
+            for key in rolls.keys:
+                dnskey = known.get((key.tag, key.algorithm)) if Record.DS in key.records else None
+                if dnskey is not None:
+                    isThere = isDelegated(zone, dnskey, delegations)
+                    if isWhole or (delegations and isThere is not key.publishes(Record.DS)):
+                        rolls.seen(key, isThere, now, ttl)
+            if livesOf(rolls) == before:
+                return False
             writeLives(rolls, folder)
         return True
 

@@ -97,12 +97,14 @@ class Rolls:
     @ivar policy: how they live.
     @ivar keys: the keys, in the order in which they were made.
     @ivar lately: how long resolvers may keep each kind of records.
+    @ivar parentTTL: the TTL of DS records as it was seen at the parent last, in seconds; 0 if none was.
     """
 
     def __init__(self, policy: RollPolicy, keys: Iterable[RollingKey] = ()) -> None:
         self.policy = policy
         self.keys = [*keys]
         self.lately = {record: Lately() for record in Record}
+        self.parentTTL = 0
 
     # -- what is wanted
 
@@ -185,13 +187,22 @@ class Rolls:
                 if standing.since is None and record is not Record.DS:
                     self._begins(record, standing, now)
 
-    def seen(self, key: RollingKey, isThere: bool | None, now: float) -> None:
+    @property
+    def awaitsParent(self) -> bool:
+        """
+        Whether a DS record comes or goes.
+        """
+        return any(not key.records[Record.DS].state.isSettled for key in self.keys if Record.DS in key.records)
+
+    def seen(self, key: RollingKey, isThere: bool | None, now: float, ttl: int = 0) -> None:
         """
         Take in what the servers of the parent say about the DS record of a key.
 
         @param isThere: whether all of them have it, or none has it; L{None} if they differ.
+        @param ttl: the TTL of DS records there, in seconds; 0 if it is not known, or there is none.
         """
         standing = key.records[Record.DS]
+        self.parentTTL = ttl or self.parentTTL
         self._lately(Record.DS, now)
         if standing.state.isSettled:
             return
@@ -205,7 +216,10 @@ class Rolls:
         standing.since, standing.cached = now, self.lately[record].longest
 
     def _lately(self, record: Record, now: float) -> None:
-        self.lately[record].look(self.policy.cached(record), self.policy.delay(record), now)
+        cached = self.policy.cached(record)
+        if record is Record.DS:
+            cached = max(cached, self.parentTTL)
+        self.lately[record].look(cached, self.policy.delay(record), now)
 
     def again(self, now: float) -> None:
         """

@@ -118,6 +118,13 @@ class RollingKey:
         self.records = {record: Standing(since=born) for record in RECORDS[role]}
         self.records.update(records)
 
+    @property
+    def tag(self) -> int:
+        """
+        The key tag, by which the name of its files ends.
+        """
+        return int(self.name[-5:])
+
     def state(self, record: Record) -> State:
         """
         Return where a record is. One that keys of its role do not have is hidden.

@@ -12,6 +12,7 @@ from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.dnssec.rolls.states import ZSK, Record
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
+from twisted_ext.server.config.keys import Keys, RemoteServer
 from twisted_ext.server.config.tables import TableSettings, key, meant
 from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.zone.sign.policy import DENIALS, RollTimes, SigningPolicy
@@ -31,6 +32,12 @@ _TAKEN: Final = ("none", "default")
 
 #: What a signature has left when it is made anew, and the server has done so: at least an eighth of its life, for when signing fails.
 _LEFT: Final = 8
+
+#: The key that has several values.
+_LISTED: Final = "parental-agents"
+
+#: Servers of a parent: the root has 26 addresses.
+_AGENTS: Final = 64
 
 _DAY: Final = 86_400
 _HOUR: Final = 3600
@@ -65,6 +72,12 @@ class SigningPolicySettings(TableSettings):
     propagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers have a new version")
     parentPropagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers of the parent have DS records")
     parentDsTtl: str = key(types.duration("0s", "30d"), "1d", "The TTL of the DS records at the parent")
+    parentalAgents: tuple[str, ...] = key(
+        types.REMOTE,
+        (),
+        "Servers of the parent, which are asked which DS records they have: 192.0.2.1, tls://192.0.2.1#ns1.example",
+    )
+    parentCheck: str = key(types.duration("1s", "1d"), "1h", "How often they are asked while a roll waits for DS records; else once a day")
 
     def check(self) -> None:
         if self.name in _TAKEN:
@@ -86,7 +99,27 @@ class SigningPolicySettings(TableSettings):
             forParent=self.cds,
             digested=self.zonemd,
             rolls=self._rolls(),
+            agents=self._agents(),
+            check=secondsFromDuration(self.parentCheck),
         )
+
+    def _agents(self) -> tuple[str, ...]:
+        """
+        @raise BadDescription: one cannot be asked, or nothing would wait for what it says.
+        """
+        where = f"signing-policy {self.name}: parental-agents"
+        if self.parentalAgents and not self.roll:
+            raise BadDescription(f"{where}: they are asked for keys that are replaced by the policy; write roll = true as well")
+        if len(self.parentalAgents) > _AGENTS:
+            raise BadDescription(f"{where}: there are {len(self.parentalAgents)} servers; {_AGENTS} or fewer are right")
+        for text in self.parentalAgents:
+            if " key=" in text:
+                raise BadDescription(f"{where}: {text!r}: a question for DS records takes no TSIG key; write the address alone")
+            try:
+                RemoteServer.fromText(text, Keys())
+            except BadDescription as fault:
+                raise BadDescription(f"{where}: {fault}") from None
+        return self.parentalAgents
 
     def _rolls(self) -> RollTimes | None:
         """
@@ -120,9 +153,10 @@ class SigningPolicySettings(TableSettings):
     @classmethod
     def keysIn(cls, text: str) -> Mapping[str, object]:
         """
-        Return keys from C{KEY=VALUE ...}; one without a value is switched on.
+        Return keys from C{KEY=VALUE ...}; one without a value is switched on, and of one with several there are commas between them.
         """
-        return {name: value if mark else True for name, mark, value in [word.partition("=") for word in text.split()]}
+        said = {name: value if mark else True for name, mark, value in [word.partition("=") for word in text.split()]}
+        return {name: value.split(",") if name == _LISTED and isinstance(value, str) else value for name, value in said.items()}
 
 
 class SigningPolicies:

@@ -65,9 +65,12 @@ class SigningPolicy:
     @ivar forParent: whether there are CDS and CDNSKEY records (RFC 7344).
     @ivar digested: whether there is a ZONEMD record (RFC 8976). A zone that has one gets a new one in any case.
     @ivar rolls: how its keys live; L{None} if they do as their files say.
+    @ivar agents: the servers of the parent, which are asked for DS records, as settings have them. Who signs does not need them: they are
+        no part of the text.
+    @ivar check: how often they are asked while a roll waits for that, in seconds.
     """
 
-    __slots__ = ("algorithm", "split", "validity", "denial", "dnskeyTTL", "forParent", "digested", "rolls")
+    __slots__ = ("algorithm", "split", "validity", "denial", "dnskeyTTL", "forParent", "digested", "rolls", "agents", "check")
 
     def __init__(
         self,
@@ -80,6 +83,8 @@ class SigningPolicy:
         forParent: bool = False,
         digested: bool = False,
         rolls: RollTimes | None = None,
+        agents: tuple[str, ...] = (),
+        check: int = _HOUR,
     ) -> None:
         self.validity = validity or Validity()
         self.algorithm = algorithm
@@ -89,6 +94,8 @@ class SigningPolicy:
         self.forParent = forParent
         self.digested = digested
         self.rolls = rolls
+        self.agents = agents
+        self.check = check
 
     def toText(self) -> str:
         """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.images.publish import ZonePublisher
     from twisted_ext.server.zones.signing.door import SigningDoor
+    from twisted_ext.server.zones.signing.parentwatch import ParentWatch
     from twisted_ext.server.zones.signing.signer import Signer
     from twisted_ext.server.zones.update.updates import UpdateHandler
 
@@ -100,6 +101,8 @@ class ZoneLoader:
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, PendingZone] = {}
         self.door: SigningDoor | None = None
+        # Asks the parents of zones whose policies name their servers.
+        self.parents: ParentWatch | None = None
         self.changes: UpdateHandler | None = None
         self._servesUnsigned = True
         self._order: Iterator[MadeZone] = iter(())
@@ -298,6 +301,8 @@ class ZoneLoader:
         self.images.close()
         if self.door is not None:
             self.door.close()
+        if self.parents is not None:
+            self.parents.close()
         if self._own is not None:
             self._own.close()
 
@@ -522,6 +527,12 @@ class ZoneLoader:
             return
         if self.door is not None:
             self.door.renew(self._reactor.seconds())
+            if self.parents is None and any(zone.policy.agents for zone in self.door):
+                from twisted_ext.server.zones.signing.parentwatch import ParentWatch
+
+                self.parents = ParentWatch(self._publisher, f"{self._folders[0]}/{_KEYS}", self.door.sign)
+            if self.parents is not None:
+                self.parents.look(self.door)
         if not self._watch or self._sweeping is not None:
             return
         sweeping = self._sweeping = paced(self._reactor, self._sweep())

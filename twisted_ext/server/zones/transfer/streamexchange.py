@@ -1,5 +1,6 @@
 """
-Exchanges one message with another server over TLS, and over nothing else: SOA queries to primaries, and NOTIFY to secondaries (RFC 9103).
+Exchanges one message with another server over a connection, and over nothing else: over TLS SOA queries to primaries and NOTIFY to
+secondaries (RFC 9103), over TCP questions whose replies others must not be able to forge.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut
 from twisted_ext.transport.padding import padded
@@ -20,11 +21,9 @@ from twisted_ext.wire.tsig import sign, signatureError, verify
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import RemoteServer
-    from twisted_ext.transport.exchange import Link
-    from twisted_ext.transport.tls.links import TLSLinks
-    from twisted_ext.transport.tls.terms import TLSTerms
+    from twisted_ext.transport.exchange import Connect, Link
 
-__all__ = ["exchangeOverTLS"]
+__all__ = ["exchangeOverStream"]
 
 _OPCODE: Final = 0x7800
 
@@ -34,10 +33,10 @@ _REFUSALS: Final = frozenset((Rcode.REFUSED, Rcode.NOTAUTH))
 _draw: Final = Draw()
 
 
-def exchangeOverTLS(
-    links: TLSLinks,
+def exchangeOverStream(
+    clock: IReactorTime,
+    connect: Connect,
     remote: RemoteServer,
-    tls: TLSTerms,
     asked: Message,
     *,
     seconds: float,
@@ -47,6 +46,7 @@ def exchangeOverTLS(
     """
     Send a message and wait for the reply.
 
+    @param connect: opens a connection to the server.
     @param asked: the message; its id is replaced.
     @param seconds: how long to wait, including the time for a connection.
     @param today: returns seconds since 1970.
@@ -55,8 +55,8 @@ def exchangeOverTLS(
     @return: the reply, with a valid signature if a key is configured. Fails with L{ServerFailed} on an error response, L{BadMessage} if the
         reply cannot be trusted, L{TimedOut} and L{Unreachable<twisted_ext.errors.Unreachable>}.
     """
-    made = _Exchange(links, remote, tls, asked, today, unsignedRefusals)
-    made.start(seconds)
+    made = _Exchange(connect, remote, asked, today, unsignedRefusals)
+    made.start(clock, seconds)
     return made.deferred
 
 
@@ -67,17 +67,15 @@ class _Exchange:
 
     def __init__(
         self,
-        links: TLSLinks,
+        connect: Connect,
         remote: RemoteServer,
-        tls: TLSTerms,
         asked: Message,
         today: Callable[[], float],
         unsignedRefusals: bool,
     ) -> None:
         self.deferred: Deferred[Message] = Deferred(lambda _: self._finish(TimedOut("cancelled")))
-        self._links = links
+        self._connect = connect
         self._remote = remote
-        self._tls = tls
         self._label = remote.server.label
         self._asked = asked
         self._today = today
@@ -88,15 +86,16 @@ class _Exchange:
         self._giveUp: Callable[[], object] | None = None
         self._timer: IDelayedCall | None = None
 
-    def start(self, seconds: float) -> None:
-        late = TimedOut(f"{self._label} does not answer over TLS", server=self._label)
-        self._timer = self._links.reactor.callLater(seconds, self._finish, late)
+    def start(self, clock: IReactorTime, seconds: float) -> None:
+        way = "TCP" if self._remote.tls is None else "TLS"
+        late = TimedOut(f"{self._label} does not answer over {way}", server=self._label)
+        self._timer = clock.callLater(seconds, self._finish, late)
         self._open(False)
 
     def _open(self, isFresh: bool) -> None:
-        claim = self._links.open(self, self._remote.server, self._tls, isFresh=isFresh)
+        giveUp = self._connect(self, isFresh)
         if self._link is None and not self._isOver:
-            self._giveUp = claim.cancel
+            self._giveUp = giveUp
 
     def opened(self, link: Link) -> None:
         self._giveUp = None
@@ -106,7 +105,8 @@ class _Exchange:
         self._link = link
         self._asked.id = int.from_bytes(_draw.take(2), "big")
         octets = buildMessage(self._asked)
-        octets = octets[:2] + padded(octets[2:], True)
+        if self._remote.tls is not None:
+            octets = octets[:2] + padded(octets[2:], True)
         key = self._remote.key
         if key is not None:
             octets, self._mac = sign(octets, key, self._today())

@@ -152,12 +152,15 @@ def exchange(
     edns = EDNS(_SIZE, 0, options) if options else None
     asked = Message(0, opcode << 11 | flags, (question,), answer, edns=edns)
     if remote.tls is not None:
-        from twisted_ext.server.zones.transfer.tlsexchange import exchangeOverTLS
+        from twisted_ext.server.zones.transfer.streamexchange import exchangeOverStream
+        from twisted_ext.transport.tls.links import connectorTo
 
         # As long as the tries over UDP would take together.
         seconds = wait * (2**tries - 1)
-        return exchangeOverTLS(
-            sender.links, remote, remote.tls, asked, seconds=seconds, today=today, unsignedRefusals=unsignedRefusals
+        connect = connectorTo(sender.reactor, remote.server, remote.tls, links=sender.links)
+        assert connect is not None
+        return exchangeOverStream(
+            sender.reactor, connect, remote, asked, seconds=seconds, today=today, unsignedRefusals=unsignedRefusals
         )
     return Deferred.fromCoroutine(_exchange(sender, remote, asked, wait, tries, today, unsignedRefusals))
 
