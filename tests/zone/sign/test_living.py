@@ -368,9 +368,10 @@ def test_whatIsServed(tmp_path: Path, wrong: str) -> None:
     ring = LivingRing.live(str(tmp_path), _APEX, policy, _BEGIN + 60, served, True)
     since = {each.since for record, each in ring.rolls.keys[0].records.items() if record is not Record.DS}
     assert since == {None if wrong else _BEGIN + 9.0}
-    assert LivingRing.served(str(tmp_path), _BEGIN + 90) is bool(wrong)
+    due = policy.dnskeyTTL + policy.propagation + policy.safety
+    assert LivingRing.served(str(tmp_path), _BEGIN + 90) == (_BEGIN + 90 + due if wrong else None)
     before = (tmp_path / "lives").stat()
-    assert LivingRing.served(str(tmp_path), _BEGIN + 99) is False
+    assert LivingRing.served(str(tmp_path), _BEGIN + 99) is None
     assert (tmp_path / "lives").stat() == before
 
 

@@ -5,6 +5,7 @@ The keys of a zone that live by a policy: which records are in the zone, and whi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from math import ceil
 from typing import Final, NamedTuple
 
 from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT, keyTag
@@ -154,9 +155,11 @@ class LivingRing:
             writeLives(rolls, folder)
 
     @classmethod
-    def served(cls, folder: str, now: float) -> bool:
+    def served(cls, folder: str, now: float) -> int | None:
         """
-        Take in that the zone is served as was decided; return whether that was not known.
+        Take in that the zone is served as was decided.
+
+        @return: when something happens next, see L{due}; L{None} if it was known already.
 
         @raise BadKey: what is known cannot be read.
         @raise OSError: it cannot be written.
@@ -164,20 +167,22 @@ class LivingRing:
         with lockedFolder(folder):
             rolls = readLives(folder)
             if rolls is None or not rolls.isAwaited:
-                return False
+                return None
             rolls.served(now)
             writeLives(rolls, folder)
-        return True
+        return _due(rolls, now)
 
     @classmethod
     def observed(
         cls, folder: str, zone: bytes, dnskeys: Iterable[bytes], delegations: Sequence[Delegation], isWhole: bool, now: float
-    ) -> bool:
+    ) -> int | None:
         """
-        Take in what servers of the parent say; return whether something else is known than before.
+        Take in what servers of the parent say.
 
         @param dnskeys: rdata of the DNSKEY records that are served.
         @param isWhole: whether all of them have said something. Of what some say, only what is otherwise than it is to be counts.
+
+        @return: when something happens next, see L{due}; L{None} if nothing else is known than before.
 
         @raise BadKey: what is known cannot be read.
         @raise OSError: it cannot be written.
@@ -185,7 +190,7 @@ class LivingRing:
         with lockedFolder(folder):
             rolls = readLives(folder)
             if rolls is None:
-                return False
+                return None
             before = livesOf(rolls)
             ttl = max([each.ttl for each in delegations], default=0)
             known = {(keyTag(each), each[3]): each for each in dnskeys}
@@ -196,9 +201,9 @@ class LivingRing:
                     if isWhole or (delegations and isThere is not key.publishes(Record.DS)):
                         rolls.seen(key, isThere, now, ttl)
             if livesOf(rolls) == before:
-                return False
+                return None
             writeLives(rolls, folder)
-        return True
+        return _due(rolls, now)
 
     def _confirm(self, now: float, served: Served | None, wasSigned: bool, clockSet: bool) -> None:
         """
@@ -231,20 +236,7 @@ class LivingRing:
         for name in before:
             if all(key.name != name for key in rolls.keys):
                 self.said.append(f"the key {name} is in use no more; its files in {self._folder} may be removed")
-        self._plan(now)
-
-    def _plan(self, now: float) -> None:
-        """
-        Note when something happens next.
-        """
-        rolls = self.rolls
-        moments = [] if (next := rolls.next(now)) is None else [next]
-        for key in rolls.keys:
-            for record, each in key.records.items():
-                if each.since is None and record is not Record.DS:
-                    # It will be served in some seconds.
-                    moments.append(now + rolls.policy.cached(record) + rolls.policy.delay(record) + each.spread + _SOON)
-        self.due = int(max(min(moments), now + 1)) if moments else 0
+        self.due = _due(rolls, now)
 
     def _welcome(self, now: float, served: Served | None, wasSigned: bool) -> None:
         """
@@ -304,3 +296,16 @@ class LivingRing:
             and {key.tag for key in having[Record.KRRSIG]} == {*served.entries}
             and {key.tag for key in having[Record.ZRRSIG]} == {*served.signers}
         )
+
+
+def _due(rolls: Rolls, now: float) -> int:
+    """
+    Return when something happens next, in seconds since 1970; 0 for never.
+    """
+    moments = [] if (next := rolls.next(now)) is None else [next]
+    for key in rolls.keys:
+        for record, each in key.records.items():
+            if each.since is None and record is not Record.DS:
+                # It will be served in some seconds.
+                moments.append(now + rolls.policy.cached(record) + rolls.policy.delay(record) + each.spread + _SOON)
+    return ceil(max(min(moments), now + 1)) if moments else 0

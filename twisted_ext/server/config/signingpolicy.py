@@ -61,7 +61,7 @@ class SigningPolicySettings(TableSettings):
     denial: str = key(types.oneOf(*DENIALS), "nsec", "How names are denied; nsec3 hides them; nsec3-opt-out is for many delegations")
     signatures: str = key(types.duration("1d", "366d"), "21d", "How long a signature is valid")
     renew: str = key(types.duration("1h", "366d"), "7d", "After how long it is made anew")
-    dnskeyTtl: str = key(types.duration("1m", "7d"), "1h", "The TTL of the DNSKEY records")
+    dnskeyTtl: str = key(types.duration("1s", "7d"), "1h", "The TTL of the DNSKEY records")
     cds: bool = key(types.FLAG, False, "Add CDS and CDNSKEY records, by which parents that look for them take the DS record (RFC 7344)")
     zonemd: bool = key(
         types.FLAG, False, "Add a ZONEMD record with the digest of the zone (RFC 8976); one in the file is always replaced"

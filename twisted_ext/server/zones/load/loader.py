@@ -530,7 +530,7 @@ class ZoneLoader:
             if self.parents is None and any(zone.policy.agents for zone in self.door):
                 from twisted_ext.server.zones.signing.parentwatch import ParentWatch
 
-                self.parents = ParentWatch(self._publisher, f"{self._folders[0]}/{_KEYS}", self.door.sign)
+                self.parents = ParentWatch(self._publisher, self.door.images, f"{self._folders[0]}/{_KEYS}")
             if self.parents is not None:
                 self.parents.look(self.door)
         if not self._watch or self._sweeping is not None:

@@ -7,7 +7,7 @@ no one who is not on the way to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -16,11 +16,12 @@ from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.parent import Delegation, delegationIn, tagsIn, unknownAt
-from twisted_ext.dnssec.rolls.ring import LivingRing
 from twisted_ext.errors import BadKey, DNSFault
 from twisted_ext.server.config.keys import Keys, RemoteServer
 from twisted_ext.server.limits import PARENT_LOOKS, PARENT_RATE, PARENT_REST, PARENT_SECONDS
+from twisted_ext.server.zones.signing.rolled import confirmSeen
 from twisted_ext.server.zones.signing.serialnotes import SerialNotes
+from twisted_ext.server.zones.signing.signedzone import keysIn
 from twisted_ext.server.zones.transfer.peerfacts import PeerFact
 from twisted_ext.server.zones.transfer.streamexchange import exchangeOverStream
 from twisted_ext.transport.tls.links import connectorTo
@@ -30,7 +31,7 @@ from twisted_ext.wire.rrtypes import DNSKEY, DS
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.zones.images.imagefiles import Built
+    from twisted_ext.server.zones.images.imagefiles import Built, Images
     from twisted_ext.server.zones.images.publish import ZonePublisher
     from twisted_ext.server.zones.signing.signedzone import SignedZone
 
@@ -72,19 +73,19 @@ class ParentWatch:
     def __init__(
         self,
         publisher: ZonePublisher,
+        images: Images,
         keys: str,
-        sign: Callable[[SignedZone], object],
     ) -> None:
         """
         @param publisher: its reactor provides L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>} as well.
+        @param images: the signed images.
         @param keys: the folder with the keys, in one for each zone.
-        @param sign: has a zone signed of whose parent something new is known.
         """
         self.unknown: set[bytes] = set()
         self._publisher = publisher
         self._reactor = publisher.reactor
         self._notes = SerialNotes(keys)
-        self._sign = sign
+        self._images = images
         self._zones: dict[bytes, _Watched] = {}
         self._asking: dict[bytes, Deferred[None]] = {}
         # When further servers may be asked, and when zones are looked at next.
@@ -153,14 +154,10 @@ class ParentWatch:
             for remote, each in zip(remotes, outcomes, strict=True)
         }
         self._say(zone, watched, outcomes, [each.server for each in delegations if unknownAt(zone.apex, dnskeys, each)])
-        try:
-            folder, isWhole = self._notes.keysOf(zone.apex), len(delegations) == len(outcomes)
-            isNew = LivingRing.observed(folder, zone.apex, dnskeys, delegations, isWhole, now)
-        except (BadKey, OSError) as fault:
-            _log.warn("{zone}: cannot note which DS records its parent has: {fault}", zone=zone.zone, fault=fault)
-            return
-        if isNew:
-            self._sign(zone)
+        built, folder, isWhole = zone.served, self._notes.keysOf(zone.apex), len(delegations) == len(outcomes)
+        if built is not None and confirmSeen(zone, built, folder, dnskeys, delegations, isWhole, now):
+            self._images.note([built])
+            zone.sources = keysIn(built, folder)
 
     def _dnskeysOf(self, apex: bytes) -> tuple[bytes, ...]:
         """

@@ -93,8 +93,10 @@ class Renewal:
                 # What was tried with the former time says nothing.
                 zone.renewed, zone.renewal, zone.isClockSet = float("-inf"), 0.0, not isFirst
             isCalm = zone.isCalm(changes, now)
-            if not zone.pending and (isCalm or (now >= zone.renewed + _PAUSE and zone.isDue(ends, today))):
-                zone.renewed = now
+            # The next step of a roll may be due soon after the last one was served, which is no failure.
+            isTurn = zone.isKeyDue(today) and zone.turned is not zone.served
+            if not zone.pending and (isCalm or isTurn or (now >= zone.renewed + _PAUSE and zone.isDue(ends, today))):
+                zone.renewed, zone.turned = now, zone.served
                 found.append(zone)
         return found
 

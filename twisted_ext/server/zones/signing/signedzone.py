@@ -98,6 +98,7 @@ class SignedZone(MadeZone):
     @ivar held: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}.
     @ivar renewal: when it is looked at again for signatures that are due, in seconds since 1970.
     @ivar renewed: when its signatures were last made anew because of their age, on the reactor's clock.
+    @ivar turned: the image that was served then.
     @ivar since: since when what is served is, in seconds since 1970; L{None} if nothing is that is signed.
     @ivar isClockSet: whether the clock was set since it was signed last.
     @ivar isClockTold: whether what signs it now was told of that.
@@ -106,7 +107,7 @@ class SignedZone(MadeZone):
 
     __slots__ = (
         "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
-        "renewed", "undigested", "since", "isClockSet", "isClockTold",
+        "renewed", "turned", "undigested", "since", "isClockSet", "isClockTold",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -120,6 +121,7 @@ class SignedZone(MadeZone):
         self.held = zone.held
         self.renewal = 0.0
         self.renewed = float("-inf")
+        self.turned: Built | None = None
         self.undigested: tuple[int, float] | None = None
         self.since: float | None = None
         self.isClockSet = self.isClockTold = False
@@ -173,7 +175,15 @@ class SignedZone(MadeZone):
         # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
         if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
             return True
-        return built is not None and (built.begins > today or 0 < built.due <= today)
+        return built is not None and (built.begins > today or self.isKeyDue(today))
+
+    def isKeyDue(self, today: float) -> bool:
+        """
+        Return whether a key does something else now.
+
+        @param today: seconds since 1970.
+        """
+        return self.served is not None and 0 < self.served.due <= today
 
     def isCalm(self, changes: ChangedZones | None, now: float) -> bool:
         """
