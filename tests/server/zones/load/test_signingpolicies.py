@@ -245,6 +245,43 @@ def test_policiesThatAreNotThere(values: dict[str, object], said: str) -> None:
         zonesIn(settings)
 
 
+def test_parents() -> None:
+    """
+    The servers of the parent are no part of how a zone is signed: if there are others, no signature is made anew.
+    """
+    given = policy("roll parental-agents=192.0.2.1,[2001:db8::1]:5353,tls://192.0.2.1#ns1.example parent-check=10m")
+    assert given.agents == ("192.0.2.1", "[2001:db8::1]:5353", "tls://192.0.2.1#ns1.example")
+    assert (given.check, policy("roll").check) == (600, 3600)
+    assert given.toText() == policy("roll").toText()
+    table = {"name": "p", "roll": True, "parental-agents": ["192.0.2.1"]}
+    assert SigningPolicySettings.fromTable(table).policy.agents == ("192.0.2.1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parental-agents=192.0.2.1", "they are asked for keys that are replaced by the policy; write roll = true as well"),
+        ("roll parental-agents=" + ",".join(["192.0.2.1"] * 65), "there are 65 servers; 64 or fewer are right"),
+        ("roll parental-agents=ns1.example", "'ns1.example' is not an IP address"),
+    ],
+)
+def test_wrongParents(text: str, said: str) -> None:
+    """
+    Servers that cannot be asked are refused.
+    """
+    with pytest.raises(BadDescription) as fault:
+        policy(text)
+    assert said in str(fault.value) and "parental-agents" in str(fault.value)
+
+
+def test_parentWithKey() -> None:
+    """
+    A TSIG key is refused.
+    """
+    with pytest.raises(BadDescription, match="a question for DS records takes no TSIG key; write the address alone"):
+        SigningPolicySettings.fromTable({"name": "p", "roll": True, "parental-agents": ["192.0.2.1 key=k"]})
+
+
 def test_rolls() -> None:
     """
     Keys are replaced where the policy says so, with the times that it has; in what is compared of policies, it is a part of its own.

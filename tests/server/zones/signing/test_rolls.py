@@ -181,6 +181,20 @@ class RollTests(TimedCase):
             current = [(path, *(statusOf(path) or ABSENT)) for path, _, _ in built.sources]
             self.assertEqual([*built.sources] == current, not isChanged)
 
+    def test_steps(self) -> None:
+        """
+        Each step is made when it may be, also two in ten minutes.
+        """
+        self.policy = SigningPolicy(dnskeyTTL=2, rolls=RollTimes(dsTTL=1, propagation=0, parentPropagation=0))
+        self.start()
+        for seconds, record, before in ((3, Record.DNSKEY, State.RUMOURED), (300, Record.ZRRSIG, State.RUMOURED)):
+            (key,) = self.rolls.keys
+            self.assertEqual(key.state(record), before)
+            self.wait(seconds)
+            self.later()
+            (key,) = self.rolls.keys
+            self.assertEqual(key.state(record), State.OMNIPRESENT)
+
     def test_clock(self) -> None:
         """
         A restart is not a clock that was set: waits go on. After one that was set they begin again.

@@ -1,0 +1,214 @@
+"""
+Keys that are replaced, with named as the parent, Knot DNS and NSD as secondaries, and Unbound asking all the time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.live.twistds import Twistd, wait
+from tests.live.zones.following import followerOf
+from tests.live.zones.rolling import CHILD, Asking, Parent, anchorOf, parentOf, resolverFor
+from tests.patience import PATIENCE
+from tests.peers import freePort, peer
+from twisted_ext.dnssec.rolls.lives import livesIn, readLives
+from twisted_ext.dnssec.rolls.rolls import Rolls
+
+_NAMES: Final = "".join([f"n{each} A 192.0.2.{each}\n" for each in range(20)])
+_ZONE: Final = f"$TTL 2\n@ SOA ns hostmaster 1 2 1 1209600 2\n@ NS ns\nns A 127.0.0.1\n{_NAMES}"
+
+_SETTINGS: Final = """
+state = "{folder}/state"
+
+[[zone]]
+name = "{zone}"
+file = "{folder}/zone"
+sign = "quick"
+allow-transfer = ["127.0.0.1"]
+notify = [{secondaries}]
+
+[[signing-policy]]
+name = "quick"
+algorithm = "{algorithm}"
+keys = "{keys}"
+cds = true
+dnskey-ttl = "2s"
+roll = true
+propagation = "3s"
+parent-propagation = "1s"
+parent-ds-ttl = "0s"
+parental-agents = ["127.0.0.1:{parent}"]
+parent-check = "1s"
+"""
+
+#: Seconds that a roll gets.
+_LONG: Final = 20 * PATIENCE
+
+
+class Zone:
+    """
+    A server with a zone whose keys are replaced, and all others.
+
+    @ivar kills: how often the server was killed.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack, isKilled: bool) -> None:
+        self.kills = 0
+        self._folder = folder
+        self._isKilled = isKilled
+        self._port = freePort("127.0.0.1")
+        self._seen: object = None
+        (folder / "zone").write_text(_ZONE)
+        self._parent = stack.enter_context(parentOf())
+        ports = [freePort("127.0.0.1") for _ in range(2)]
+        self._values: dict[str, object] = {
+            "folder": folder,
+            "zone": CHILD,
+            "secondaries": ", ".join([f'"127.0.0.1:{port}"' for port in ports]),
+            "parent": self._parent.port,
+        }
+        self.edit("ksk+zsk", "ecdsap256sha256")
+        self.server = Twistd(folder, "--config", str(folder / "settings.toml"), port=self._port)
+        self.server.__enter__()
+        stack.callback(lambda: self.server.stop())
+        wait(lambda: self.server.gives(f"ns.{CHILD}", ["127.0.0.1"]), self.server)
+        several = zip(("knotd", "nsd"), ports, strict=True)
+        secondaries = [stack.enter_context(followerOf(program, self._port, [CHILD], port)) for program, port in several]
+        resolver = stack.enter_context(resolverFor(anchorOf(self._parent), self._parent.port, [each.port for each in secondaries]))
+        self.asking = stack.enter_context(Asking(resolver.port))
+        self.parent = stack.enter_context(Parent(folder, self._parent.port, self._port))
+
+    @property
+    def keys(self) -> str:
+        """
+        The folder with the keys.
+        """
+        return str(self._folder / "state" / "signing" / f"{CHILD}.")
+
+    @property
+    def rolls(self) -> Rolls:
+        rolls = readLives(self.keys)
+        assert rolls is not None
+        return rolls
+
+    def edit(self, keys: str, algorithm: str) -> None:
+        """
+        Write the settings.
+        """
+        (self._folder / "settings.toml").write_text(_SETTINGS.format(**self._values, keys=keys, algorithm=algorithm))
+
+    def reload(self) -> None:
+        os.kill(self.server.pid, signal.SIGHUP)
+
+    def txdns(self, *words: str) -> str:
+        """
+        Run a command, and return what it prints.
+        """
+        return subprocess.run([sys.executable, "-P", "-m", "twisted_ext", *words], capture_output=True, text=True, check=True).stdout
+
+    def begin(self) -> None:
+        """
+        Bring the first DS record to the parent, and wait until all is secure.
+        """
+        self.until(lambda: "DS     rumoured" in self.txdns("keys", "why", self.keys))
+        line = self.txdns("keys", "ds", self.keys).splitlines()[0]
+        self.parent.begin(line.partition(" DS ")[2])
+        self.until(self.isDone)
+        self.until(lambda: self.asking.counts["rcode 0 secure"] > 20)
+        self.asking.isSecure = True
+
+    def isDone(self) -> bool:
+        """
+        Return whether all keys are in use, and none is left over.
+        """
+        rolls = self.rolls
+        wanted = {(role, rolls.policy.algorithm) for role in rolls.policy.roles}
+        isUsed = all(key.isInUse and not key.isReplaced for key in rolls.keys)
+        return isUsed and {(key.role, key.algorithm) for key in rolls.keys} == wanted and len(rolls.keys) == len(wanted)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """
+        Wait, and kill the server whenever something has happened to a key.
+        """
+        giveUp = time.monotonic() + _LONG
+        while not condition():
+            assert time.monotonic() < giveUp, f"{self.txdns('keys', 'why', self.keys)}{self.server.text()}{self.parent.said}"
+            time.sleep(0.05)
+            found = os.stat(livesIn(self.keys)).st_mtime_ns if os.path.exists(livesIn(self.keys)) else None
+            if found != self._seen:
+                self._seen = found
+                if self._isKilled and self.asking.isSecure:
+                    time.sleep((0.0, 0.1, 0.4, 1.0)[self.kills % 4])
+                    self.kill()
+
+    def kill(self) -> None:
+        """
+        End the server by force, and start it.
+        """
+        self.kills += 1
+        os.kill(self.server.pid, signal.SIGKILL)
+        self.server.stop()
+        self.server = Twistd(self._folder, "--config", str(self._folder / "settings.toml"), port=self._port)
+        self.server.__enter__()
+
+    def change(self, keys: str, algorithm: str) -> None:
+        """
+        Have a policy edited.
+        """
+        before = self.rolls.policy
+        self.edit(keys, algorithm)
+        self.reload()
+        self.until(lambda: self.rolls.policy != before and self.isDone())
+
+    def roll(self, role: str) -> None:
+        """
+        Have a key replaced.
+        """
+        (former,) = [key.name for key in self.rolls.keys if key.role == role]
+        self.txdns("keys", "roll", f"{self.keys}/{former}")
+        self.until(lambda: self.isDone() and all(key.name != former for key in self.rolls.keys))
+
+
+def rolled(folder: Path, isKilled: bool) -> Zone:
+    """
+    Have all kinds of rolls done.
+    """
+    for program in ("named", "knotd", "nsd", "unbound", "dnssec-cds"):
+        peer(program)
+    with ExitStack() as stack:
+        zone = Zone(folder, stack, isKilled)
+        zone.begin()
+        zone.roll("zsk")
+        zone.roll("ksk")
+        zone.change("csk", "ecdsap256sha256")
+        zone.roll("csk")
+        zone.change("csk", "ed25519")
+        zone.change("ksk+zsk", "ed25519")
+        assert zone.asking.wrong == []
+        assert "Traceback" not in zone.server.text()
+        return zone
+
+
+def test_rolls(tmp_path: Path) -> None:
+    """
+    A ZSK, a KSK, a CSK, another algorithm and other numbers of keys: each to its end with no operator, and each answer is secure.
+    """
+    assert rolled(tmp_path, False).asking.counts.total() > 500
+
+
+@pytest.mark.long
+def test_rollsOverKills(tmp_path: Path) -> None:
+    """
+    The same, while the server is killed each time that something has happened to a key.
+    """
+    assert rolled(tmp_path, True).kills > 20
