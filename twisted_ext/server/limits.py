@@ -218,9 +218,10 @@ SIGNER_SILENCE: Final = Limit(default=10.0, least=0.1, most=3600.0)
 #: Seconds before it is started again after it ended, doubled each time up to the maximum until it has answered.
 SIGNER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
 
-#: Signed zones at a time for which the servers of their parents are asked, and such servers a second: those of one registry may be asked
-#: for all zones.
+#: Signed zones at a time for which the servers of their parents are asked: a silent one may take ten seconds.
 PARENT_LOOKS: Final = Limit(default=8, least=1, most=1000)
+
+#: Servers of parents that are asked a second: those of one registry may be asked for all zones.
 PARENT_RATE: Final = Limit(default=2.0, least=0.01, most=1000.0)
 
 #: Seconds between two looks at a parent while nothing waits for it: what an operator of the parent did is known after a day.

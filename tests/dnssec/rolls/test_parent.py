@@ -92,12 +92,12 @@ def test_reply() -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (_reply(owner="example.com", flags=0), "is no server of the parent: its reply is not authoritative"),
+        (_reply(owner="example.com", flags=0), "is not a server of the parent: its reply has no AA flag; all servers of the parent set it"),
         (_reply(owner="example.com", flags=AA | TC), "sent a truncated reply"),
         (_reply(owner="dskey.example.com"), "is a server of the zone itself, not of its parent"),
-        (_reply(owner="example.org"), "is no server of the parent of dskey.example.com."),
-        (_reply(), "is no server of the parent of dskey.example.com."),
-        (_reply([RRSet(_ZONE, CNAME, 1, 60, (b"\0",))], "example.com"), "is no server of the parent of dskey.example.com."),
+        (_reply(owner="example.org"), "is not a server of the parent of dskey.example.com."),
+        (_reply(), "is not a server of the parent of dskey.example.com."),
+        (_reply([RRSet(_ZONE, CNAME, 1, 60, (b"\0",))], "example.com"), "is not a server of the parent of dskey.example.com."),
         (_reply([RRSet(_ZONE, DS, 1, 60, (bytes(4),))]), "sent a DS record without a digest"),
     ],
 )

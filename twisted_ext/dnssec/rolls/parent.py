@@ -48,7 +48,7 @@ def delegationIn(reply: Message, zone: bytes, server: str) -> Delegation:
     if reply.flags & TC:
         raise BadMessage(f"{server} sent a truncated reply")
     if not reply.flags & AA:
-        raise BadMessage(f"{server} is no server of the parent: its reply is not authoritative")
+        raise BadMessage(f"{server} is not a server of the parent: its reply has no AA flag; all servers of the parent set it")
     for rrset in reply.answer:
         if rrset.rrType == DS and rrset.name.lower() == zone:
             if any(len(rdata) <= _HEAD for rdata in rrset.rdatas):
@@ -57,7 +57,7 @@ def delegationIn(reply: Message, zone: bytes, server: str) -> Delegation:
     # Whose SOA record it is tells a server of the parent from one that has the zone only, and knows nothing of DS records.
     owners = [rrset.name.lower() for rrset in reply.authority if rrset.rrType == SOA]
     if reply.answer or not any(owner != zone and isBelow(zone, owner) for owner in owners):
-        which = "a server of the zone itself, not of its parent" if zone in owners else f"no server of the parent of {nameToText(zone)}"
+        which = "a server of the zone itself, not of its parent" if zone in owners else f"not a server of the parent of {nameToText(zone)}"
         raise BadMessage(f"{server} is {which}")
     return Delegation(server, (), 0)
 

@@ -1,8 +1,8 @@
 """
 Asks the servers of parents which DS records they have of the zones that are signed here, so that rolls go on without an operator.
 
-They are asked over TCP or TLS, each by itself and past all caches: a reply by which a key would be withdrawn too early can be forged by
-no one who is not on the way to them.
+They are asked over TCP or TLS, each by itself and past all caches: a reply by which a key would be withdrawn too early could be forged
+only on the way to them.
 """
 
 from __future__ import annotations
