@@ -35,7 +35,7 @@ def _fate(seed: int) -> World:
     return world
 
 
-def _wrong(world: World) -> str:
+def wrongIn(world: World) -> str:
     """
     Return the first thing that is wrong with what has become of a world; C{""} if all is well.
     """
@@ -59,7 +59,7 @@ def _judged(seeds: range) -> tuple[int, int, list[str]]:
     Return how many things resolvers held were judged, how many records moved, and what was wrong.
     """
     worlds = [_fate(seed) for seed in seeds]
-    wrong = [f"seed {seed}: {said}" for seed, world in zip(seeds, worlds, strict=True) if (said := _wrong(world))]
+    wrong = [f"seed {seed}: {said}" for seed, world in zip(seeds, worlds, strict=True) if (said := wrongIn(world))]
     return sum([world.sets for world in worlds]), sum([len(world.moves) for world in worlds]), wrong
 
 
@@ -166,7 +166,7 @@ def test_faults(fault: str) -> None:
     Without any one rule, or any part of a wait, a zone is bogus.
     """
     with _FAULTS[fault]():
-        assert any(_wrong(_fate(seed)) for seed in range(_ENOUGH))
+        assert any(wrongIn(_fate(seed)) for seed in range(_ENOUGH))
 
 
 @pytest.mark.parametrize("fault", [*_IMPLIED])
@@ -175,4 +175,4 @@ def test_implied(fault: str) -> None:
     What is known to follow from the rest does so.
     """
     with _FAULTS[fault]():
-        assert [said for seed in range(10) if (said := _wrong(_fate(seed)))] == []
+        assert [said for seed in range(10) if (said := wrongIn(_fate(seed)))] == []

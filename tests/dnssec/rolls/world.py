@@ -257,6 +257,14 @@ class World:
                 shows = {(key.name, key.algorithm) in each for each in sets}
                 self.rolls.seen(key, shows.pop() if len(shows) == 1 else None, self.clock, ttl)
 
+    def take(self, rolls: Rolls) -> None:
+        """
+        Have another server take the zone over, with what it knows of the keys.
+        """
+        self.rolls = rolls
+        if self._publishes is None:
+            self._publishes = self.now
+
     def edit(self, changed: Callable[[RollPolicy], RollPolicy]) -> None:
         """
         Have an operator edit the policy.

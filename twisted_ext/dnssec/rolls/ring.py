@@ -14,10 +14,11 @@ from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys, lockedFolder
 from twisted_ext.dnssec.privatekeys.keyring import makeKey
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, badKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.rolls.bindstates import keysOfBIND
 from twisted_ext.dnssec.rolls.lives import livesIn, livesOf, readLives, writeLives
 from twisted_ext.dnssec.rolls.parent import Delegation, isDelegated
 from twisted_ext.dnssec.rolls.policy import RollPolicy
-from twisted_ext.dnssec.rolls.rolls import Rolls
+from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
 from twisted_ext.dnssec.rolls.states import CSK, KSK, ZSK, Record, RollingKey, Standing, State
 
 __all__ = ["LivingRing", "Served"]
@@ -241,8 +242,10 @@ class LivingRing:
     def _welcome(self, now: float, served: Served | None, wasSigned: bool) -> None:
         """
         Take in the keys of a zone that has not lived by a policy yet. It is not known whether the parent has their DS records, so these are
-        wanted until that is.
+        wanted until that is; but for those that come from BIND, in a zone that was not signed here.
         """
+        if served is None and not wasSigned and self._welcomeStates(now):
+            return
         for name, file in sorted(self._files.items(), key=lambda item: item[1].times.get("Created", 0)):
             tag, times = file.key.tag, file.times
             since = min(times.get("Activate", times.get("Created", now)), now)
@@ -256,6 +259,22 @@ class LivingRing:
             for record in key.records.keys() & there:
                 key.records[record] = Standing(State.RUMOURED, None) if record is Record.DS else Standing(State.OMNIPRESENT, since)
             self.rolls.add(key)
+
+    def _welcomeStates(self, now: float) -> bool:
+        """
+        Take in keys that BIND has replaced until now; return whether they are.
+        """
+        rolls = self.rolls
+        keys = keysOfBIND(self._files.values(), now)
+        for key in keys:
+            rolls.add(key)
+            # What resolvers have is as it was there.
+            for record in (Record.DNSKEY, Record.KRRSIG):
+                ttl = self._files[key.name].ttl or 0
+                rolls.lately[record] = Lately(max(ttl, rolls.lately[record].longest), ttl)
+        if keys:
+            self.said.append(f"the keys in {self._folder} go on from where BIND has left them")
+        return bool(keys)
 
     def _roleOf(self, file: KeyFile) -> str:
         if not file.key.flags & SECURE_ENTRY_POINT:

@@ -541,7 +541,7 @@ def test_policiesForSigning() -> None:
 def test_keysOfSignedZonesAreCopied() -> None:
     """
     A zone that named signs is listed with the files of its keys and the folder in which the server looks for them, since its parent has
-    their DS record. One that takes updates cannot be signed yet.
+    their DS record; so is one that takes updates. The parent goes on to be asked.
     """
 
     def advised(more: str) -> list[str]:
@@ -550,8 +550,9 @@ def test_keysOfSignedZonesAreCopied() -> None:
 
     copied = "copy Kexample.org.+* to signing/example.org. in the folder that state names, and set sign = \"default\" in its table"
     copied += ', with serial = "unixtime": named serves a higher serial than the file has'
-    assert advised("") == advised("allow-update { none; };") == [copied]
-    assert advised("allow-update { 192.0.2.1; };") == ["keep named as its primary, and transfer it from there"]
+    assert advised("") == advised("allow-update { none; };") == advised("allow-update { 192.0.2.1; };") == [copied]
+    (asked,) = advised("parental-agents { 192.0.2.1; 2001:db8::1 port 5353 key k; };")
+    assert 'its table, and parental-agents = ["192.0.2.1", "[2001:db8::1]:5353"] in that policy, with serial' in asked
 
 
 def test_includesAndCommentsAreRead() -> None:

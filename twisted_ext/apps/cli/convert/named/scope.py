@@ -127,7 +127,8 @@ def addPolicy(statement: Statement, into: Converted) -> bool:
         table["propagation"] = f"{times['zone-propagation-delay'] + safety}s"
         table["parent-propagation"] = f"{times['parent-propagation-delay'] + safety}s"
         table["parent-ds-ttl"] = f"{times['parent-ds-ttl']}s"
-        into.note(statement.place, "what the parent has of its DS records, say with txdns keys checkds, as with rndc dnssec -checkds")
+        said = "name the parent's servers in parental-agents, or say what they have with txdns keys checkds, as with rndc dnssec -checkds"
+        into.note(statement.place, said)
     if valid - left > valid // 2:
         into.note(statement.place, "signatures are made anew after half of their life at the latest")
     table |= {"signatures": f"{valid}s", "renew": f"{max(min(valid - left, valid // 2), 0)}s"}

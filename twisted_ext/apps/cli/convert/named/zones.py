@@ -4,6 +4,7 @@ Converts the zones of C{named.conf}.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +40,7 @@ ZONE_HANDLED: Final = frozenset(
     """
     type file primaries masters allow-transfer also-notify notify allow-notify allow-update update-policy allow-query forward forwarders
     serial-update-method max-journal-size masterfile-format transfer-format in-view server-addresses server-names dnssec-policy
+    parental-agents
     """.split()
 )
 
@@ -125,27 +127,24 @@ class Zones:
             self._converted.missing(form.place, "files in BIND's own format are not read", "convert them: named-compilezone -f raw -F text")
         self._updates(table, own)
         self._replicated(table, name, own, isPrimary=True)
-        self._signed(name, self._said(own, "dnssec-policy"), "the file", updated="update" in table)
+        self._signed(name, self._said(own, "dnssec-policy"), "the file", own)
         self._serve(table, name, own, place)
 
-    def _signed(self, name: str, said: Statement | None, source: str, *, updated: bool = False) -> None:
+    def _signed(self, name: str, said: Statement | None, source: str, own: Mapping[str, Statement]) -> None:
         """
         Say how a zone stays signed: with other keys than those of the DS record in its parent it would be bogus.
         """
         if said is None or said.value.lower() in ("none", "insecure"):
             return
         place, policy = said.place, said.value
-        if updated:
-            self._converted.missing(
-                place, f"{name} is not signed here, since it takes updates", "keep named as its primary, and transfer it from there"
-            )
-            return
+        agents = [each.partition(" ")[0] for each in self._remotes(own, "parental-agents")]
+        asked = f", and parental-agents = {json.dumps(agents)} in that policy" if agents else ""
         keys = namePrefix(nameFromText(name))
         self._converted.missing(
             place,
             f"{name} is signed with keys that named has",
             f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set "
-            f'sign = "{policy}" in its table, with '
+            f'sign = "{policy}" in its table{asked}, with '
             f'serial = "unixtime": named serves a higher serial than {source} has',
         )
 
@@ -163,7 +162,7 @@ class Zones:
             table["catalog"] = "follow"
             if members:
                 table["member-primaries"] = self._texts(members)
-        self._signed(name, own.get("dnssec-policy"), "its primary")
+        self._signed(name, own.get("dnssec-policy"), "its primary", own)
         self._serve(table, name, own, place)
 
     def _mirror(self, name: str, own: Mapping[str, Statement], place: Place) -> None:
