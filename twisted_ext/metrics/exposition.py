@@ -78,6 +78,20 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
         (("", "zonesSignatureExpiry"),),
     ),
     (
+        "txdns_zones_ds_asked_seconds",
+        "gauge",
+        "Since when the first of the signed zones waits for its parent to have, or to lose, a DS record, in seconds since 1970.",
+        "",
+        (("", "zonesParentAsked"),),
+    ),
+    (
+        "txdns_zones_ds_unknown",
+        "gauge",
+        "Signed zones whose parents have DS records of none of their keys.",
+        "",
+        (("", "zonesDelegationUnknown"),),
+    ),
+    (
         "txdns_zones_expiry_seconds",
         "gauge",
         "When the first secondary zone expires, in seconds since 1970.",
@@ -262,6 +276,11 @@ def _zones(zones: Sequence[ZoneFigures]) -> Iterator[str]:
             "txdns_zone_signature_expiry_seconds",
             "When the first signature of a zone expires, in seconds since 1970.",
             [(zone, zone.signatureExpiry) for zone in zones],
+        ),
+        (
+            "txdns_zone_ds_asked_seconds",
+            "Since when a zone waits for its parent to have, or to lose, a DS record, in seconds since 1970.",
+            [(zone, zone.parentAsked) for zone in zones],
         ),
     ):
         yield from _metric(metric, "gauge", meaning, [({"zone": zone.zone}, value) for zone, value in values if value is not None])

@@ -135,6 +135,7 @@ class ZoneFigures:
     @ivar signatureExpiry: when its first signature ends, in seconds since 1970; L{None} without signatures.
     @ivar sent: how often it was transferred to a client.
     @ivar received: how often it was transferred from a primary.
+    @ivar parentAsked: since when its parent has to have, or to lose, a DS record, in seconds since 1970; L{None} if it need not.
     """
 
     zone: str
@@ -143,6 +144,7 @@ class ZoneFigures:
     signatureExpiry: float | None = None
     sent: int = 0
     received: int = 0
+    parentAsked: float | None = None
 
 
 def _numberIn(value: JSON) -> float:

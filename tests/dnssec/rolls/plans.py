@@ -130,4 +130,5 @@ def _relapse(world: World) -> None:
 
 
 def _replace(world: World) -> None:
-    world.rolls.replace(world.random.choice(world.rolls.keys))
+    if wanted := [key.name for key in world.rolls.keys if key.isWanted]:
+        world.rolls.replace(world.random.choice(wanted))

@@ -155,7 +155,7 @@ def test_taken(tmp_path: Path) -> None:
     ring = LivingRing.live(str(tmp_path), _APEX, policy, _NOW, None, False)
     assert [key.name for key in ring.rolls.keys] == [name] and ring.rolls.keys[0].isInUse
     assert ring.said == [f"the keys in {tmp_path} go on from where BIND has left them"]
-    LivingRing.change(str(tmp_path), _APEX, lambda rolls: rolls.replace(rolls.keys[0]))
+    LivingRing.change(str(tmp_path), _APEX, lambda rolls: rolls.replace(rolls.keys[0].name))
     ring = LivingRing.live(str(tmp_path), _APEX, policy, _NOW + 1, None, True)
     assert len(ring.rolls.keys) == 2
     LivingRing.served(str(tmp_path), _NOW + 2)

@@ -129,9 +129,9 @@ class StepTests(SynchronousTestCase):
         An operator may have a key replaced at any time: in the middle of the roll that has made it too.
         """
         self.begin()
-        self.rolls.replace(self.rolls.keys[0])
+        self.rolls.replace(self.rolls.keys[0].name)
         self.assertEqual(self.step(), ["csk2 DNSKEY rumoured", "csk2 KRRSIG rumoured"])
-        self.rolls.replace(self.rolls.keys[1])
+        self.rolls.replace(self.rolls.keys[1].name)
         self.assertIn("csk3 DNSKEY rumoured", self.step(HOUR))
         self.assertEqual([(key.name, key.isWanted) for key in self.rolls.keys], [("csk1", False), ("csk2", False), ("csk3", True)])
 

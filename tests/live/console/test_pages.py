@@ -76,7 +76,9 @@ def console(tmp_path: Path) -> Iterator[Console]:
     users.parent.mkdir()
     users.write_text(userToTOML("carl", "read", PASSWORD))
     users.chmod(0o600)
-    made = consoleAt(folder, tables=f'[[zone]]\nname = "signed.example"\nfile = "{folder}/signed"\nsign = "default"\n')
+    tables = f'[[zone]]\nname = "signed.example"\nfile = "{folder}/signed"\nsign = "rolling"\n'
+    policy = '[[signing-policy]]\nname = "rolling"\nkeys = "ksk+zsk"\nroll = true\nparental-agents = ["127.0.0.1:9"]\n'
+    made = consoleAt(folder, tables=tables + policy)
     yield made
     made.twistd.stop()
 

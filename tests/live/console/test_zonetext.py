@@ -176,3 +176,43 @@ def test_keys(tmp_path: Path) -> None:
         assert browser.get("/zones/example.org/keys") == 404
     finally:
         console.twistd.stop()
+
+
+def test_keysThatAreReplaced(tmp_path: Path) -> None:
+    """
+    The page says what keys do and wait for. An administrator has one replaced, and says what the parent has; others see it only.
+    """
+    console = Console(tmp_path)
+    settings = tmp_path / "settings.toml"
+    policy = 'roll = true\ndnskey-ttl = "1s"\npropagation = "0s"\nparent-propagation = "0s"\nparent-ds-ttl = "0s"\n'
+    settings.write_text(f'{settings.read_text()}sign = "quick"\n[[signing-policy]]\nname = "quick"\n{policy}')
+    (tmp_path / "fixed.example").write_text("@ 1 SOA ns1 host 1 3600 600 86400 1\n@ 1 NS ns1\nns1 1 A 192.0.2.1\n")
+    console.begin()
+    path = "/zones/fixed.example./keys"
+    try:
+        guest, anna = Browser(console, "guest"), Browser(console)
+        wait(lambda: guest.get(path) == 200 and "omnipresent next: not all servers of the parent have it yet" in guest.page, console.twistd)
+        (key,) = re.findall(r">(Kfixed[^<]+)<span", guest.page)
+        assert "<button" not in guest.page.partition("What they do")[2]
+        assert guest.post(path, key=key, action="roll") == 403
+        assert anna.get(path) == 200
+        for name, action, said in (
+            (key, "withdrawn", "nothing waits for the DS record of"),
+            ("Knone", "roll", "Knone is not a key that is to be in use"),
+            (key, "sell", "is not done with keys; roll, published, withdrawn are"),
+        ):
+            assert anna.post(path, key=name, action=action) == 422
+            assert said in html.unescape(anna.page)
+            assert anna.get(path) == 200
+        assert "The parent has its DS record" in anna.page
+        assert anna.post(path, key=key, action="published") == 303
+        wait(lambda: anna.get(path) == 200 and "DS omnipresent" in anna.page, console.twistd)
+        assert anna.post(path, key=key, action="roll") == 303
+        wait(lambda: anna.get(path) == 200 and "on its way out" in anna.page, console.twistd)
+        assert len(re.findall(r">(Kfixed[^<]+)<span", anna.page)) == 2
+        anna.get("/changes")
+        assert "had a key of zone fixed.example. replaced" in anna.page
+        assert "said that the parent of zone fixed.example. has a DS record" in anna.page
+        assert "Traceback" not in console.twistd.text()
+    finally:
+        console.twistd.stop()

@@ -183,7 +183,7 @@ class _Zone:
         """
         Have the last key replaced.
         """
-        LivingRing.change(self.keys, _APEX, lambda rolls: rolls.replace(rolls.keys[-1]))
+        LivingRing.change(self.keys, _APEX, lambda rolls: rolls.replace(rolls.keys[-1].name))
 
     def judged(self) -> tuple[int, list[str]]:
         """

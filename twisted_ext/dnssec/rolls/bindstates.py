@@ -67,7 +67,7 @@ def keyOfBIND(name: str, algorithm: int, said: Mapping[str, str], source: str, c
             words = ", ".join([each.value for each in State])
             raise badKey(source, f"{record.value}State in the .state file beside it is {word!r}; one of {words} was expected") from None
         moment = _momentIn(said, f"{record.value}Change", source) or now
-        key.records[record] = Standing(state, min(moment, now) if state.isSettled else None)
+        key.records[record] = Standing(state, min(moment, now) if state.isSettled else None, decided=now)
     return key
 
 

@@ -78,7 +78,9 @@ def livesOf(rolls: Rolls) -> bytes:
             "born": key.born,
             "wanted": key.isWanted,
             "replaced": key.isReplaced,
-            "records": {record.value: [each.state.value, each.since, each.cached, each.spread] for record, each in key.records.items()},
+            "records": {
+                record.value: [each.state.value, each.since, each.cached, each.spread, each.decided] for record, each in key.records.items()
+            },
         }
         for key in rolls.keys
     ]
@@ -107,5 +109,5 @@ def _rollsOf(table: Mapping[str, Any]) -> Rolls:
     return rolls
 
 
-def _standing(state: str, since: float | None, cached: int, spread: int) -> Standing:
-    return Standing(State(state), None if since is None else float(since), int(cached), int(spread))
+def _standing(state: str, since: float | None, cached: int, spread: int, decided: float = 0.0) -> Standing:
+    return Standing(State(state), None if since is None else float(since), int(cached), int(spread), float(decided))

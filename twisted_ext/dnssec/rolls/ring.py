@@ -257,7 +257,8 @@ class LivingRing:
                 seen = {Record.DNSKEY: file.key.dnskey in served.dnskeys, Record.KRRSIG: isEntry, Record.ZRRSIG: tag in served.signers}
                 there = {record for record in Record if seen.get(record, isEntry and times.get("SyncPublish", 0) <= now)}
             for record in key.records.keys() & there:
-                key.records[record] = Standing(State.RUMOURED, None) if record is Record.DS else Standing(State.OMNIPRESENT, since)
+                isSeen = record is not Record.DS
+                key.records[record] = Standing(State.OMNIPRESENT, since) if isSeen else Standing(State.RUMOURED, None, decided=now)
             self.rolls.add(key)
 
     def _welcomeStates(self, now: float) -> bool:

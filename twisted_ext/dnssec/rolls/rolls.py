@@ -16,6 +16,7 @@ from typing import NamedTuple
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.rules import refusal
 from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
+from twisted_ext.errors import CallerFault
 
 __all__ = ["Lately", "Missing", "Move", "Obstacle", "Rolls"]
 
@@ -145,11 +146,19 @@ class Rolls:
         """
         self.keys.append(key)
 
-    def replace(self, key: RollingKey) -> None:
+    def replace(self, name: str) -> None:
         """
         Have a key replaced, whatever its lifetime.
+
+        @param name: that of its files.
+
+        @raise CallerFault: there is no such key, or it goes already.
         """
-        key.isReplaced = True
+        for key in self.keys:
+            if key.name == name and key.isWanted:
+                key.isReplaced = True
+                return
+        raise CallerFault(f"{name} is not a key that is to be in use")
 
     def stateOf(self, name: str) -> str:
         """
@@ -193,6 +202,30 @@ class Rolls:
         Whether a DS record comes or goes.
         """
         return any(not key.records[Record.DS].state.isSettled for key in self.keys if Record.DS in key.records)
+
+    @property
+    def asksParent(self) -> float | None:
+        """
+        Since when the parent has to have, or to lose, a DS record that not all of its servers were seen with, or without; in seconds since
+        1970. L{None} if there is none.
+        """
+        asked = [key.records[Record.DS] for key in self.keys if Record.DS in key.records]
+        return min([each.decided for each in asked if not each.state.isSettled and each.since is None], default=None)
+
+    def tell(self, name: str, isThere: bool, now: float) -> None:
+        """
+        Take in what an operator says of the DS record of a key.
+
+        @param name: that of its files.
+
+        @raise CallerFault: nothing waits for that.
+        """
+        for key in self.keys:
+            standing = key.records.get(Record.DS) if key.name == name else None
+            if standing is not None and not standing.state.isSettled and standing.state.isPublished is isThere:
+                self.seen(key, isThere, now)
+                return
+        raise CallerFault(f"nothing waits for the DS record of {name} to be {'published' if isThere else 'withdrawn'}")
 
     def seen(self, key: RollingKey, isThere: bool | None, now: float, ttl: int = 0) -> None:
         """
@@ -275,6 +308,7 @@ class Rolls:
         # The first key of a zone signs all of it at once.
         isSpread = record is Record.ZRRSIG and any(each.state(record) is not State.HIDDEN for each in self.keys)
         standing.state = state
+        standing.decided = now
         standing.since = now if state.isSettled else None
         standing.cached = 0
         standing.spread = self.policy.renew if isSpread and not state.isSettled else 0

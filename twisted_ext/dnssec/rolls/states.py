@@ -77,11 +77,15 @@ class Standing:
     @ivar cached: for how long resolvers may still have what was there before the state, in seconds: its TTL.
     @ivar spread: how long it takes until all names are signed as the state says, in seconds; 0 for all other records, and if they are
         signed at once.
+    @ivar decided: when the state was decided on, in seconds since 1970.
     """
 
-    __slots__ = ("cached", "since", "spread", "state")
+    __slots__ = ("cached", "decided", "since", "spread", "state")
 
-    def __init__(self, state: State = State.HIDDEN, since: float | None = 0.0, cached: int = 0, spread: int = 0) -> None:
+    def __init__(
+        self, state: State = State.HIDDEN, since: float | None = 0.0, cached: int = 0, spread: int = 0, decided: float = 0.0
+    ) -> None:
+        self.decided = decided
         self.state = state
         self.since = since
         self.cached = cached

@@ -18,6 +18,7 @@ from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.rolls import Rolls
 from twisted_ext.dnssec.rolls.states import Record, State
 from twisted_ext.server.zones.load.loader import ZoneLoader
+from twisted_ext.server.zones.load.zonefacts import parentsOf
 from twisted_ext.server.zones.signing.parentwatch import ParentWatch
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -238,9 +239,25 @@ class ParentTests(TimedCase):
         text = f"{_FIRST}, of its parent, has DS records of none of its keys: resolvers that validate take the zone for bogus"
         self.assertEqual(self.said().count(text), 1)
         self.assertEqual(self.watch.unknown, {APEX})
+        self.assertEqual(parentsOf(self.loading)["zonesDelegationUnknown"], 1)
         self.take()
         self.letPass(2)
         self.assertEqual(self.watch.unknown, set())
+
+    def test_figures(self) -> None:
+        """
+        While the parent is waited for, the figures say since when, also after a restart; what caches have is no reason to act.
+        """
+        self.published()
+        asked = self.rolls.keys[0].records[Record.DS].decided
+        self.assertGreater(asked, self.now - 4 * _HOUR)
+        for _ in range(2):
+            self.assertEqual(parentsOf(self.loading), {"zonesDelegationUnknown": 0, "zonesParentAsked": asked})
+            self.restart()
+            self.letPass(1)
+        self.take()
+        self.letPass(2)
+        self.assertEqual((self.states(), parentsOf(self.loading)), ([State.RUMOURED], {"zonesDelegationUnknown": 0}))
 
     def test_restart(self) -> None:
         """

@@ -19,7 +19,7 @@ from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.ring import LivingRing
 from twisted_ext.dnssec.rolls.rolls import Rolls
-from twisted_ext.dnssec.rolls.states import Record, RollingKey, State
+from twisted_ext.dnssec.rolls.states import Record, State
 from twisted_ext.server.zones.images.imagefiles import statusOf
 from twisted_ext.server.zones.images.pending import ABSENT
 from twisted_ext.server.zones.signing.rolled import confirmServed
@@ -91,8 +91,8 @@ class RollTests(TimedCase):
             self.later()
             self.note()
 
-    def see(self, isThere: bool, rolls: Rolls, key: RollingKey) -> None:
-        rolls.seen(key, isThere, self.now)
+    def see(self, isThere: bool, rolls: Rolls, name: str) -> None:
+        rolls.tell(name, isThere, self.now)
 
     def expectKnown(self) -> None:
         """

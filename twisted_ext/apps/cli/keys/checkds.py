@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.keys.lives import changeKey
 from twisted_ext.apps.cli.terminal.arguments import Arguments
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 
 if TYPE_CHECKING:
-    from twisted_ext.dnssec.rolls.rolls import Rolls
-    from twisted_ext.dnssec.rolls.states import RollingKey
+    pass
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -41,15 +40,6 @@ def main(words: list[str]) -> int:
     if len(given.bare) != 2 or given.bare[1] not in _WORDS:
         raise ExitError(USAGE, f"a key and published or withdrawn are wanted; write: {ARGUMENTS.usage}")
     path, word = given.bare
-
-    def say(rolls: Rolls, key: RollingKey) -> None:
-        from twisted_ext.dnssec.rolls.states import Record
-
-        standing = key.records.get(Record.DS)
-        if standing is None or standing.state.isSettled or standing.state.isPublished is not _WORDS[word]:
-            raise ExitError(BATCH, f"{path}: nothing waits for its DS record to be {word}; txdns keys why shows what does")
-        rolls.seen(key, _WORDS[word], time())
-
-    name = changeKey(path, say)
+    name = changeKey(path, lambda rolls, name: rolls.tell(name, _WORDS[word], time()))
     print(f"the DS record of {name} is {word}; the server goes on when it looks at its files, or at: txdns control reload")
     return OK

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.apps.cli.keys.made import keyErrors, keysAt
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
+from twisted_ext.errors import CallerFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted_ext.dnssec.rolls.rolls import Rolls
-    from twisted_ext.dnssec.rolls.states import RollingKey
 
 __all__ = ["changeKey", "foldersAt"]
 
@@ -29,11 +29,13 @@ def foldersAt(path: str) -> list[str]:
         return [*dict.fromkeys([os.path.dirname(each) or "." for each in keysAt(path)])]
 
 
-def changeKey(path: str, change: Callable[[Rolls, RollingKey], object]) -> str:
+def changeKey(path: str, change: Callable[[Rolls, str], object]) -> str:
     """
     Change what is known of a key; return its name.
 
     @param path: that of its files, see L{keysAt}.
+
+    @param change: gets the name as well.
 
     @raise ExitError: it does not live by a policy, or that cannot be written.
     """
@@ -46,11 +48,8 @@ def changeKey(path: str, change: Callable[[Rolls, RollingKey], object]) -> str:
             raise ExitError(BATCH, f"{path}: there are {len(paths)} keys; name one of them")
         folder, name = os.path.split(paths[0])
 
-        def changed(rolls: Rolls) -> None:
-            key = next((each for each in rolls.keys if each.name == name), None)
-            if key is None:
-                raise ExitError(BATCH, f"{path}: the key is not in use, and is not to be")
-            change(rolls, key)
-
-        LivingRing.change(folder or ".", loadKey(paths[0]).zone, changed)
+        try:
+            LivingRing.change(folder or ".", loadKey(paths[0]).zone, lambda rolls: change(rolls, name))
+        except CallerFault as fault:
+            raise ExitError(BATCH, f"{path}: {fault}; txdns keys why shows what is waited for") from None
     return name

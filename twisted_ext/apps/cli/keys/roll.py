@@ -32,6 +32,6 @@ def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     if len(given.bare) != 1:
         raise ExitError(USAGE, f"one key is wanted; write: {ARGUMENTS.usage}")
-    name = changeKey(given.bare[0], lambda rolls, key: rolls.replace(key))
+    name = changeKey(given.bare[0], lambda rolls, name: rolls.replace(name))
     print(f"{name} will be replaced; the server begins when it looks at its files, or at: txdns control reload")
     return OK

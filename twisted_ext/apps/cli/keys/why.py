@@ -36,7 +36,7 @@ The server need not run.
 Exit codes: 0 they are shown, 1 wrong usage, 8 a folder cannot be used.
 """
 
-_JSON: Final = flag("--json", "an object for each key: folder, key, role, algorithm, wanted, records, waits")
+_JSON: Final = flag("--json", "an object for each key: folder, key, role, algorithm, wanted, records, waits, successor")
 
 ARGUMENTS: Final = Arguments(_HELP, _JSON)
 
@@ -79,14 +79,10 @@ def _lines(rolls: Rolls, now: float) -> Iterator[str]:
 
 
 def _objects(folder: str, rolls: Rolls, now: float) -> Iterator[str]:
-    found = rolls.obstacles(now)
-    for key in rolls.keys:
-        waits = {
-            each.record.value: {"next": each.state.value, "why": each.why, "until": each.until} for each in found if each.key is key
-        }
-        records = {record.value: standing.state.value for record, standing in key.records.items()}
-        said = {"folder": folder, "key": key.name, "role": key.role, "algorithm": key.algorithm, "wanted": key.isWanted}
-        yield dumps({**said, "records": records, "waits": waits})
+    from twisted_ext.dnssec.rolls.shown import keysShown
+
+    for shown in keysShown(rolls, now):
+        yield dumps({"folder": folder, **shown})
 
 
 def _shown(moment: float) -> str:

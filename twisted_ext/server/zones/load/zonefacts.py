@@ -6,14 +6,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import ZoneFigures
 from twisted_ext.server.zones.table.zonetable import zoneFigures
+from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.zones.load.loader import ZoneLoader
     from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.signing.signedzone import SignedZone
 
-__all__ = ["factsOf", "figuresOf", "metricsOf"]
+__all__ = ["changeKey", "factsOf", "figuresOf", "metricsOf", "parentsOf"]
 
 
 def metricsOf(zoneSet: ZoneSet) -> list[ZoneFigures]:
@@ -25,7 +29,9 @@ def metricsOf(zoneSet: ZoneSet) -> list[ZoneFigures]:
         sent, received = (0, 0) if replication is None else replication.transfersOf(place.apex)
         until = zoneSet.until(place.apex)
         ends = None if place.signatures is None else place.signatures.time
-        found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
+        signed = _signedAt(zoneSet, place.apex)
+        asks = None if signed is None else signed[0].asks
+        found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received, asks))
     return found
 
 
@@ -35,13 +41,37 @@ def figuresOf(zoneSet: ZoneSet) -> dict[str, float]:
     """
     if not zoneSet.zones:
         return {}
-    return {**zoneFigures(zoneSet.zones), **({} if zoneSet.replication is None else zoneSet.replication.figures())}
+    return {
+        **zoneFigures(zoneSet.zones),
+        **({} if zoneSet.replication is None else zoneSet.replication.figures()),
+        **({} if zoneSet.loading is None else parentsOf(zoneSet.loading)),
+    }
+
+
+def _signedAt(zoneSet: ZoneSet, apex: bytes) -> tuple[SignedZone, str] | None:
+    """
+    Return a zone that is signed here, and the folder with its keys.
+    """
+    door = None if zoneSet.loading is None else zoneSet.loading.door
+    zone = None if door is None else door.at(apex)
+    return None if door is None or zone is None else (zone, door.notes.keysOf(apex))
+
+
+def parentsOf(loading: ZoneLoader) -> dict[str, float]:
+    """
+    Return figures: of how many signed zones the parents have DS records of none of their keys, and since when the first one of them waits
+    for its parent.
+    """
+    found: dict[str, float] = {} if loading.parents is None else {"zonesDelegationUnknown": len(loading.parents.unknown)}
+    asked = [zone.asks for zone in loading.door or () if zone.asks is not None]
+    return {**found, "zonesParentAsked": min(asked)} if asked else found
 
 
 def factsOf(zoneSet: ZoneSet, apex: bytes) -> dict[str, JSON]:
     """
     Describe one zone: C{kind}, see L{ZoneSet.originOf}; C{signed}, if it is here; C{frozen}, if changes are refused; C{image}, its file;
-    C{journal}: C{octets}, and C{oldest} and C{newest}, serials; and what L{factsOf<twisted_ext.server.zones.transfer.replication>} has.
+    C{journal}: C{octets}, and C{oldest} and C{newest}, serials; of one whose keys live by a policy C{keys}, see L{keysShown}, and
+    C{parents}, see L{ParentWatch.factsOf}; and what L{factsOf<twisted_ext.server.zones.transfer.replication>} has.
     """
     from twisted_ext.zone.store.journal import Journal
 
@@ -56,4 +86,29 @@ def factsOf(zoneSet: ZoneSet, apex: bytes) -> dict[str, JSON]:
     journal = zoneSet.changesOf(apex)
     if isinstance(journal, Journal) and journal.newest is not None:
         facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
+    if (signed := _signedAt(zoneSet, apex)) is not None and signed[0].policy.rolls is not None:
+        from twisted_ext.server.zones.signing.rolled import keysOf
+
+        facts["keys"] = [*keysOf(*signed, zoneSet.publisher.today())]
+    if zoneSet.loading is not None and zoneSet.loading.parents is not None:
+        facts["parents"] = [*zoneSet.loading.parents.factsOf(apex)]
     return facts
+
+
+def changeKey(zoneSet: ZoneSet, apex: bytes, key: str, action: str) -> None:
+    """
+    Do with a key of a zone what an operator asks for, and have the zone signed.
+
+    @param key: see L{changeKey<twisted_ext.server.zones.signing.rolled.changeKey>}, as for C{action}.
+
+    @raise CallerFault: there is no such key or action, or nothing waits for that.
+    @raise StorageFault: it cannot be written.
+    """
+    from twisted_ext.server.zones.signing import rolled
+
+    signed, loading = _signedAt(zoneSet, apex), zoneSet.loading
+    if signed is None or loading is None:
+        raise CallerFault(f"{nameToText(apex)} is not signed here")
+    zone, folder = signed
+    rolled.changeKey(zone, folder, key, action, zoneSet.publisher.today())
+    loading.signing().sign(zone)

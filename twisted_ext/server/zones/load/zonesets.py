@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ReadZones", "ZoneSets"]
 
+#: Figures that are times, of which the first one counts.
+_FIRST: Final = ("zonesSignatureExpiry", "zonesParentAsked")
+
 _log: Final = Logger(__name__)
 
 #: The zones of each view that has some, by its name; those for all clients under C{""}.
@@ -358,7 +361,7 @@ class ZoneSets:
         for each in self.all:
             for name, number in figuresOf(each).items():
                 known = found.get(name)
-                found[name] = number if known is None else min(known, number) if name == "zonesSignatureExpiry" else known + number
+                found[name] = number if known is None else min(known, number) if name in _FIRST else known + number
         return found
 
     def counts(self) -> dict[str, int]:

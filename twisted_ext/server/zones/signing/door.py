@@ -51,7 +51,7 @@ class SigningDoor:
     """
     The zones that are signed here, by their folded names.
 
-    @ivar images: the signed images.
+    @ivar images: the signed images; C{notes} has the folders with their keys.
     @ivar changes: what clients have changed since then; L{None} while they may not change any zone.
     """
 
@@ -73,7 +73,7 @@ class SigningDoor:
         @param signer: makes the process with the keys.
         """
         self.images = images
-        self._notes = SerialNotes(keys)
+        self.notes = SerialNotes(keys)
         self._publisher = publisher
         self._told = told
         self._add = add
@@ -82,7 +82,7 @@ class SigningDoor:
         self._zones: dict[bytes, SignedZone] = {}
         # Of zones that clients change; None while there are none.
         self.changes: ChangedZones | None = None
-        self._jobs = WholeJobs(images, self._notes, publisher)
+        self._jobs = WholeJobs(images, self.notes, publisher)
         self._renewal = Renewal(publisher.reactor, images, keys, publisher.today)
         self._servesUnsigned = True
 
@@ -295,7 +295,7 @@ class SigningDoor:
             # It was signed again meanwhile, of this version or a later one.
             return
         zone.isFollowed = True
-        built.sources = (*unsigned.sources, *keysIn(built, self._notes.keysOf(zone.apex)))
+        built.sources = (*unsigned.sources, *keysIn(built, self.notes.keysOf(zone.apex)))
         built.taken, built.reached = unsigned.serial, edited.version.serial
         self.images.note([built])
         self._publisher.confirm(zone.apex)
@@ -366,7 +366,7 @@ class SigningDoor:
             _log.warn("{zone}: it is signed anew: {fault}", zone=zone.zone, fault=fault)
             self.images.forget(zone.zone)
             return False
-        zone.serve(built, self._notes.keysOf(zone.apex), self._publisher.today())
+        zone.serve(built, self.notes.keysOf(zone.apex), self._publisher.today())
         if zone.held:
             self._publisher.failed(zone.apex, zone.held)
         return True
@@ -595,10 +595,10 @@ class SigningDoor:
             return
         zone.failed = zone.isStale = zone.isFollowed = False
         self._signers.forget(zone)
-        if confirmServed(zone, built, keys := self._notes.keysOf(zone.apex), self._publisher.today()) or not built.isEdited:
+        if confirmServed(zone, built, keys := self.notes.keysOf(zone.apex), self._publisher.today()) or not built.isEdited:
             self.images.note([built])
             zone.sources = keysIn(built, keys)
-        self._notes.note(zone.zone, zone.apex, built.serial)
+        self.notes.note(zone.zone, zone.apex, built.serial)
         self._told.served(zone, zone.complaints, lambda: news(zone.zone, built, self._publisher.serial(zone.apex), before))
         zone.complaints = []
         lines = result.get("signed")
@@ -623,7 +623,7 @@ class SigningDoor:
         zone = self._zones.get(version.apex)
         if zone is None or zone.served is None:
             raise StorageFault(f"{nameToText(version.apex)} is not signed yet")
-        return (yield from self._signers.of(zone, zone.served, self._notes.keysOf(zone.apex), version))
+        return (yield from self._signers.of(zone, zone.served, self.notes.keysOf(zone.apex), version))
 
     def mended(self, apex: bytes) -> None:
         """
@@ -643,7 +643,7 @@ class SigningDoor:
 
     def _failed(self, zone: SignedZone, complaints: list[tuple[str, bool]], first: str) -> None:
         zone.failed = True
-        keys = self._notes.keysOf(zone.apex)
+        keys = self.notes.keysOf(zone.apex)
         # What is missing may be put back, and what others may read be closed to them.
         zone.sources = tuple([(path, *(statusOf(path) or ABSENT)) for path in dict.fromkeys([keys, *[each[0] for each in zone.sources]])])
         serial, isBare = self._publisher.serial(zone.apex), self.isUnsigned(zone.apex)

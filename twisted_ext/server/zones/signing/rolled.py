@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from twisted_ext.dnssec.rolls.lives import livesIn
+from twisted_ext.dnssec.rolls.lives import livesIn, readLives
 from twisted_ext.dnssec.rolls.ring import LivingRing
-from twisted_ext.errors import BadKey
+from twisted_ext.dnssec.rolls.shown import keysShown
+from twisted_ext.errors import BadKey, CallerFault, StorageFault
 from twisted_ext.server.zones.images.imagefiles import statusOf
 from twisted_ext.server.zones.images.pending import ABSENT
 
 if TYPE_CHECKING:
     from twisted_ext.dnssec.rolls.parent import Delegation
+    from twisted_ext.dnssec.rolls.rolls import Rolls
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.zones.images.imagefiles import Built
     from twisted_ext.server.zones.signing.signedzone import SignedZone
 
-__all__ = ["confirmSeen", "confirmServed"]
+__all__ = ["ACTIONS", "asksOf", "changeKey", "confirmSeen", "confirmServed", "keysOf"]
+
+#: What an operator may do with a key.
+ACTIONS: Final = ("roll", "published", "withdrawn")
 
 _log: Final = Logger(__name__)
 
@@ -58,7 +64,65 @@ def confirmSeen(
     def change() -> int | None:
         return LivingRing.observed(folder, zone.apex, dnskeys, delegations, isWhole, now)
 
-    return _noted(zone, built, folder, change, "which DS records its parent has")
+    isNew = _noted(zone, built, folder, change, "which DS records its parent has")
+    zone.asks = asksOf(folder)
+    return isNew
+
+
+def asksOf(folder: str) -> float | None:
+    """
+    Return since when the parent of a zone has to have, or to lose, a DS record, see L{Rolls.asksParent}.
+
+    @param folder: that of the zone's keys.
+    """
+    try:
+        rolls = readLives(folder)
+    except BadKey:
+        # Signing says so.
+        return None
+    return None if rolls is None else rolls.asksParent
+
+
+def keysOf(zone: SignedZone, folder: str, now: float) -> list[dict[str, JSON]]:
+    """
+    Return what the keys of a zone do and wait for, see L{keysShown}; nothing if they do not live by a policy.
+
+    @param folder: that of the zone's keys.
+    @param now: seconds since 1970.
+    """
+    try:
+        rolls = None if zone.policy.rolls is None else readLives(folder)
+    except BadKey:
+        # Signing says so.
+        return []
+    return [] if rolls is None else keysShown(rolls, now)
+
+
+def changeKey(zone: SignedZone, folder: str, key: str, action: str, now: float) -> None:
+    """
+    Do with a key what an operator asks for. The zone is to be signed after that.
+
+    @param folder: that of the zone's keys.
+    @param key: the name of its files.
+    @param action: one of L{ACTIONS}: it is to be replaced; its DS record is at all servers of the parent, or at none.
+    @param now: seconds since 1970.
+
+    @raise CallerFault: there is no such key or action, or nothing waits for that.
+    @raise StorageFault: it cannot be written.
+    """
+    if action not in ACTIONS:
+        raise CallerFault(f"{action!r} is not done with keys; {', '.join(ACTIONS)} are")
+
+    def change(rolls: Rolls) -> None:
+        if action == ACTIONS[0]:
+            rolls.replace(key)
+        else:
+            rolls.tell(key, action == ACTIONS[1], now)
+
+    try:
+        LivingRing.change(folder, zone.apex, change)
+    except (BadKey, OSError) as fault:
+        raise StorageFault(f"{zone.zone}: {fault}") from None
 
 
 def _noted(zone: SignedZone, built: Built, folder: str, change: Callable[[], int | None], said: str) -> bool:

@@ -102,12 +102,13 @@ class SignedZone(MadeZone):
     @ivar since: since when what is served is, in seconds since 1970; L{None} if nothing is that is signed.
     @ivar isClockSet: whether the clock was set since it was signed last.
     @ivar isClockTold: whether what signs it now was told of that.
+    @ivar asks: since when its parent has to have, or to lose, a DS record, in seconds since 1970; L{None} if it need not.
     @ivar undigested: the serial of a version that lacks its digest, and since when, on the reactor's clock; L{None} if none does.
     """
 
     __slots__ = (
         "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
-        "renewed", "turned", "undigested", "since", "isClockSet", "isClockTold",
+        "renewed", "turned", "undigested", "since", "isClockSet", "isClockTold", "asks",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -124,6 +125,7 @@ class SignedZone(MadeZone):
         self.turned: Built | None = None
         self.undigested: tuple[int, float] | None = None
         self.since: float | None = None
+        self.asks: float | None = None
         self.isClockSet = self.isClockTold = False
         self.follow(zone)
 
@@ -148,6 +150,10 @@ class SignedZone(MadeZone):
             self.isClockSet = self.isClockSet and not self.isClockTold
         self.served = built
         self.sources = keysIn(built, folder)
+        if self.policy.rolls is not None:
+            from twisted_ext.server.zones.signing.rolled import asksOf
+
+            self.asks = asksOf(folder)
 
     def isMade(self, built: Built, reached: Callable[[bytes], int | None]) -> bool:
         """

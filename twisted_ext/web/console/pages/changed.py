@@ -19,6 +19,9 @@ _ZONE_WORDS: Final = {
     "notify": "notified the secondaries of zone {}",
     "freeze": "froze zone {}",
     "thaw": "thawed zone {}",
+    "roll": "had a key of zone {} replaced",
+    "published": "said that the parent of zone {} has a DS record",
+    "withdrawn": "said that the parent of zone {} has a DS record no more",
     "remove": "removed zone {}",
 }
 

@@ -1,5 +1,6 @@
 """
-The page of the keys and signatures of a zone that is signed: what the zone above needs, and how long the signatures are still valid.
+The page of the keys and signatures of a zone that is signed: what the zone above needs, what keys that are replaced by a policy do and wait
+for, and how long the signatures are still valid.
 """
 
 from __future__ import annotations
@@ -7,13 +8,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted_ext.dnssec.algorithms import algorithmName, digestOf
 from twisted_ext.dnssec.keys import keyTag
+from twisted_ext.errors import CallerFault
 from twisted_ext.server.process.jobs.turns import paced
-from twisted_ext.web.console.pages.zones.pages import expectZone, pathOf
-from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
+from twisted_ext.server.zones.load.zonefacts import changeKey, factsOf
+from twisted_ext.web.console.pages.zones.pages import expectZone, pathOf, placeOf, setOf
+from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG
 
@@ -38,13 +41,24 @@ _EXPIRATION: Final = slice(8, 12)
 
 _DAY: Final = 86_400
 
+_SHOWN: Final = "%Y-%m-%d %H:%M UTC"
+
+_ROLES: Final = {"ksk": "signs keys", "zsk": "signs records", "csk": "signs all"}
+
+#: What is said once it is done.
+_SAID: Final = {
+    "roll": "{} will be replaced.",
+    "published": "The DS record of {} is published, as you say.",
+    "withdrawn": "The DS record of {} is withdrawn, as you say.",
+}
+
 #: Days that have a row of their own.
 _DAYS: Final = 40
 
 
 class ZoneKeysPage:
     """
-    Makes the page.
+    Makes the page, and does what its forms ask for.
     """
 
     def __init__(self, operations: Operations, clock: IReactorTime, today: Callable[[], float]) -> None:
@@ -52,7 +66,19 @@ class ZoneKeysPage:
         self._clock = clock
         self._today = today
 
-    def __call__(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
+    def do(self, asked: ConsoleAsked, text: str) -> ConsoleReply:
+        """
+        Have a key replaced, or take in what the parent has of it.
+        """
+        place, key, action = placeOf(self._operations, text), asked.form.get("key", ""), asked.form.get("action", "")
+        asked.told = {"zone": place.text, "action": action, "key": key}
+        try:
+            changeKey(setOf(self._operations, place), place.apex, key, action)
+        except CallerFault as fault:
+            raise ConsoleRefusal(422, f"{fault}.") from None
+        return leadingTo(f"{pathOf(place.text)}/keys", _SAID[action].format(key))
+
+    def show(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
         place, version = expectZone(self._operations, text)
         keys = [rdata for rrset in version.top.sets if rrset.rrType == DNSKEY for rdata in rrset.rdatas]
         if not keys:
@@ -75,8 +101,11 @@ class ZoneKeysPage:
         def page(_: object) -> ConsoleReply:
             most = max(left.values(), default=1)
             rows = [{"days": _daysText(days), "count": left[days], "share": left[days] / most, "isOver": days < 0} for days in sorted(left)]
+            facts = factsOf(setOf(self._operations, place), place.apex)
             values: dict[str, object] = {
                 "title": f"Keys of {place.text}",
+                "rolling": [_rollingOf(each) for each in cast("list[dict[str, Any]]", facts.get("keys") or [])],
+                "parents": facts.get("parents") or [],
                 "place": place,
                 "path": pathOf(place.text),
                 "keys": [_keyOf(version, rdata) for rdata in keys],
@@ -86,6 +115,29 @@ class ZoneKeysPage:
             return ConsoleReply(values)
 
         return paced(self._clock, steps()).addCallback(page)
+
+
+def _rollingOf(key: dict[str, Any]) -> dict[str, object]:
+    """
+    Return what a key does, from what L{keysShown<twisted_ext.dnssec.rolls.shown.keysShown>} says of it.
+    """
+    records: list[dict[str, object]] = []
+    for record, state in key["records"].items():
+        waits = key["waits"].get(record)
+        until = None if waits is None or waits["until"] is None else time.strftime(_SHOWN, time.gmtime(waits["until"]))
+        why = "" if waits is None else f"{waits['next']} next: {waits['why']}{'' if until is None else f', until {until}'}"
+        records.append({"record": record, "state": state, "why": why})
+    asked = key["waits"].get("DS", {})
+    successor = key.get("successor")
+    return {
+        "name": key["key"],
+        "role": _ROLES[key["role"]],
+        "isWanted": key["wanted"],
+        "records": records,
+        # The two sentences in which a roll says that it waits for the parent.
+        "action": {"omnipresent": "published", "hidden": "withdrawn"}.get(asked.get("next", ""), "") if asked.get("until") is None else "",
+        "successor": "" if successor is None else time.strftime(_SHOWN, time.gmtime(successor)),
+    }
 
 
 def _keyOf(version: Version, rdata: bytes) -> dict[str, object]:
