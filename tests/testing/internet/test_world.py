@@ -5,7 +5,7 @@ Tests of the simulated internet as a whole: what it is made of, its time, its li
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from time import perf_counter
+from time import process_time
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -376,13 +376,13 @@ def test_fiveHundredInternetsAreMadeQuickly() -> None:
     chain = [("a.root-servers.net", ".", "DNSKEY"), ("a.root-servers.net", "www.example.org", "A"), ("a.nic.org", "org", "DNSKEY")]
     chain += [("a.nic.org", "www.example.org", "A"), ("ns1.example.org", "example.org", "DNSKEY")]
     chain += [("ns1.example.org", "www.example.org", "A")]
-    began = perf_counter()
+    began = process_time()
     for seed in range(100):
         internet = built(seed)
         for server, name, rrType in chain:
             assert internet.ask(server, name, rrType) is not None
-    # About four milliseconds each; the machine may be busy.
-    assert (perf_counter() - began) / 100 < 0.06
+    # About four milliseconds of the processor each, whatever else it has to do.
+    assert (process_time() - began) / 100 < 0.06
 
 
 @pytest.mark.parametrize("count", [300])
