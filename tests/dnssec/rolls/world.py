@@ -283,6 +283,15 @@ class World:
 
     # -- what it has come to
 
+    def served(self) -> list[tuple[float, frozenset[Key], frozenset[Key], frozenset[Key], frozenset[Key]]]:
+        """
+        Return what all servers had: from when on, the DNSKEY records, the keys that signed these, those that signed the rest, and the DS
+        records.
+        """
+        histories: list[Timeline[Any]] = [self._dnskeys, self._signing, self.parent.shown]
+        moments = sorted({begin for each in histories for begin, _, _ in each.spans if begin >= 0})
+        return [(at, *self._dnskeys.at(at), self._signing.at(at), self.parent.shown.at(at)) for at in moments]
+
     def judge(self) -> None:
         """
         Judge all that resolvers may have had.

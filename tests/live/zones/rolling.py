@@ -22,7 +22,7 @@ from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import AD, DO, RD
 from twisted_ext.wire.message import Message
 
-__all__ = ["CHILD", "Asking", "Parent", "anchorOf", "parentOf", "resolverFor"]
+__all__ = ["CHILD", "Asking", "Parent", "anchorOf", "namedFor", "parentOf", "resolverFor"]
 
 #: An OPT record with the DO flag.
 _EDNS: Final = b"\0\0\x29\x04\xd0\0\0" + DO.to_bytes(2, "big") + b"\0\0"
@@ -83,6 +83,29 @@ def resolverFor(anchor: str, parent: int, servers: list[int]) -> LivePeer:
         "stub-zone:", f'  name: "{CHILD}"', *[f"  stub-addr: 127.0.0.1@{port}" for port in servers],
     ]  # fmt: skip
     return unbound(extra="\n".join(lines))
+
+
+def namedFor(anchor: str, parent: int, servers: list[int]) -> LivePeer:
+    """
+    Return named, which does the same.
+    """
+    flags, protocol, algorithm, *key = anchor.split(" DNSKEY ")[1].split()
+
+    def configure(server: LivePeer) -> str:
+        folder = server.folder
+        said = " ".join([f"127.0.0.1 port {port};" for port in servers])
+        lines = [
+            f'options {{ directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";',
+            f'managed-keys-directory "{folder}"; listen-on port {server.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};',
+            "recursion yes; allow-query { any; }; dnssec-validation yes; empty-zones-enable no; servfail-ttl 0; max-cache-size 64m; };",
+            f'trust-anchors {{ "example" static-key {flags} {protocol} {algorithm} "{"".join(key)}"; }};',
+            f'zone "example" {{ type forward; forward only; forwarders {{ 127.0.0.1 port {parent}; }}; }};',
+            f'zone "{CHILD}" {{ type forward; forward only; forwarders {{ {said} }}; }};',
+            "controls { };",
+        ]
+        return "\n".join([*lines, ""])
+
+    return LivePeer("named", ["-g", "-n", "1"], configure, "127.0.0.1", {})
 
 
 class _Running:
