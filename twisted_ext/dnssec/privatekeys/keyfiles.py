@@ -24,7 +24,7 @@ from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY, typeName
 
-__all__ = ["KeyFile", "nameOf", "namePrefix", "readBind", "readPKCS8", "writeBind", "writeState"]
+__all__ = ["KeyFile", "momentOf", "nameOf", "namePrefix", "readBind", "readPKCS8", "writeBind", "writeState"]
 
 #: Times of a key in the order of a private file, and those that the comments of a public file repeat.
 _TIMES: Final = ("Created", "Publish", "Activate", "Revoke", "Inactive", "Delete", "DSPublish", "SyncPublish", "SyncDelete")
@@ -238,13 +238,16 @@ def _decoded(text: str) -> bytes:
 
 
 def _secondsOf(what: str, text: str, source: str) -> int:
-    moment = _momentOf(text) if _TIME.fullmatch(text) else None
+    moment = momentOf(text) if _TIME.fullmatch(text) else None
     if moment is None or moment < _EPOCH:
         raise badKey(source, f"{what} is not a time; 14 digits were expected, such as 20261201120000")
     return int((moment - _EPOCH).total_seconds())
 
 
-def _momentOf(text: str) -> datetime | None:
+def momentOf(text: str) -> datetime | None:
+    """
+    Return the time that 14 digits say; L{None} if they say none.
+    """
     try:
         return datetime.fromisoformat(f"{text[:8]}T{text[8:]}+00:00")
     except ValueError:

@@ -4,12 +4,10 @@ Keys that BIND has replaced by a C{dnssec-policy} until now: their states, as it
 
 from __future__ import annotations
 
-from calendar import timegm
 from collections.abc import Iterable, Mapping
-from time import strptime
 from typing import Final
 
-from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, momentOf, nameOf
 from twisted_ext.dnssec.privatekeys.keys import badKey
 from twisted_ext.dnssec.rolls.states import CSK, KSK, RECORDS, ZSK, Record, RollingKey, Standing, State
 
@@ -18,7 +16,7 @@ __all__ = ["keyOfBIND", "keysOfBIND"]
 #: What a file says of the roles of its key: whether it signs the DNSKEY records, and whether it signs the rest.
 _ROLES: Final = {("yes", "yes"): CSK, ("yes", "no"): KSK, ("no", "yes"): ZSK}
 
-_TIME: Final = "%Y%m%d%H%M%S"
+#: Digits of a time; what follows says the same for people.
 _DIGITS: Final = 14
 
 
@@ -78,7 +76,7 @@ def _momentIn(said: Mapping[str, str], name: str, source: str) -> float | None:
     text = said.get(name)
     if text is None:
         return None
-    try:
-        return float(timegm(strptime(text[:_DIGITS], _TIME)))
-    except ValueError:
-        raise badKey(source, f"{name} in the .state file beside it is not a time; 14 digits were expected") from None
+    moment = momentOf(text[:_DIGITS])
+    if moment is None:
+        raise badKey(source, f"{name} in the .state file beside it is not a time; 14 digits were expected")
+    return moment.timestamp()

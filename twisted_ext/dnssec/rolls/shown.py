@@ -4,16 +4,15 @@ What keys do and wait for, for programs and pages.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twisted_ext.dnssec.rolls.rolls import Rolls
-    from twisted_ext.metrics.figures import JSON
 
 __all__ = ["keysShown"]
 
 
-def keysShown(rolls: Rolls, now: float) -> list[dict[str, JSON]]:
+def keysShown(rolls: Rolls, now: float) -> list[dict[str, Any]]:
     """
     Return for each key C{key}, the name of its files; C{role}; C{algorithm}, a number; C{wanted}, whether it is to be in use; C{records},
     the state of each of its records; C{waits}, for each that is not where it is to be C{next}, its next state, C{why}, what it waits for,
@@ -22,13 +21,13 @@ def keysShown(rolls: Rolls, now: float) -> list[dict[str, JSON]]:
     @param now: seconds since 1970, as all other times.
     """
     obstacles = rolls.obstacles(now)
-    found: list[dict[str, JSON]] = []
+    found: list[dict[str, Any]] = []
     for key in rolls.keys:
-        waits: dict[str, JSON] = {
+        waits: dict[str, Any] = {
             each.record.value: {"next": each.state.value, "why": each.why, "until": each.until} for each in obstacles if each.key is key
         }
-        records: dict[str, JSON] = {record.value: standing.state.value for record, standing in key.records.items()}
-        shown: dict[str, JSON] = {"key": key.name, "role": key.role, "algorithm": key.algorithm, "wanted": key.isWanted}
+        records: dict[str, Any] = {record.value: standing.state.value for record, standing in key.records.items()}
+        shown: dict[str, Any] = {"key": key.name, "role": key.role, "algorithm": key.algorithm, "wanted": key.isWanted}
         end = rolls.ends(key) if key.isWanted else None
         found.append({**shown, "records": records, "waits": waits, **({} if end is None else {"successor": end})})
     return found
