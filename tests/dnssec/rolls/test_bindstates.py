@@ -164,6 +164,15 @@ def test_taken(tmp_path: Path) -> None:
     assert sum(1 for line in ring.said if "BIND" in line) == 0
 
 
+def test_signedHere(tmp_path: Path) -> None:
+    """
+    Files of states count once: a zone that was signed here since has gone on from them.
+    """
+    _made(tmp_path, 257, _states(DSState="hidden"))
+    ring = LivingRing.live(str(tmp_path), _APEX, RollPolicy(ECDSA_P256), _NOW, None, True)
+    assert ring.said == [] and ring.rolls.keys[0].state(Record.DS) is State.RUMOURED
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [

@@ -10,6 +10,7 @@ from tests.dnssec.rolls.world import DAY, HOUR
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
 from twisted_ext.dnssec.rolls.states import CSK, KSK, ZSK, Record, RollingKey, State
+from twisted_ext.errors import CallerFault
 
 _POLICY = RollPolicy(13, False, {CSK: 365 * DAY}, dnskeyTTL=HOUR, zoneTTL=DAY, dsTTL=2 * DAY, renew=7 * DAY, propagation=300, safety=HOUR)
 
@@ -123,6 +124,26 @@ class StepTests(SynchronousTestCase):
         self.step(2 * HOUR + 300)
         self.assertEqual([key.name for key in self.rolls.keys], ["csk2"])
         self.assertEqual(self.why(), [])
+
+    def test_notReplaced(self) -> None:
+        """
+        A key that goes, or is not there, is not replaced.
+        """
+        self.begin()
+        self.rolls.replace(self.rolls.keys[0].name)
+        self.step()
+        for name in ("csk1", "none"):
+            with self.assertRaisesRegex(CallerFault, f"^{name} is not a key that is to be in use$"):
+                self.rolls.replace(name)
+
+    def test_parentTTL(self) -> None:
+        """
+        The TTL at the parent is remembered while it has no DS record, and when an operator says what it has.
+        """
+        self.begin()
+        self.rolls.seen(self.rolls.keys[0], True, self.now, 9 * DAY)
+        self.rolls.seen(self.rolls.keys[0], True, self.now)
+        self.assertEqual((self.rolls.parentTTL, self.rolls.lately[Record.DS].longest), (9 * DAY, 9 * DAY))
 
     def test_replaced(self) -> None:
         """

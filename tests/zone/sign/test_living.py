@@ -397,6 +397,8 @@ def test_kept(tmp_path: Path) -> None:
     key.isWanted, key.isReplaced = False, True
     known = Rolls(RollPolicy(13, True, {"ksk": 5}, safety=1), [key, RollingKey("Kexample.org.+015+00002", "zsk", 15, 9.0)])
     known.lately[Record.DS] = Lately(86400, 300, 5.5)
+    known.parentTTL = 77
+    key.records[Record.DS] = Standing(State.RUMOURED, None, decided=8.5)
     writeLives(known, str(tmp_path))
     text = (tmp_path / "lives").read_text()
     again = readLives(str(tmp_path))
@@ -405,6 +407,7 @@ def test_kept(tmp_path: Path) -> None:
     assert (tmp_path / "lives").read_text() == text
     assert (again.policy, repr(again.keys), again.keys[0].isReplaced) == (known.policy, repr(known.keys), True)
     assert [(each.longest, each.last, each.until) for each in again.lately.values()][-1] == (86400, 300, 5.5)
+    assert (again.parentTTL, again.asksParent) == (77, 8.5)
 
 
 @pytest.mark.parametrize(

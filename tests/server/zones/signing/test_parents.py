@@ -17,6 +17,7 @@ from tests.server.zones.signing.test_renewal import TimedCase
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.rolls import Rolls
 from twisted_ext.dnssec.rolls.states import Record, State
+from twisted_ext.server.limits import PARENT_LOOKS
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.load.zonefacts import parentsOf
 from twisted_ext.server.zones.signing.parentwatch import ParentWatch
@@ -205,10 +206,19 @@ class ParentTests(TimedCase):
         """
         self.published()
         self.take()
+        image = self.image
         self.letPass(2)
         (key,) = self.rolls.keys
         since = key.records[Record.DS].since
         self.assertIsNotNone(since)
+        # Nothing is signed for that, and nothing written if nothing else is known.
+        self.assertEqual(self.image, image)
+        written = (self.keys / "lives").stat()
+        self.letPass(2)
+        self.assertEqual((self.keys / "lives").stat(), written)
+        self.restart()
+        self.letPass(1)
+        self.assertEqual(self.image, image)
         self.parents[1].isSilent = True
         self.letPass(3)
         (key,) = self.rolls.keys
@@ -272,6 +282,7 @@ class ParentTests(TimedCase):
             parent.isSilent = True
         self.wait(_HOUR)
         self.restart()
+        self.assertNotIn("cancelled", self.said())
         self.letPass(30)
         (key,) = self.rolls.keys
         self.assertEqual((key.records[Record.DS].since is not None, self.states()), (since is not None, [State.OMNIPRESENT]))
@@ -309,6 +320,9 @@ class ParentTests(TimedCase):
         A zone whose policy names no servers any more is asked for no longer.
         """
         self.published()
+        self.parents[0].entries = (_STRANGE,)
+        self.letPass(2)
+        self.assertEqual(self.watch.unknown, {APEX})
         before = len(self.parents[0].ways)
         door = self.loading.signing()
         zone = door.at(APEX)
@@ -316,6 +330,44 @@ class ParentTests(TimedCase):
         zone.policy = SigningPolicy(forParent=True, rolls=self.times)
         self.letPass(3)
         self.assertEqual(len(self.parents[0].ways), before)
-        self.assertEqual(self.watch.factsOf(APEX), [])
+        self.assertEqual((self.watch.factsOf(APEX), self.watch.unknown), ([], set()))
+
+    def several(self) -> None:
+        """
+        Start a server with six such zones.
+        """
+        zones = [self.write(f"z{number}.example") for number in range(6)]
+        for zone in zones:
+            zone.signing = self.policy
+        self.zone = self.settings()
+        self.loading = self.load(*zones)
+        for _ in range(6):
+            self.compilers.run()
+            self.clock.advance(0.01)
+
+    def asked(self, seconds: int) -> int:
+        """
+        Return for how many zones was asked after some seconds.
+        """
+        for _ in range(10 * seconds):
+            self.clock.advance(0.1)
+        return len(self.parents[0].ways)
+
+    def test_severalZones(self) -> None:
+        """
+        Two servers are asked a second, whatever number of zones there is.
+        """
+        self.several()
+        self.assertEqual([self.asked(seconds) for seconds in (1, 2, 2, 20)], [1, 3, 5, 6])
+
+    def test_severalAtATime(self) -> None:
+        """
+        Some zones are asked for at a time only.
+        """
+        for parent in self.parents:
+            parent.isSilent = True
+        with patch.object(PARENT_LOOKS, "default", 2):
+            self.several()
+            self.assertEqual([self.asked(seconds) for seconds in (8, 6, 40)], [2, 4, 6])
 
 

@@ -195,6 +195,23 @@ class RollTests(TimedCase):
             (key,) = self.rolls.keys
             self.assertEqual(key.state(record), State.OMNIPRESENT)
 
+    def test_failure(self) -> None:
+        """
+        What cannot be signed when a key is to do something else is tried once in a while only.
+        """
+        self.policy = SigningPolicy(dnskeyTTL=2, rolls=RollTimes(dsTTL=1, propagation=0, parentPropagation=0))
+        self.start()
+        (path,) = self.keys.glob("*.private")
+        path.rename(self.folder / "aside")
+        before = self.compilers.made
+        self.wait(60)
+        self.wait(60)
+        tried = self.compilers.made - before
+        for _ in range(5):
+            self.wait(60)
+        self.assertEqual(self.compilers.made - before, tried)
+        self.assertLessEqual(tried, 3)
+
     def test_clock(self) -> None:
         """
         A restart is not a clock that was set: waits go on. After one that was set they begin again.

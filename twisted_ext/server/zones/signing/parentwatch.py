@@ -109,7 +109,7 @@ class ParentWatch:
         former, self._zones = self._zones, {}
         due: list[tuple[float, SignedZone]] = []
         for zone in zones:
-            if zone.policy.agents and zone.policy.rolls is not None and zone.served is not None:
+            if zone.policy.agents and zone.served is not None:
                 watched = self._zones[zone.apex] = former.get(zone.apex) or _Watched()
                 if watched.served is not zone.served:
                     watched.due = min(watched.due, now)
