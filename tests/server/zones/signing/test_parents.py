@@ -302,6 +302,23 @@ class ParentTests(TimedCase):
         self.letPass(10 * 24)
         self.assertIn(len(self.parents[0].ways) - before, (9, 10, 11))
 
+    def test_signedOften(self) -> None:
+        """
+        A zone that is signed every minute is not asked for every minute, whether something is waited for or not.
+        """
+        self.published()
+        for isAwaited in (True, False):
+            self.letPass(1)
+            before = len(self.parents[0].ways)
+            for _ in range(10):
+                self.loading.signing().signAnew(APEX, Reload())
+                self.settle()
+                self.clock.advance(2)
+            self.assertEqual(len(self.parents[0].ways), before)
+            if isAwaited:
+                self.take()
+                self.letPass(48)
+
     def test_notReadable(self) -> None:
         """
         If what is known cannot be written, the log says so, and the next look finds it again.

@@ -31,7 +31,7 @@ from twisted_ext.wire.rrtypes import DNSKEY, DS
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.zones.images.imagefiles import Built, Images
+    from twisted_ext.server.zones.images.imagefiles import Images
     from twisted_ext.server.zones.images.publish import ZonePublisher
     from twisted_ext.server.zones.signing.signedzone import SignedZone
 
@@ -49,16 +49,16 @@ class _Watched:
     A zone whose parent is asked.
 
     @ivar due: when that is done next, on the reactor's clock.
-    @ivar served: the version at the last time: its keys wait for nothing else than those of the same version.
+    @ivar asks: since when the parent is waited for, as it was at the last look.
     @ivar said: what was found then, for the log.
     @ivar facts: the same for each server, and when.
     """
 
-    __slots__ = ("due", "facts", "said", "served")
+    __slots__ = ("asks", "due", "facts", "said")
 
     def __init__(self) -> None:
         self.due = 0.0
-        self.served: Built | None = None
+        self.asks: float | None = None
         self.said = ""
         self.facts: dict[str, PeerFact] = {}
 
@@ -111,8 +111,9 @@ class ParentWatch:
         for zone in zones:
             if zone.policy.agents and zone.served is not None:
                 watched = self._zones[zone.apex] = former.get(zone.apex) or _Watched()
-                if watched.served is not zone.served:
+                if zone.asks is not None and zone.asks != watched.asks:
                     watched.due = min(watched.due, now)
+                watched.asks = zone.asks
                 if watched.due <= now and zone.apex not in self._asking:
                     due.append((watched.due, zone))
         self._next = now + max(_LOOK, len(self._zones) / _ZONES)
@@ -124,7 +125,6 @@ class ParentWatch:
             self._ask(zone, self._zones[zone.apex], now)
 
     def _ask(self, zone: SignedZone, watched: _Watched, now: float) -> None:
-        watched.served = zone.served
         watched.due = now + PARENT_REST.default
         try:
             rolls = readLives(self._notes.keysOf(zone.apex))
