@@ -319,6 +319,32 @@ class ParentTests(TimedCase):
                 self.take()
                 self.letPass(48)
 
+    def test_signedMeanwhile(self) -> None:
+        """
+        While the zone is being signed, nothing is noted; the parent is asked once more after that.
+        """
+        self.published()
+        self.take()
+        self.loading.signing().signAnew(APEX, Reload())
+        self.now += _HOUR
+        self.clock.advance(_HOUR)
+        for _ in range(20):
+            self.clock.advance(0.1)
+        self.assertIsNone(self.rolls.keys[0].records[Record.DS].since)
+        self.settle()
+        self.later()
+        self.assertIsNotNone(self.rolls.keys[0].records[Record.DS].since)
+
+    def test_fileIsGone(self) -> None:
+        """
+        If a server cannot be asked any more, as a file is gone, the log says so.
+        """
+        self.policy = SigningPolicy(forParent=True, rolls=self.times, agents=("tls://192.0.2.1#ns1.example ca=/none",))
+        self.start()
+        self.letPass(1)
+        self.assertIn("its parent cannot be asked: ", self.said())
+        self.assertIn("/none", self.said())
+
     def test_notReadable(self) -> None:
         """
         If what is known cannot be written, the log says so, and the next look finds it again.

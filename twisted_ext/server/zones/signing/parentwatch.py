@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.parent import Delegation, delegationIn, tagsIn, unknownAt
-from twisted_ext.errors import BadKey, DNSFault
+from twisted_ext.errors import BadDescription, BadKey, DNSFault
 from twisted_ext.server.config.keys import Keys, RemoteServer
 from twisted_ext.server.limits import PARENT_LOOKS, PARENT_RATE, PARENT_REST, PARENT_SECONDS
 from twisted_ext.server.zones.signing.rolled import confirmSeen
@@ -142,9 +142,17 @@ class ParentWatch:
         self._asking.pop(apex, None)
 
     async def _askAll(self, zone: SignedZone, watched: _Watched) -> None:
-        remotes = [RemoteServer.fromText(text, Keys()) for text in zone.policy.agents]
+        try:
+            remotes = [RemoteServer.fromText(text, Keys()) for text in zone.policy.agents]
+        except BadDescription as fault:
+            _log.warn("{zone}: its parent cannot be asked: {fault}", zone=zone.zone, fault=fault)
+            return
         outcomes = await gatherResults([Deferred.fromCoroutine(self._askOne(zone.apex, remote)) for remote in remotes])
         if self._isClosed or self._zones.get(zone.apex) is not watched:
+            return
+        if zone.pending:
+            # The process that signs it has the folder of the keys, perhaps for seconds.
+            watched.due = self._reactor.seconds() + _LOOK
             return
         now = self._publisher.today()
         delegations = [each for each in outcomes if isinstance(each, Delegation)]
