@@ -80,7 +80,7 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     (
         "txdns_zones_ds_asked_seconds",
         "gauge",
-        "Since when the first of the signed zones waits for its parent to have, or to lose, a DS record, in seconds since 1970.",
+        "Since when the first zone waits for its parent to have, or to lose, a DS record of a key that is replaced, in seconds since 1970.",
         "",
         (("", "zonesParentAsked"),),
     ),
@@ -279,7 +279,7 @@ def _zones(zones: Sequence[ZoneFigures]) -> Iterator[str]:
         ),
         (
             "txdns_zone_ds_asked_seconds",
-            "Since when a zone waits for its parent to have, or to lose, a DS record, in seconds since 1970.",
+            "Since when a zone waits for its parent to have, or to lose, a DS record of a key that is replaced, in seconds since 1970.",
             [(zone, zone.parentAsked) for zone in zones],
         ),
     ):

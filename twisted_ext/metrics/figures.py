@@ -135,7 +135,8 @@ class ZoneFigures:
     @ivar signatureExpiry: when its first signature ends, in seconds since 1970; L{None} without signatures.
     @ivar sent: how often it was transferred to a client.
     @ivar received: how often it was transferred from a primary.
-    @ivar parentAsked: since when its parent has to have, or to lose, a DS record, in seconds since 1970; L{None} if it need not.
+    @ivar parentAsked: since when its parent has to have, or to lose, a DS record so that a key is replaced, in seconds since 1970; L{None}
+        if it need not.
     """
 
     zone: str

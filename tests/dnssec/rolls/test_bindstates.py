@@ -20,6 +20,7 @@ from twisted_ext.dnssec.privatekeys.keyfiles import nameOf
 from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys
 from twisted_ext.dnssec.privatekeys.keyring import makeKey
 from twisted_ext.dnssec.rolls.bindstates import keyOfBIND, keysOfBIND
+from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.ring import LivingRing
 from twisted_ext.dnssec.rolls.rolls import Rolls
@@ -171,6 +172,22 @@ def test_signedHere(tmp_path: Path) -> None:
     _made(tmp_path, 257, _states(DSState="hidden"))
     ring = LivingRing.live(str(tmp_path), _APEX, RollPolicy(ECDSA_P256), _NOW, None, True)
     assert ring.said == [] and ring.rolls.keys[0].state(Record.DS) is State.RUMOURED
+
+
+def test_otherTTLs(tmp_path: Path) -> None:
+    """
+    Of the TTLs in several files the longest one counts, for as long as it lasts.
+    """
+    for created, ttl in ((90, 86_400), (80, 300)):
+        name = _made(tmp_path, 257, _states(Generated=_dated(_NOW - created * DAY)))
+        public = tmp_path / f"{name}.key"
+        public.write_text(public.read_text().replace(" IN DNSKEY", f" {ttl} IN DNSKEY"))
+    LivingRing.live(str(tmp_path), _APEX, RollPolicy(ECDSA_P256, dnskeyTTL=60, propagation=0, safety=0), _NOW, None, False)
+    rolls = readLives(str(tmp_path))
+    assert rolls is not None
+    rolls.served(_NOW + 1)
+    lately = rolls.lately[Record.DNSKEY]
+    assert (lately.longest, lately.until) == (86_400, _NOW + 1 + 86_400)
 
 
 @pytest.mark.parametrize(

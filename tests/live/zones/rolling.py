@@ -22,7 +22,7 @@ from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import AD, DO, RD
 from twisted_ext.wire.message import Message
 
-__all__ = ["CHILD", "Asking", "Parent", "anchorOf", "namedFor", "parentOf", "resolverFor"]
+__all__ = ["CHILD", "ZONE", "Asking", "Parent", "anchorOf", "namedFor", "parentOf", "resolverFor", "settingsOf"]
 
 #: An OPT record with the DO flag.
 _EDNS: Final = b"\0\0\x29\x04\xd0\0\0" + DO.to_bytes(2, "big") + b"\0\0"
@@ -40,8 +40,52 @@ child NS ns.child
 ns.child A 127.0.0.1
 """
 
+#: The zone, with names that there are.
+ZONE: Final = "$TTL 2\n@ SOA ns hostmaster 1 2 1 1209600 2\n@ NS ns\nns A 127.0.0.1\n" + "".join(
+    [f"n{each} A 192.0.2.{each}\n" for each in range(20)]
+)
+
+_SETTINGS: Final = """
+state = "{folder}/state"
+
+[[zone]]
+name = "{zone}"
+file = "{folder}/zone"
+sign = "quick"
+serial = "{serial}"
+allow-transfer = ["127.0.0.1"]
+notify = [{notified}]
+
+[[signing-policy]]
+name = "quick"
+algorithm = "{algorithm}"
+keys = "{keys}"
+cds = true
+dnskey-ttl = "2s"
+roll = true
+propagation = "6s"
+parent-propagation = "1s"
+parent-ds-ttl = "0s"
+parental-agents = ["127.0.0.1:{parent}"]
+parent-check = "1s"
+"""
+
 #: How far the signatures of CDS records may begin before they are looked at: those of a name begin at the same time for days.
 _REPLAYED: Final = 60 * 86_400
+
+
+def settingsOf(
+    folder: Path, parent: int, secondaries: list[int], keys: str = "ksk+zsk", algorithm: str = "ecdsap256sha256", serial: str = "increment"
+) -> str:
+    """
+    Return settings by which keys are replaced in seconds.
+
+    @param parent: the port of the parent's server, and C{secondaries} those of the zone's.
+    """
+    notified = ", ".join([f'"127.0.0.1:{port}"' for port in secondaries])
+    return _SETTINGS.format(
+        folder=folder, zone=CHILD, parent=parent, notified=notified, keys=keys, algorithm=algorithm, serial=serial
+    )
 
 
 def parentOf() -> LivePeer:

@@ -18,38 +18,11 @@ import pytest
 
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.following import followerOf
-from tests.live.zones.rolling import CHILD, Asking, Parent, anchorOf, namedFor, parentOf, resolverFor
+from tests.live.zones.rolling import CHILD, ZONE, Asking, Parent, anchorOf, namedFor, parentOf, resolverFor, settingsOf
 from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from twisted_ext.dnssec.rolls.lives import livesIn, readLives
 from twisted_ext.dnssec.rolls.rolls import Rolls
-
-_NAMES: Final = "".join([f"n{each} A 192.0.2.{each}\n" for each in range(20)])
-_ZONE: Final = f"$TTL 2\n@ SOA ns hostmaster 1 2 1 1209600 2\n@ NS ns\nns A 127.0.0.1\n{_NAMES}"
-
-_SETTINGS: Final = """
-state = "{folder}/state"
-
-[[zone]]
-name = "{zone}"
-file = "{folder}/zone"
-sign = "quick"
-allow-transfer = ["127.0.0.1"]
-notify = [{secondaries}]
-
-[[signing-policy]]
-name = "quick"
-algorithm = "{algorithm}"
-keys = "{keys}"
-cds = true
-dnskey-ttl = "2s"
-roll = true
-propagation = "6s"
-parent-propagation = "1s"
-parent-ds-ttl = "0s"
-parental-agents = ["127.0.0.1:{parent}"]
-parent-check = "1s"
-"""
 
 #: Seconds that a roll gets.
 _LONG: Final = 20 * PATIENCE
@@ -68,15 +41,9 @@ class Zone:
         self._isKilled = isKilled
         self._port = freePort("127.0.0.1")
         self._seen: object = None
-        (folder / "zone").write_text(_ZONE)
+        (folder / "zone").write_text(ZONE)
         self._parent = stack.enter_context(parentOf())
-        ports = [freePort("127.0.0.1") for _ in range(2)]
-        self._values: dict[str, object] = {
-            "folder": folder,
-            "zone": CHILD,
-            "secondaries": ", ".join([f'"127.0.0.1:{port}"' for port in ports]),
-            "parent": self._parent.port,
-        }
+        self._ports = ports = [freePort("127.0.0.1") for _ in range(2)]
         self.edit("ksk+zsk", "ecdsap256sha256")
         self.server = Twistd(folder, "--config", str(folder / "settings.toml"), port=self._port)
         self.server.__enter__()
@@ -106,7 +73,8 @@ class Zone:
         """
         Write the settings.
         """
-        (self._folder / "settings.toml").write_text(_SETTINGS.format(**self._values, keys=keys, algorithm=algorithm))
+        text = settingsOf(self._folder, self._parent.port, self._ports, keys, algorithm)
+        (self._folder / "settings.toml").write_text(text)
 
     def reload(self) -> None:
         os.kill(self.server.pid, signal.SIGHUP)

@@ -17,13 +17,10 @@ import pytest
 
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.following import followerOf
-from tests.live.zones.rolling import CHILD, Asking, Parent, anchorOf, parentOf, resolverFor
+from tests.live.zones.rolling import CHILD, ZONE, Asking, Parent, anchorOf, parentOf, resolverFor, settingsOf
 from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, peer
 from twisted_ext.dnssec.rolls.lives import readLives
-
-_NAMES: Final = "".join([f"n{each} A 192.0.2.{each}\n" for each in range(20)])
-_ZONE: Final = f"$TTL 2\n@ SOA ns hostmaster 1 2 1 1209600 2\n@ NS ns\nns A 127.0.0.1\n{_NAMES}"
 
 _POLICY: Final = """
 dnssec-policy quick {{
@@ -41,30 +38,6 @@ options {{
 zone "{zone}" {{
   type primary; file "{folder}/zone"; inline-signing yes; dnssec-policy quick; also-notify {{ {secondaries} }};
 }};
-"""
-
-_SETTINGS: Final = """
-state = "{folder}/state"
-
-[[zone]]
-name = "{zone}"
-file = "{folder}/zone"
-sign = "quick"
-serial = "unixtime"
-allow-transfer = ["127.0.0.1"]
-notify = [{secondaries}]
-
-[[signing-policy]]
-name = "quick"
-keys = "ksk+zsk"
-cds = true
-dnskey-ttl = "2s"
-roll = true
-propagation = "6s"
-parent-propagation = "1s"
-parent-ds-ttl = "2s"
-parental-agents = ["127.0.0.1:{parent}"]
-parent-check = "1s"
 """
 
 #: The stages of a roll: the role of the key, whether it is the new one that tells, its record, and its state.
@@ -93,7 +66,7 @@ class Named:
 
     def _configure(self, server: LivePeer) -> str:
         server.port = self.port
-        (server.folder / "zone").write_text(_ZONE)
+        (server.folder / "zone").write_text(ZONE)
         said = " ".join([f"127.0.0.1 port {port};" for port in self._secondaries])
         return _POLICY.format(folder=server.folder, port=self.port, control=self._control, zone=CHILD, secondaries=said)
 
@@ -185,10 +158,9 @@ def takenOver(folder: Path, stage: str) -> int:
             keys.mkdir(parents=True, mode=0o700)
             for path in named.peer.folder.glob("K*"):
                 shutil.copy(path, keys)
-        (folder / "zone").write_text(_ZONE)
-        said = ", ".join([f'"127.0.0.1:{port}"' for port in ports])
+        (folder / "zone").write_text(ZONE)
         settings = folder / "settings.toml"
-        settings.write_text(_SETTINGS.format(folder=folder, zone=CHILD, parent=parent.port, secondaries=said))
+        settings.write_text(settingsOf(folder, parent.port, ports, serial="unixtime"))
         with Twistd(folder, "--config", str(settings), port=named.port) as server:
             wait(lambda: server.gives(f"ns.{CHILD}", ["127.0.0.1"]), server)
             until(lambda: (keys / "lives").exists(), server.text)

@@ -267,12 +267,12 @@ class LivingRing:
         """
         rolls = self.rolls
         keys = keysOfBIND(self._files.values(), now)
+        # What resolvers have is as it was there.
+        ttl = max([self._files[key.name].ttl or 0 for key in keys], default=0)
         for key in keys:
             rolls.add(key)
-            # What resolvers have is as it was there.
-            for record in (Record.DNSKEY, Record.KRRSIG):
-                ttl = self._files[key.name].ttl or 0
-                rolls.lately[record] = Lately(max(ttl, rolls.lately[record].longest), ttl)
+        for record in (Record.DNSKEY, Record.KRRSIG):
+            rolls.lately[record] = Lately(ttl, ttl)
         if keys:
             self.said.append(f"the keys in {self._folder} go on from where BIND has left them")
         return bool(keys)

@@ -212,6 +212,14 @@ class Rolls:
         asked = [key.records[Record.DS] for key in self.keys if Record.DS in key.records]
         return min([each.decided for each in asked if not each.state.isSettled and each.since is None], default=None)
 
+    @property
+    def isHeldUp(self) -> bool:
+        """
+        Whether a key is to be replaced by another one once the parent has done its part; a zone whose first DS record is not there is as it
+        was.
+        """
+        return self.asksParent is not None and sum(1 for key in self.keys if key.state(Record.DS) is not State.HIDDEN) > 1
+
     def tell(self, name: str, isThere: bool, now: float) -> None:
         """
         Take in what an operator says of the DS record of a key.

@@ -14,10 +14,12 @@ from zope.interface import directlyProvides
 
 from tests.server.zones.load.signed import APEX
 from tests.server.zones.signing.test_renewal import TimedCase
+from twisted_ext.apps.cli.keys.lives import changeKey
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.rolls import Rolls
 from twisted_ext.dnssec.rolls.states import Record, State
 from twisted_ext.server.limits import PARENT_LOOKS
+from twisted_ext.server.zones.images.pending import Reload
 from twisted_ext.server.zones.load.loader import ZoneLoader
 from twisted_ext.server.zones.load.zonefacts import parentsOf
 from twisted_ext.server.zones.signing.parentwatch import ParentWatch
@@ -246,28 +248,41 @@ class ParentTests(TimedCase):
         self.published()
         self.parents[0].entries = (_STRANGE,)
         self.letPass(5)
-        text = f"{_FIRST}, of its parent, has DS records of none of its keys: resolvers that validate take the zone for bogus"
+        text = f"DS records of none of its keys are at {_FIRST}, of its parent: resolvers that validate take the zone for bogus"
         self.assertEqual(self.said().count(text), 1)
         self.assertEqual(self.watch.unknown, {APEX})
         self.assertEqual(parentsOf(self.loading)["zonesDelegationUnknown"], 1)
+        for parent in self.parents:
+            parent.isSilent = True
+        self.letPass(2)
+        self.assertEqual(self.watch.unknown, {APEX})
+        for parent in self.parents:
+            parent.isSilent = False
         self.take()
         self.letPass(2)
         self.assertEqual(self.watch.unknown, set())
 
     def test_figures(self) -> None:
         """
-        While the parent is waited for, the figures say since when, also after a restart; what caches have is no reason to act.
+        While a key is not replaced before the parent has done its part, the figures say since when, also after a restart. The first DS
+        record of a zone, and what caches have, are no reason to act.
         """
         self.published()
-        asked = self.rolls.keys[0].records[Record.DS].decided
-        self.assertGreater(asked, self.now - 4 * _HOUR)
+        self.assertEqual((self.states(), parentsOf(self.loading)), ([State.RUMOURED], {"zonesDelegationUnknown": 0}))
+        self.take()
+        self.letPass(48)
+        changeKey(str(self.keys / self.rolls.keys[0].name), lambda rolls, name: rolls.replace(name))
+        self.letPass(8)
+        self.assertEqual(self.states(), [State.UNRETENTIVE, State.RUMOURED])
+        asked = self.rolls.keys[1].records[Record.DS].decided
+        self.assertGreater(asked, self.now - 8 * _HOUR)
         for _ in range(2):
             self.assertEqual(parentsOf(self.loading), {"zonesDelegationUnknown": 0, "zonesParentAsked": asked})
             self.restart()
             self.letPass(1)
         self.take()
         self.letPass(2)
-        self.assertEqual((self.states(), parentsOf(self.loading)), ([State.RUMOURED], {"zonesDelegationUnknown": 0}))
+        self.assertEqual((self.states(), parentsOf(self.loading)), ([State.UNRETENTIVE, State.RUMOURED], {"zonesDelegationUnknown": 0}))
 
     def test_restart(self) -> None:
         """

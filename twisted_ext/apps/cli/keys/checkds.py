@@ -5,14 +5,11 @@ C{txdns keys checkds}: says what the parent has.
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted_ext.apps.cli.keys.lives import changeKey
 from twisted_ext.apps.cli.terminal.arguments import Arguments
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["ARGUMENTS", "main"]
 

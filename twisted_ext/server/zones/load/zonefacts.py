@@ -30,8 +30,8 @@ def metricsOf(zoneSet: ZoneSet) -> list[ZoneFigures]:
         until = zoneSet.until(place.apex)
         ends = None if place.signatures is None else place.signatures.time
         signed = _signedAt(zoneSet, place.apex)
-        asks = None if signed is None else signed[0].asks
-        found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received, asks))
+        heldUp = None if signed is None else signed[0].heldUp
+        found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received, heldUp))
     return found
 
 
@@ -59,11 +59,11 @@ def _signedAt(zoneSet: ZoneSet, apex: bytes) -> tuple[SignedZone, str] | None:
 
 def parentsOf(loading: ZoneLoader) -> dict[str, float]:
     """
-    Return figures: of how many signed zones the parents have DS records of none of their keys, and since when the first one of them waits
-    for its parent.
+    Return figures: of how many signed zones the parents have DS records of none of their keys, and since when the first one waits for its
+    parent with a key that is to be replaced.
     """
     found: dict[str, float] = {} if loading.parents is None else {"zonesDelegationUnknown": len(loading.parents.unknown)}
-    asked = [zone.asks for zone in loading.door or () if zone.asks is not None]
+    asked = [since for zone in loading.door or () if (since := zone.heldUp) is not None]
     return {**found, "zonesParentAsked": min(asked)} if asked else found
 
 

@@ -50,7 +50,7 @@ class _Watched:
 
     @ivar due: when that is done next, on the reactor's clock.
     @ivar asks: since when the parent is waited for, as it was at the last look.
-    @ivar said: what was found then, for the log.
+    @ivar said: what was found then, for the log, and which servers have DS records of none of its keys.
     @ivar facts: the same for each server, and when.
     """
 
@@ -59,7 +59,7 @@ class _Watched:
     def __init__(self) -> None:
         self.due = 0.0
         self.asks: float | None = None
-        self.said = ""
+        self.said: tuple[str, list[str]] = "", []
         self.facts: dict[str, PeerFact] = {}
 
 
@@ -161,7 +161,11 @@ class ParentWatch:
             remote.server.label: PeerFact(None, now, str(each) if isinstance(each, DNSFault) else f"it has {tagsIn(each.entries)}")
             for remote, each in zip(remotes, outcomes, strict=True)
         }
-        self._say(zone, watched, outcomes, [each.server for each in delegations if unknownAt(zone.apex, dnskeys, each)])
+        unknown = [each.server for each in delegations if unknownAt(zone.apex, dnskeys, each)]
+        if delegations:
+            # That a server is silent mends nothing.
+            (self.unknown.add if unknown else self.unknown.discard)(zone.apex)
+        self._say(zone, watched, outcomes, unknown)
         built, folder, isWhole = zone.served, self._notes.keysOf(zone.apex), len(delegations) == len(outcomes)
         if built is not None and confirmSeen(zone, built, folder, dnskeys, delegations, isWhole, now):
             self._images.note([built])
@@ -192,13 +196,12 @@ class ParentWatch:
         Log what was found, if it was something else before.
         """
         said = "; ".join([str(each) if isinstance(each, DNSFault) else f"{each.server} has {tagsIn(each.entries)}" for each in outcomes])
-        if said == watched.said:
+        if (said, unknown) == watched.said:
             return
-        watched.said = said
-        (self.unknown.add if unknown else self.unknown.discard)(zone.apex)
+        watched.said = said, unknown
         if unknown:
             text = (
-                "{zone}: {servers}, of its parent, has DS records of none of its keys: resolvers that validate take the zone for bogus; "
+                "{zone}: DS records of none of its keys are at {servers}, of its parent: resolvers that validate take the zone for bogus; "
                 "have the parent take the records that txdns keys ds shows"
             )
             _log.error(text, zone=zone.zone, servers=" and ".join(unknown))

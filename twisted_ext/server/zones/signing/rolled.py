@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.images.imagefiles import Built
     from twisted_ext.server.zones.signing.signedzone import SignedZone
 
-__all__ = ["ACTIONS", "asksOf", "changeKey", "confirmSeen", "confirmServed", "keysOf"]
+__all__ = ["ACTIONS", "changeKey", "confirmSeen", "confirmServed", "keysOf", "noteAsked"]
 
 #: What an operator may do with a key.
 ACTIONS: Final = ("roll", "published", "withdrawn")
@@ -65,13 +65,13 @@ def confirmSeen(
         return LivingRing.observed(folder, zone.apex, dnskeys, delegations, isWhole, now)
 
     isNew = _noted(zone, built, folder, change, "which DS records its parent has")
-    zone.asks = asksOf(folder)
+    noteAsked(zone, folder)
     return isNew
 
 
-def asksOf(folder: str) -> float | None:
+def noteAsked(zone: SignedZone, folder: str) -> None:
     """
-    Return since when the parent of a zone has to have, or to lose, a DS record, see L{Rolls.asksParent}.
+    Have a zone know what its parent has to do, see L{Rolls.asksParent} and L{Rolls.isHeldUp}.
 
     @param folder: that of the zone's keys.
     """
@@ -79,8 +79,8 @@ def asksOf(folder: str) -> float | None:
         rolls = readLives(folder)
     except BadKey:
         # Signing says so.
-        return None
-    return None if rolls is None else rolls.asksParent
+        rolls = None
+    zone.asks, zone.isHeldUp = (None, False) if rolls is None else (rolls.asksParent, rolls.isHeldUp)
 
 
 def keysOf(zone: SignedZone, folder: str, now: float) -> list[dict[str, JSON]]:

@@ -103,12 +103,13 @@ class SignedZone(MadeZone):
     @ivar isClockSet: whether the clock was set since it was signed last.
     @ivar isClockTold: whether what signs it now was told of that.
     @ivar asks: since when its parent has to have, or to lose, a DS record, in seconds since 1970; L{None} if it need not.
+    @ivar isHeldUp: whether a key is replaced after that.
     @ivar undigested: the serial of a version that lacks its digest, and since when, on the reactor's clock; L{None} if none does.
     """
 
     __slots__ = (
         "policy", "serials", "origin", "unsigned", "complaints", "served", "isStale", "isFollowed", "isHeld", "keys", "held", "renewal",
-        "renewed", "turned", "undigested", "since", "isClockSet", "isClockTold", "asks",
+        "renewed", "turned", "undigested", "since", "isClockSet", "isClockTold", "asks", "isHeldUp",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings, origin: str) -> None:
@@ -126,6 +127,7 @@ class SignedZone(MadeZone):
         self.undigested: tuple[int, float] | None = None
         self.since: float | None = None
         self.asks: float | None = None
+        self.isHeldUp = False
         self.isClockSet = self.isClockTold = False
         self.follow(zone)
 
@@ -151,9 +153,16 @@ class SignedZone(MadeZone):
         self.served = built
         self.sources = keysIn(built, folder)
         if self.policy.rolls is not None:
-            from twisted_ext.server.zones.signing.rolled import asksOf
+            from twisted_ext.server.zones.signing.rolled import noteAsked
 
-            self.asks = asksOf(folder)
+            noteAsked(self, folder)
+
+    @property
+    def heldUp(self) -> float | None:
+        """
+        Since when a key is not replaced as the parent has not done its part, in seconds since 1970; L{None} if that is not so.
+        """
+        return self.asks if self.isHeldUp else None
 
     def isMade(self, built: Built, reached: Callable[[bytes], int | None]) -> bool:
         """
