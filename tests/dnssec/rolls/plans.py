@@ -20,6 +20,7 @@ _TTLS = (300, HOUR, DAY, 2 * DAY)
 _ALGORITHMS = (8, 13, 15)
 _KINDS = (
     "algorithm", "split", "lifetimes", "dnskeyTTL", "zoneTTL", "dsTTL", "renew", "silent", "slow", "clock", "replace", "relapse",
+    "insecure",
 )  # fmt: skip
 
 
@@ -102,6 +103,12 @@ def _eventsAt(dice: random.Random, at: float) -> list[Event]:
             return [Event(at, f"the clock is set {offset / DAY:.1f} d off", lambda world: world.set(offset))]
         case "relapse":
             return [Event(at + number * HOUR, "the parent has the former DS records again", _relapse) for number in range(100)]
+        case "insecure":
+            ends = at + dice.uniform(0, YEAR)
+            return [
+                Event(at, "no DS records any more", lambda world: world.edit(lambda policy: replace(policy, insecure=True))),
+                Event(ends, "DS records again", lambda world: world.edit(lambda policy: replace(policy, insecure=False))),
+            ]
         case "replace":
             return [Event(at, "a key is replaced", _replace)]
         case "dnskeyTTL":

@@ -145,6 +145,7 @@ class World:
     @ivar needless: what was published that no resolver has a use for.
     @ivar insecure: how often the parent had no DS record any more.
     @ivar ends: when the last record of each key that is gone was in no cache any more.
+    @ivar mayBeInsecure: whether an operator has wanted that.
     @ivar isWatched: whether the server knows the TTL of DS records from the parent, not from its policy.
     """
 
@@ -166,7 +167,7 @@ class World:
         self.insecure = 0
         self.ends: dict[str, float] = {}
         self.offset = 0.0
-        self.isWatched = False
+        self.isWatched = self.mayBeInsecure = False
         self._isSloppy = isSloppy
         self._publishes: float | None = None
         # How long resolvers keep what the zone has, and after how long signatures are made anew.
@@ -270,6 +271,7 @@ class World:
         Have an operator edit the policy.
         """
         self.rolls.policy = changed(self.rolls.policy)
+        self.mayBeInsecure |= self.rolls.policy.insecure
         if self._publishes is None:
             self._publishes = self.now
 

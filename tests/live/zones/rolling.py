@@ -22,7 +22,7 @@ from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import AD, DO, RD
 from twisted_ext.wire.message import Message
 
-__all__ = ["CHILD", "ZONE", "Asking", "Parent", "anchorOf", "namedFor", "parentOf", "resolverFor", "settingsOf"]
+__all__ = ["CHILD", "ZONE", "Asking", "Parent", "anchorOf", "dug", "namedFor", "parentOf", "resolverFor", "settingsOf"]
 
 #: An OPT record with the DO flag.
 _EDNS: Final = b"\0\0\x29\x04\xd0\0\0" + DO.to_bytes(2, "big") + b"\0\0"
@@ -68,6 +68,7 @@ parent-propagation = "1s"
 parent-ds-ttl = "0s"
 parental-agents = ["127.0.0.1:{parent}"]
 parent-check = "1s"
+insecure = {insecure}
 """
 
 #: How far the signatures of CDS records may begin before they are looked at: those of a name begin at the same time for days.
@@ -75,7 +76,13 @@ _REPLAYED: Final = 60 * 86_400
 
 
 def settingsOf(
-    folder: Path, parent: int, secondaries: list[int], keys: str = "ksk+zsk", algorithm: str = "ecdsap256sha256", serial: str = "increment"
+    folder: Path,
+    parent: int,
+    secondaries: list[int],
+    keys: str = "ksk+zsk",
+    algorithm: str = "ecdsap256sha256",
+    serial: str = "increment",
+    insecure: str = "false",
 ) -> str:
     """
     Return settings by which keys are replaced in seconds.
@@ -84,8 +91,9 @@ def settingsOf(
     """
     notified = ", ".join([f'"127.0.0.1:{port}"' for port in secondaries])
     return _SETTINGS.format(
-        folder=folder, zone=CHILD, parent=parent, notified=notified, keys=keys, algorithm=algorithm, serial=serial
-    )
+        folder=folder, zone=CHILD, parent=parent, notified=notified, keys=keys, algorithm=algorithm, serial=serial,
+        insecure=insecure,
+    )  # fmt: skip
 
 
 def parentOf() -> LivePeer:

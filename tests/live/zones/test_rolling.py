@@ -18,7 +18,18 @@ import pytest
 
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.following import followerOf
-from tests.live.zones.rolling import CHILD, ZONE, Asking, Parent, anchorOf, namedFor, parentOf, resolverFor, settingsOf
+from tests.live.zones.rolling import (
+    CHILD,
+    ZONE,
+    Asking,
+    Parent,
+    anchorOf,
+    dug,
+    namedFor,
+    parentOf,
+    resolverFor,
+    settingsOf,
+)
 from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from twisted_ext.dnssec.rolls.lives import livesIn, readLives
@@ -41,9 +52,10 @@ class Zone:
         self._isKilled = isKilled
         self._port = freePort("127.0.0.1")
         self._seen: object = None
+        self._settings = folder / "settings.toml"
         (folder / "zone").write_text(ZONE)
         self._parent = stack.enter_context(parentOf())
-        self._ports = ports = [freePort("127.0.0.1") for _ in range(2)]
+        self.ports = ports = [freePort("127.0.0.1") for _ in range(2)]
         self.edit("ksk+zsk", "ecdsap256sha256")
         self.server = Twistd(folder, "--config", str(folder / "settings.toml"), port=self._port)
         self.server.__enter__()
@@ -69,12 +81,12 @@ class Zone:
         assert rolls is not None
         return rolls
 
-    def edit(self, keys: str, algorithm: str) -> None:
+    def edit(self, keys: str, algorithm: str, insecure: str = "false") -> None:
         """
         Write the settings.
         """
-        text = settingsOf(self._folder, self._parent.port, self._ports, keys, algorithm)
-        (self._folder / "settings.toml").write_text(text)
+        text = settingsOf(self._folder, self._parent.port, self.ports, keys, algorithm, insecure=insecure)
+        self._settings.write_text(text)
 
     def reload(self) -> None:
         os.kill(self.server.pid, signal.SIGHUP)
@@ -140,6 +152,28 @@ class Zone:
         self.reload()
         self.until(lambda: self.rolls.policy != before and self.isDone())
 
+    def leave(self) -> None:
+        """
+        Have the zone signed no more: that is refused until the parent has no DS record, as dnssec-cds has it removed.
+        """
+        text = self._settings.read_text()
+        self._settings.write_text(text.replace('sign = "quick"\n', ""))
+        self.reload()
+        self.until(lambda: "its parent may have a DS record for it" in self.server.text())
+        for asking in self.askings:
+            asking.isSecure = False
+        self.edit("ksk+zsk", "ed25519", "true")
+        self.reload()
+        self.until(lambda: self.rolls.policy.insecure and self.rolls.isInsecure)
+        assert "leave sign out to serve the zone without signatures" in self.txdns("keys", "why", self.keys)
+        # Behind the serial that secondaries have.
+        (self._folder / "zone").write_text(ZONE.replace("hostmaster 1 ", f"hostmaster {time.time():.0f} "))
+        self._settings.write_text(text.replace('sign = "quick"\n', ""))
+        self.reload()
+        self.until(lambda: all("RRSIG" not in dug(port, "+dnssec", CHILD, "SOA") for port in (self._port, *self.ports)))
+        before = [asking.counts["rcode 0"] for asking in self.askings]
+        self.until(lambda: all(asking.counts["rcode 0"] > count + 20 for asking, count in zip(self.askings, before, strict=True)))
+
     def roll(self, role: str) -> None:
         """
         Have a key replaced.
@@ -165,6 +199,7 @@ def rolled(folder: Path, isAll: bool) -> Zone:
             zone.roll("csk")
             zone.change("csk", "ed25519")
             zone.change("ksk+zsk", "ed25519")
+            zone.leave()
         assert [asking.wrong for asking in zone.askings] == [[], []]
         assert "Traceback" not in zone.server.text()
         return zone
@@ -181,6 +216,6 @@ def test_rolls(tmp_path: Path) -> None:
 def test_rollsOverKills(tmp_path: Path) -> None:
     """
     So it is with a CSK, another algorithm and other numbers of keys as well, while the server is killed each time that something has
-    happened to a key.
+    happened to a key; in the end the zone is signed no more, and no answer was bogus.
     """
     assert rolled(tmp_path, True).kills > 20

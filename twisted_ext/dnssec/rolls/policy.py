@@ -30,6 +30,7 @@ class RollPolicy:
     @ivar propagation: how long it takes until all servers have a new version of the zone.
     @ivar parentPropagation: the same at the parent, after its servers were seen to have it.
     @ivar safety: is added to each wait.
+    @ivar insecure: whether the parent is to have no DS records any more, so that the zone need not be signed.
     """
 
     algorithm: int
@@ -42,6 +43,7 @@ class RollPolicy:
     propagation: int = 300
     parentPropagation: int = _HOUR
     safety: int = _HOUR
+    insecure: bool = False
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -222,7 +222,7 @@ class LivingRing:
                 rolls.served(min(served.since, now))
 
     def _live(self, now: float) -> None:
-        rolls = self.rolls
+        rolls, policy = self.rolls, self.rolls.policy
         while missing := rolls.missing(now):
             for each in missing:
                 tags = [file.key.tag for file in self._files.values()]
@@ -234,6 +234,8 @@ class LivingRing:
         before = [key.name for key in rolls.keys]
         for move in rolls.step(now):
             self.said.append(f"the key {move.key.name}: {move.record.value} is {move.state.value}")
+            if policy.insecure and move.record is Record.DS and rolls.isInsecure:
+                self.said.append("no resolver has a DS record of its keys any more: leave sign out to serve the zone without signatures")
         for name in before:
             if all(key.name != name for key in rolls.keys):
                 self.said.append(f"the key {name} is in use no more; its files in {self._folder} may be removed")

@@ -197,6 +197,13 @@ class Rolls:
                     self._begins(record, standing, now)
 
     @property
+    def isInsecure(self) -> bool:
+        """
+        Whether no resolver has a DS record of a key.
+        """
+        return all(key.state(Record.DS) is State.HIDDEN for key in self.keys)
+
+    @property
     def awaitsParent(self) -> bool:
         """
         Whether a DS record comes or goes.
@@ -305,7 +312,8 @@ class Rolls:
         """
         for key in self.keys:
             for record, standing in key.records.items():
-                state = (_WANTED if key.isWanted else _UNWANTED).get(standing.state)
+                isWanted = key.isWanted and not (self.policy.insecure and record is Record.DS)
+                state = (_WANTED if isWanted else _UNWANTED).get(standing.state)
                 if state is not None:
                     yield key, record, state
 
@@ -324,7 +332,7 @@ class Rolls:
 
     def _obstacle(self, key: RollingKey, record: Record, state: State, now: float) -> Obstacle | None:
         if not state.isSettled:
-            why = refusal(self.keys, key, record, state)
+            why = refusal(self.keys, key, record, state, self.policy.insecure)
             return Obstacle(key, record, state, why) if why else None
         standing = key.records[record]
         isComing = state is State.OMNIPRESENT

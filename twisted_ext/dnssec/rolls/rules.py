@@ -4,7 +4,7 @@ What may not be done with a key yet, and why: whatever resolvers have of the zon
  - Who has a DS record finds its key, which signs the DNSKEY records.
  - Who sees an algorithm, in DS or DNSKEY records, finds signatures by it everywhere: some validators insist on one of each algorithm (RFC
    6840, section 5.11).
- - Once there is a DS record, there is one always.
+ - Once there is a DS record, there is one always, unless there are to be none any more.
 
 A rule is one refusal. Two of them follow from the others as long as keys start hidden; they are for keys whose states were read.
 """
@@ -20,17 +20,18 @@ __all__ = ["refusal"]
 _HIDDEN, _RUMOURED, _OMNIPRESENT, _UNRETENTIVE = State
 
 
-def refusal(keys: Sequence[RollingKey], key: RollingKey, record: Record, state: State) -> str:
+def refusal(keys: Sequence[RollingKey], key: RollingKey, record: Record, state: State, insecure: bool = False) -> str:
     """
     Return why a record of a key may not be published, or withdrawn, yet; C{""} if it may.
 
     @param keys: those of the zone, with this one.
     @param state: rumoured or unretentive.
+    @param insecure: whether there are to be no DS records any more.
     """
     others = [each for each in keys if each.algorithm == key.algorithm and each is not key]
     if state is _RUMOURED:
         return _unpublishable(keys, others, key, record)
-    return _indispensable(keys, others, key, record)
+    return "" if insecure and record is Record.DS else _indispensable(keys, others, key, record)
 
 
 def _unpublishable(keys: Sequence[RollingKey], others: Sequence[RollingKey], key: RollingKey, record: Record) -> str:

@@ -72,6 +72,7 @@ class SigningPolicySettings(TableSettings):
     propagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers have a new version")
     parentPropagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers of the parent have DS records")
     parentDsTtl: str = key(types.duration("0s", "30d"), "1d", "The TTL of the DS records at the parent")
+    insecure: bool = key(types.FLAG, False, "Have the parent remove its DS records, so that zones need not be signed any more")
     parentalAgents: tuple[str, ...] = key(
         types.REMOTE,
         (),
@@ -128,14 +129,18 @@ class SigningPolicySettings(TableSettings):
         @raise BadDescription: a lifetime is shorter than a roll.
         """
         times = RollTimes(
-            *map(
-                secondsFromDuration,
-                (self.kskLifetime, self.zskLifetime, self.propagation, self.parentPropagation, self.parentDsTtl),
-            )
+            secondsFromDuration(self.kskLifetime),
+            secondsFromDuration(self.zskLifetime),
+            secondsFromDuration(self.propagation),
+            secondsFromDuration(self.parentPropagation),
+            secondsFromDuration(self.parentDsTtl),
+            self.insecure,
         )
         split = self.keys != _KEYS[0]
         rolls = times.of(_ALGORITHMS[self.algorithm], split, secondsFromDuration(self.dnskeyTtl), _DAY)
         where = f"signing-policy {self.name}"
+        if self.insecure and not self.roll:
+            raise BadDescription(f"{where}: insecure is for keys that live by the policy; write roll = true as well")
         for name, lifetime, role in (("ksk-lifetime", times.ksk, rolls.roles[0]), ("zsk-lifetime", times.zsk, ZSK)):
             if lifetime and not self.roll:
                 raise BadDescription(f"{where}: {name} is for keys that are replaced by the policy; write roll = true as well")

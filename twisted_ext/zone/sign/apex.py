@@ -29,6 +29,10 @@ __all__ = ["signZone"]
 _pack: Final = Struct(">HHHIH").pack
 _zonemd: Final = Struct(">IBB").pack
 
+#: What CDS and CDNSKEY records have if the parent is to have no DS record (RFC 8078, section 4).
+_NO_DS: Final = bytes(5)
+_NO_KEY: Final = b"\0\0\3\0\0"
+
 #: The hash algorithm of the digest, and the octets of it.
 _SHA384: Final = 1
 _OCTETS: Final = 48
@@ -53,7 +57,7 @@ def signZone(
     # The digest of another version is wrong, and secondaries may check it.
     digested = policy.digested or any(rrType == ZONEMD for _, rrType, _, _ in recordsIn(builder.nodes[b""], 0))
     if policy.forParent:
-        _addParentRecords(builder, signing.signers, policy.dnskeyTTL)
+        _addParentRecords(builder, signing.signers, policy.dnskeyTTL, policy.rolls is not None and policy.rolls.insecure)
     if digested:
         _addPlace(builder)
     counts = signWhole(builder, signing, now, tell, former)
@@ -62,11 +66,16 @@ def signZone(
     return counts
 
 
-def _addParentRecords(builder: ImageBuilder, signers: Signers[PrivateKey], ttl: int) -> None:
+def _addParentRecords(builder: ImageBuilder, signers: Signers[PrivateKey], ttl: int, insecure: bool) -> None:
     """
     Add the CDS and CDNSKEY records (RFC 7344) for the keys to which the parent's DS records are to lead, and remove others.
+
+    @param insecure: whether the parent is to have none any more.
     """
     builder.drop(b"", (CDS, CDNSKEY))
+    if insecure and not signers.entries:
+        builder.add(b"", CDS, ttl, _NO_DS)
+        builder.add(b"", CDNSKEY, ttl, _NO_KEY)
     for key in signers.entries:
         builder.add(b"", CDS, ttl, key.ds(builder.apexName.lower()))
         builder.add(b"", CDNSKEY, ttl, key.dnskey)

@@ -32,6 +32,7 @@ class RollTimes:
     @ivar propagation: how long it takes until all servers have a new version of the zone.
     @ivar parentPropagation: the same at the parent.
     @ivar dsTTL: the TTL of DS records at the parent.
+    @ivar insecure: whether the parent is to have none any more.
     """
 
     ksk: int = 0
@@ -39,6 +40,7 @@ class RollTimes:
     propagation: int = _HOUR
     parentPropagation: int = _HOUR
     dsTTL: int = 24 * _HOUR
+    insecure: bool = False
 
     def of(self, algorithm: int, split: bool, dnskeyTTL: int, zoneTTL: int) -> RollPolicy:
         """
@@ -49,7 +51,8 @@ class RollTimes:
         lifetimes = {KSK: self.ksk, CSK: self.ksk, ZSK: self.zsk}
         # All names are signed at once when another key does. An operator adds what they think safe to the two times.
         return RollPolicy(
-            algorithm, split, lifetimes, dnskeyTTL, zoneTTL, self.dsTTL, 0, self.propagation, self.parentPropagation, 0
+            algorithm, split, lifetimes, dnskeyTTL, zoneTTL, self.dsTTL, 0, self.propagation, self.parentPropagation, 0,
+            self.insecure,
         )
 
 

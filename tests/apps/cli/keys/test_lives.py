@@ -1,5 +1,5 @@
 """
-Tests of C{txdns keys why}, C{roll} and C{checkds}.
+Tests of C{txdns keys why}, C{plan}, C{roll} and C{checkds}.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ class _Zone:
     def __init__(self, folder: Path) -> None:
         self.keys = folder / "signing" / "example.org."
         self.image = ""
+        self.times = RollTimes(90 * _DAY, 30 * _DAY)
         self.sign(_NOW, 0)
 
     def sign(self, now: float, since: float) -> None:
-        policy = SigningPolicy(split=True, rolls=RollTimes(90 * _DAY, 30 * _DAY))
+        policy = SigningPolicy(split=True, rolls=self.times)
         job = SignJob(str(self.keys), policy, None, now, bool(self.image), "unixtime", self.image, False, since)
         builder = builderOf([recordFromText(line, nameFromText("example.org")) for line in _LINES])
         job.sign(builder)
@@ -59,7 +60,7 @@ class _Zone:
 @pytest.fixture
 def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Zone:
     made = _Zone(tmp_path)
-    for module in ("why", "checkds"):
+    for module in ("why", "plan", "checkds"):
         monkeypatch.setattr(f"twisted_ext.apps.cli.keys.{module}.time", lambda: _NOW + 30)
     return made
 
@@ -86,6 +87,38 @@ def test_why(zone: _Zone, capsys: Captured) -> None:
     zone.sign(_NOW + 3 * _DAY, _NOW + 5)
     assert main(["keys", "why", zone.key("zsk")]) == OK
     assert capsys.readouterr().out.splitlines()[-1] == "  its successor is made at 2027-02-17 06:00 UTC"
+
+
+def test_plan(zone: _Zone, capsys: Captured) -> None:
+    """
+    What will happen is shown with its time, as text and for programs, and nothing is changed by that.
+    """
+    written = (zone.keys / "lives").read_bytes()
+    ksk, zsk = Path(zone.key("ksk")).name, Path(zone.key("zsk")).name
+    assert main(["keys", "plan", str(zone.keys), "--days", "60"]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"2027-01-15 09:01 UTC  {zsk}: ZRRSIG omnipresent", f"2027-01-15 10:00 UTC  {ksk}: DNSKEY omnipresent"]
+    (made,) = [line for line in lines if line.endswith(": is made")]
+    assert made == "2027-02-14 08:00 UTC  new ZSK 1: is made"
+    assert main(["keys", "plan", "--json", zone.key("zsk"), "--days", "60"]) == OK
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(found) == len(lines)
+    assert found[1] == {"folder": str(zone.keys), "at": _NOW + 30 + 7200, "key": ksk, "record": "DNSKEY", "state": "omnipresent"}
+    assert {each["key"] for each in found if each.get("made")} == {"new ZSK 1"}
+    assert (zone.keys / "lives").read_bytes() == written
+    assert main(["keys", "plan"]) == USAGE
+    assert main(["keys", "plan", zone.key("zsk"), "--days", "0"]) == USAGE
+
+
+def test_insecure(zone: _Zone, capsys: Captured) -> None:
+    """
+    Once no resolver has a DS record, and none is wanted, that is said.
+    """
+    zone.times = RollTimes(90 * _DAY, 30 * _DAY, insecure=True)
+    zone.sign(_NOW + 3 * _DAY, _NOW + 5)
+    assert main(["keys", "why", str(zone.keys)]) == OK
+    said = "No resolver has a DS record any more: leave sign out to serve the zone without signatures."
+    assert capsys.readouterr().out.splitlines()[-1] == said
 
 
 def test_whyForPrograms(zone: _Zone, capsys: Captured) -> None:

@@ -304,6 +304,7 @@ def test_rolls() -> None:
             "p: a key of 1d would be replaced before its predecessor is gone: that takes twice 2h for DNSKEY records, and 25h for what "
             'resolvers have of the rest, with TTLs of a day; write ksk-lifetime = "2d" or more',
         ),
+        ("insecure", "p: insecure is for keys that live by the policy; write roll = true as well"),
         ("roll keys=ksk+zsk zsk-lifetime=10d dnskey-ttl=7d", 'write zsk-lifetime = "16d" or more'),
     ],
 )

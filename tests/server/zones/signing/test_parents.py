@@ -4,7 +4,8 @@ The servers of a zone's parent, which are asked for DS records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IConnector, IReactorTCP, IReactorTime
@@ -18,9 +19,14 @@ from twisted_ext.apps.cli.keys.lives import changeKey
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.rolls import Rolls
 from twisted_ext.dnssec.rolls.states import Record, State
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.config.types import Value
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import PARENT_LOOKS
 from twisted_ext.server.zones.images.pending import Reload
 from twisted_ext.server.zones.load.loader import ZoneLoader
+from twisted_ext.server.zones.load.validate import checkZones
 from twisted_ext.server.zones.load.zonefacts import parentsOf
 from twisted_ext.server.zones.signing.parentwatch import ParentWatch
 from twisted_ext.testing.network import MemoryNetwork
@@ -29,9 +35,9 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDS, DS, SOA
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DS, SOA
 from twisted_ext.zone.sign.policy import RollTimes, SigningPolicy
 
 _HOUR = 3600
@@ -389,6 +395,56 @@ class ParentTests(TimedCase):
         self.letPass(3)
         self.assertEqual(len(self.parents[0].ways), before)
         self.assertEqual((self.watch.factsOf(APEX), self.watch.unknown), ([], set()))
+
+    def test_insecure(self) -> None:
+        """
+        A zone that is to be signed no more asks its parent for no DS records, stays signed until no resolver has one, and says so then.
+        """
+        self.published()
+        self.take()
+        self.letPass(30)
+        self.assertEqual(self.states(), [State.OMNIPRESENT])
+        values = {**self.zone.values}
+        with self.assertRaisesRegex(BadDescription, "its parent may have a DS record for it, so that resolvers would reject it"):
+            self.check(values)
+        self.editPolicy(replace(self.times, insecure=True))
+        # RFC 8078, section 4.
+        self.assertEqual([rdataToText(CDS, rdata) for rdata in self.wished], ["0 0 0 00"])
+        keys = self.served.top.of(CDNSKEY)
+        assert keys is not None
+        self.assertEqual([rdataToText(CDNSKEY, rdata) for rdata in keys.rdatas], ["0 3 0 AA=="])
+        self.letPass(30)
+        self.assertEqual(self.states(), [State.UNRETENTIVE])
+        self.parents[0].entries = self.parents[1].entries = ()
+        self.letPass(10)
+        self.assertEqual(self.states(), [State.UNRETENTIVE])
+        self.letPass(20)
+        self.assertEqual(self.states(), [State.HIDDEN])
+        self.assertIn("no resolver has a DS record of its keys any more: leave sign out", self.said())
+        self.check(values)
+        self.assertTrue(self.rolls.keys[0].publishes(Record.DNSKEY))
+        # It is to be signed after all.
+        self.editPolicy(self.times)
+        self.letPass(2)
+        self.assertEqual((self.states(), len(self.wished)), ([State.RUMOURED], 1))
+
+    def editPolicy(self, times: RollTimes) -> None:
+        """
+        Have the policy edited.
+        """
+        zone = self.loading.signing().at(APEX)
+        assert zone is not None
+        self.policy = SigningPolicy(forParent=True, rolls=times, agents=self.policy.agents, check=_HOUR)
+        zone.policy = self.policy
+        self.loading.signing().signAnew(APEX, Reload())
+        self.settle()
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """
+        Check settings in which the zone is not signed.
+        """
+        plain = ZoneSettings({"name": values["name"], "file": values["file"]})
+        checkZones(Settings.of(state=str(self.folder / "state")), [plain])
 
     def several(self) -> None:
         """

@@ -16,6 +16,7 @@ SUBCOMMANDS: Final = (
     Command("list", "cli.keys.list", "list the keys in a folder"),
     Command("ds", "cli.keys.ds", "print the DS records that the parent needs"),
     Command("why", "cli.keys.why", "show what keys that live by a policy do, and wait for"),
+    Command("plan", "cli.keys.plan", "show what will happen to such keys, and when"),
     Command("roll", "cli.keys.roll", "have such a key replaced"),
     Command("checkds", "cli.keys.checkds", "say that the parent has the DS record of such a key, or has it no more"),
 )

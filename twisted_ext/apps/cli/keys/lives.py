@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from twisted_ext.apps.cli.keys.made import keyErrors, keysAt
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import CallerFault
+from twisted_ext.wire.rdata.times import dateFromSeconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted_ext.dnssec.rolls.rolls import Rolls
 
-__all__ = ["changeKey", "foldersAt"]
+__all__ = ["changeKey", "foldersAt", "shownTime"]
 
 
 def foldersAt(path: str) -> list[str]:
@@ -53,3 +54,11 @@ def changeKey(path: str, change: Callable[[Rolls, str], object]) -> str:
         except CallerFault as fault:
             raise ExitError(BATCH, f"{path}: {fault}; txdns keys why shows what is waited for") from None
     return name
+
+
+def shownTime(moment: float) -> str:
+    """
+    Return a time, in seconds since 1970, for people.
+    """
+    text = dateFromSeconds(int(moment))
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]} UTC"

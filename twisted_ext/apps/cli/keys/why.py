@@ -8,11 +8,10 @@ from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.lives import foldersAt
+from twisted_ext.apps.cli.keys.lives import foldersAt, shownTime
 from twisted_ext.apps.cli.keys.made import keyErrors
 from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
-from twisted_ext.wire.rdata.times import dateFromSeconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,11 +70,13 @@ def _lines(rolls: Rolls, now: float) -> Iterator[str]:
             for each in found:
                 if each.key is key and each.record is record:
                     said += f", then {each.state.value}: {each.why}"
-                    said += "" if each.until is None else f", until {_shown(each.until)}"
+                    said += "" if each.until is None else f", until {shownTime(each.until)}"
             yield said
         end = rolls.ends(key) if key.isWanted else None
         if end is not None:
-            yield f"  its successor is made at {_shown(end)}"
+            yield f"  its successor is made at {shownTime(end)}"
+    if rolls.policy.insecure and rolls.isInsecure:
+        yield "No resolver has a DS record any more: leave sign out to serve the zone without signatures."
 
 
 def _objects(folder: str, rolls: Rolls, now: float) -> Iterator[str]:
@@ -83,8 +84,3 @@ def _objects(folder: str, rolls: Rolls, now: float) -> Iterator[str]:
 
     for shown in keysShown(rolls, now):
         yield dumps({"folder": folder, **shown})
-
-
-def _shown(moment: float) -> str:
-    text = dateFromSeconds(int(moment))
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]} UTC"

@@ -27,6 +27,7 @@ from twisted_ext.server.zones.images.compilers import Compilers, Job, Result, bu
 from twisted_ext.server.zones.images.imagefiles import Built, Images, Source, statusOf
 from twisted_ext.server.zones.images.loadinglog import LoadingLog, news, outcome, warnOfUnsigned
 from twisted_ext.server.zones.images.pending import ABSENT, GONE, ListedZone, MadeZone, PendingZone, Reload
+from twisted_ext.server.zones.load.folders import SIGNING
 from twisted_ext.server.zones.table.guards import Guards
 from twisted_ext.wire.names import nameToText
 
@@ -54,8 +55,7 @@ _LOOKS: Final = 250
 #: Zones published before control returns to the reactor: 2 ms of work.
 _RESULTS: Final = 20
 
-#: The folders in that of the state where keys are, in one for each zone, and signed images.
-_KEYS: Final = "signing"
+#: The folder in that of the state where signed images are.
 _SIGNED: Final = "signed"
 
 
@@ -242,7 +242,7 @@ class ZoneLoader:
             from twisted_ext.server.zones.signing.door import SigningDoor
 
             kept, new = [f"{folder}/{_SIGNED}" for folder in self._folders]
-            keys = f"{self._folders[0]}/{_KEYS}"
+            keys = f"{self._folders[0]}/{SIGNING}"
             self.door = SigningDoor(Images(kept, new), keys, self._publisher, self._told, self._compilers.add, self._putOff, self._signer)
             if self.changes is not None:
                 self.connect(self.changes)
@@ -530,7 +530,7 @@ class ZoneLoader:
             if self.parents is None and any(zone.policy.agents for zone in self.door):
                 from twisted_ext.server.zones.signing.parentwatch import ParentWatch
 
-                self.parents = ParentWatch(self._publisher, self.door.images, f"{self._folders[0]}/{_KEYS}")
+                self.parents = ParentWatch(self._publisher, self.door.images, f"{self._folders[0]}/{SIGNING}")
             if self.parents is not None:
                 self.parents.look(self.door)
         if not self._watch or self._sweeping is not None:

@@ -8,9 +8,10 @@ import os
 from collections.abc import Collection, Generator
 from typing import TYPE_CHECKING, cast
 
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, BadKey
 from twisted_ext.server.config.addedkeys import addedKeysPath
 from twisted_ext.server.features.views.settings import POLICY_VIEW, viewsOf
+from twisted_ext.server.zones.load.folders import SIGNING, VIEWS
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
@@ -98,6 +99,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
     """
     Validate the zone settings in short steps; see L{checkZones}.
     """
+    _checkUnsigned(zones, settings)
     special = [zone for zone in zones if not zone.plain]
     if not special and not settings.keyFile and not os.path.exists(addedKeysPath(settings)):
         return None
@@ -123,6 +125,42 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
         yield
     yield from CatalogSettings.checking(special)
     return keys
+
+
+def _checkUnsigned(zones: Collection[ZoneSettings], settings: Settings) -> None:
+    """
+    @raise BadDescription: the parent of a zone that is not to be signed any more may have a DS record for it.
+    """
+    state = settings.stateFolder()
+    kept: dict[str, frozenset[str]] = {}
+    for zone in zones if state else ():
+        folder = f"{state}/{VIEWS}/{zone.view}/{SIGNING}" if zone.view else f"{state}/{SIGNING}"
+        names = kept.get(folder)
+        if names is None:
+            names = kept[folder] = frozenset(os.listdir(folder) if os.path.isdir(folder) else ())
+        # Of a hundred thousand zones few have keys.
+        if names and not zone.isSigned:
+            _expectInsecure(zone, folder, names)
+
+
+def _expectInsecure(zone: ZoneSettings, folder: str, names: Collection[str]) -> None:
+    from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
+    from twisted_ext.dnssec.rolls.lives import readLives
+
+    name = namePrefix(zone.name).removeprefix("K")
+    if name not in names:
+        return
+    try:
+        rolls = readLives(f"{folder}/{name}")
+    except BadKey:
+        # It says nothing of the parent.
+        return
+    if rolls is not None and not rolls.isInsecure:
+        raise BadDescription(
+            f"zone {zone.text}: its parent may have a DS record for it, so that resolvers would reject it without signatures: put sign "
+            "back, with insecure = true in its signing-policy, until txdns keys why says that it may be left out; or remove "
+            f"{folder}/{name} if the zone is signed elsewhere"
+        )
 
 
 def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:

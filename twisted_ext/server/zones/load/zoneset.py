@@ -25,6 +25,7 @@ from twisted_ext.server.config.secretfiles import refuseForeign
 from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.process.jobs.tuning import uncollected
 from twisted_ext.server.zones.images.publish import ZonePublisher
+from twisted_ext.server.zones.load.folders import VIEWS
 from twisted_ext.server.zones.load.signatures import SignatureWatch
 from twisted_ext.server.zones.load.standing import StandingZones
 from twisted_ext.server.zones.load.validate import checkZones, zonesIn
@@ -52,15 +53,12 @@ if TYPE_CHECKING:
     from twisted_ext.zone.transfer.sender import Differences
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["VIEWS", "ZoneSet"]
+__all__ = ["ZoneSet"]
 
 _log: Final = Logger(__name__)
 
 #: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"
-
-#: The folder with the states of views, each by its name, in the folder of the state.
-VIEWS: Final = "views"
 
 #: The database of zones that were added, in the folder of the state: without it, nothing of them is loaded.
 _ADDED: Final = "added.sqlite"

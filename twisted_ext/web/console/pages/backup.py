@@ -26,8 +26,8 @@ from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.server.features.hooks.settings import isFile
 from twisted_ext.server.features.policyzones.zonesettings import PolicyZoneSettings
 from twisted_ext.server.features.views.settings import ViewSettings
+from twisted_ext.server.zones.load.folders import VIEWS
 from twisted_ext.server.zones.load.validate import viewsWithZones
-from twisted_ext.server.zones.load.zoneset import VIEWS
 from twisted_ext.web.console.site.madeusers import MADE_USERS
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.zone.sign.sets import besideMade
