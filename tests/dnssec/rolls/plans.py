@@ -38,7 +38,7 @@ def randomWorld(seed: int, isSloppy: bool = True) -> World:
         dnskeyTTL=dice.choice(_TTLS),
         zoneTTL=dice.choice(_TTLS),
         dsTTL=dice.choice(_TTLS),
-        renew=dice.choice((1, 3, 7)) * DAY,
+        renew=dice.choice((0, 1, 3, 7)) * DAY,
         propagation=propagation,
         parentPropagation=dice.choice((0, HOUR)),
         safety=safety,
@@ -85,8 +85,8 @@ def _eventsAt(dice: random.Random, at: float) -> list[Event]:
             ttl = dice.choice(_TTLS)
             return [Event(at, f"a TTL of {ttl} s at the parent", lambda world: _parentTTL(world, ttl))]
         case "renew":
-            renew = dice.choice((1, 3, 7, 14)) * DAY
-            said = f"signatures are made anew after {renew / DAY:g} d"
+            renew = dice.choice((0, 1, 3, 7, 14)) * DAY
+            said = f"another key signs after {renew / DAY:g} d"
             return [Event(at, said, lambda world: world.edit(lambda policy: replace(policy, renew=renew)))]
         case "silent":
             ends = at + dice.uniform(0, YEAR)

@@ -120,7 +120,8 @@ class StepTests(SynchronousTestCase):
         self.see(False)
         self.see(True, 1)
         self.step(2 * DAY + 2 * HOUR)
-        self.step(8 * DAY + 2 * HOUR)
+        self.step(5 * DAY)
+        self.step(DAY + 2 * HOUR)
         self.step(2 * HOUR + 300)
         self.assertEqual([key.name for key in self.rolls.keys], ["csk2"])
         self.assertEqual(self.why(), [])
@@ -167,7 +168,8 @@ class StepTests(SynchronousTestCase):
         self.step(HOUR)
         self.assertEqual([(key.name, key.isWanted) for key in self.rolls.keys], [("csk1", True), ("csk2", False)])
         self.assertTrue(self.rolls.keys[0].isInUse)
-        self.step(9 * DAY)
+        self.step(7 * DAY)
+        self.step(2 * DAY)
         self.assertEqual([key.name for key in self.rolls.keys], ["csk1"])
 
     def test_split(self) -> None:

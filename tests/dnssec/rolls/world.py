@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.rolls import Rolls
-from twisted_ext.dnssec.rolls.states import Record, RollingKey, State
+from twisted_ext.dnssec.rolls.states import Record, RollingKey
 
 _Value = TypeVar("_Value")
 
@@ -170,14 +170,12 @@ class World:
         self.isWatched = self.mayBeInsecure = False
         self._isSloppy = isSloppy
         self._publishes: float | None = None
+        self._algorithms: dict[str, int] = {}
         # How long resolvers keep what the zone has, and after how long signatures are made anew.
         self._policies: Timeline[RollPolicy] = Timeline()
         self._dnskeys: Timeline[tuple[frozenset[Key], frozenset[Key]]] = Timeline()
-        self._signing: Timeline[frozenset[Key]] = Timeline()
-        # The keys by which some names may still be signed, so that these are signed by them once more.
-        self._known: Timeline[frozenset[Key]] = Timeline()
-        # The keys by which all names are signed.
-        self._settled: Timeline[frozenset[Key]] = Timeline()
+        # The keys of each name, which may differ; those that sign at that time are the last ones.
+        self._signing: Timeline[tuple[frozenset[Key], ...]] = Timeline()
         # Before, it is unsigned, and resolvers have that.
         self._note(-inf, {})
 
@@ -223,8 +221,9 @@ class World:
             self.made += 1
             self.rolls.add(RollingKey(f"{missing.role}{self.made}", missing.role, missing.algorithm, self.clock))
         names = {key.name for key in self.rolls.keys}
-        if moves := self.rolls.step(self.clock):
-            self.moves += [(self.now, move.key.name, move.record.value, move.state.value) for move in moves]
+        moves = self.rolls.step(self.clock)
+        self.moves += [(self.now, move.key.name, move.record.value, move.state.value) for move in moves]
+        if moves or self.rolls.isAwaited:
             isSlow = self._isSloppy and self.random.random() < 0.05
             self._publishes = self.now + (self.random.uniform(0, 5 * DAY) if isSlow else 0)
         for name in names - {key.name for key in self.rolls.keys}:
@@ -244,11 +243,14 @@ class World:
     def _note(self, now: float, having: dict[Record, frozenset[Key]]) -> None:
         self._policies.note(now, self.rolls.policy)
         self._dnskeys.note(now, (having.get(Record.DNSKEY, frozenset()), having.get(Record.KRRSIG, frozenset())))
-        self._signing.note(now, having.get(Record.ZRRSIG, frozenset()))
-        known = [(key.name, key.algorithm) for key in self.rolls.keys if key.state(Record.ZRRSIG) is not State.HIDDEN]
-        self._known.note(now, frozenset(known))
-        settled = [(key.name, key.algorithm) for key in self.rolls.keys if key.state(Record.ZRRSIG) is State.OMNIPRESENT]
-        self._settled.note(now, frozenset(settled))
+        # A name has signatures that were made within the last period, and none may be made anew before the next version.
+        earliest = self.clock - self.rolls.policy.renew
+        ends = [*[swap.at for swap in self.rolls.swaps], inf][1:]
+        several = [swap.names for swap, end in zip(self.rolls.swaps, ends, strict=True) if end > earliest] or [()]
+        self._algorithms.update({key.name: key.algorithm for key in self.rolls.keys})
+        signing = tuple([frozenset([(name, self._algorithms[name]) for name in names]) for names in several])
+        assert signing[-1] == having.get(Record.ZRRSIG, frozenset())
+        self._signing.note(now, signing)
 
     def _observe(self) -> None:
         sets = self.parent.sets(self.now)
@@ -292,7 +294,7 @@ class World:
         """
         histories: list[Timeline[Any]] = [self._dnskeys, self._signing, self.parent.shown]
         moments = sorted({begin for each in histories for begin, _, _ in each.spans if begin >= 0})
-        return [(at, *self._dnskeys.at(at), self._signing.at(at), self.parent.shown.at(at)) for at in moments]
+        return [(at, *self._dnskeys.at(at), self._signing.at(at)[-1], self.parent.shown.at(at)) for at in moments]
 
     def judge(self) -> None:
         """
@@ -304,7 +306,8 @@ class World:
             for begin, end, value in self.parent.shown.spans
         ]
         judged: dict[object, str] = {}
-        for begin, end, (delegated, (keys, by), signing) in _together(ds, self._kept(self._dnskeys), self._kept(self._signing)):
+        signatures = [(begin, end, signing) for begin, end, several in self._kept(self._signing) for signing in several]
+        for begin, end, (delegated, (keys, by), signing) in _together(ds, self._kept(self._dnskeys), signatures):
             self.sets += 1
             combination = (delegated, keys, by, signing)
             if combination not in judged:
@@ -325,14 +328,8 @@ class World:
         for begin, end, value in timeline.spans:
             last = end
             for start, stop, policy in self._policies.spans:
-                # A name is signed by the keys that signed at the begin of its period; at once if there were none.
-                renew = policy.renew if isSigning and value else 0
-                ends = min(end + renew, stop) + policy.propagation + (policy.zoneTTL if isSigning else policy.dnskeyTTL)
                 if start < end:
-                    last = max(last, ends)
-                elif start < end + renew and (again := value & self._known.at(start)):
-                    # Periods have another length from then on, so that all names are signed anew.
-                    found.append((start, ends, again | self._settled.at(start)))
+                    last = max(last, min(end, stop) + policy.propagation + (policy.zoneTTL if isSigning else policy.dnskeyTTL))
             found.append((begin, last, value))
         return found
 

@@ -79,7 +79,7 @@ def test_signs(tmp_path: Path) -> None:
             assert status == DONE
             said = json.loads(result)
             keys[zone] = made[0].key.dnskey.hex()
-            assert said["keys"] == [[keys[zone], True, True, True, True]]
+            assert (said["keys"], said["turns"]) == ([[keys[zone], True, True, True]], [[0.0, [0]]])
             assert [path for path, _, _ in said["sources"]] == [str(folder), made[0].key.source or str(next(folder.glob("*.private")))]
         for number, zone in ((1, "example.org."), (2, "example.net.")):
             data = b"x" * 100_000

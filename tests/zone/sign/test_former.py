@@ -5,13 +5,14 @@ Tests of zones that are signed again: what of the former version stays.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from time import time
 
 import pytest
 
 from tests.zone.sign.zones import APEX, builderOf, randomZone
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
-from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.roles import Signers, Turn
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
@@ -143,13 +144,59 @@ def test_timeHasCome() -> None:
     assert image(records, signing, time() + 7 * _DAY, former)[1].kept == 0
 
 
-@pytest.mark.parametrize("keys", [_KEYS, _KEYS[:1], _KEYS[1:]])
-def test_otherKeys(keys: tuple[object, ...]) -> None:
+def _signing(entry: PrivateKey, *turns: tuple[float, Sequence[PrivateKey]], further: Sequence[bytes] = ()) -> Signing[PrivateKey]:
     """
-    If other keys are in the zone, nothing is kept.
+    Have a key sign the DNSKEY records, and others the rest, from when on.
+    """
+    keys = dict.fromkeys([entry, *[key for _, several in turns for key in several]])
+    return Signing(Signers([*keys], ofKeys=[entry], ofRest=[Turn(*turn) for turn in turns]), SigningPolicy(), tuple(further))
+
+
+@pytest.mark.parametrize("isHashed", [False, True])
+def test_otherKeys(isHashed: bool) -> None:
+    """
+    Signatures by a key that goes on signing are kept, whichever other keys come or go; all others are by the keys of now.
     """
     records = randomZone(1)
     now = time()
-    former, _ = image(records, Signing(Signers(_KEYS[:2]), SigningPolicy()), now)
-    others = [each for each in _KEYS if each in keys]
-    assert image(records, Signing(Signers(others), SigningPolicy()), now, former)[1].kept == 0
+    entry, key, other = newKey(13, 257), newKey(13, 256), newKey(13, 256)
+    before = _signing(entry, (0.0, [key]))
+    after = {
+        "another key is published": (_signing(entry, (0.0, [key]), further=[other.dnskey]), True),
+        "another key signs": (_signing(entry, (0.0, [other]), further=[key.dnskey]), False),
+        "another algorithm signs as well": (_signing(entry, (0.0, [key, _KEYS[2]])), True),
+        "another key signs in half of a period": (_signing(entry, (0.0, [key]), (now - 3.5 * _DAY, [other])), True),
+        "another key signs at the end of it": (_signing(entry, (0.0, [key]), (now - 7 * _DAY, [other])), False),
+    }
+    if isHashed:
+        for signing in (before, *[each for each, _ in after.values()]):
+            signing.policy.denial = "nsec3"
+    former, _ = image(records, before, now)
+    for said, (signing, isKept) in after.items():
+        found, counts = image(records, signing, now, former)
+        assert bytes(found._buffer) == bytes(image(records, signing, now)[0]._buffer), said
+        # A name whose records differ, as those of the apex do, has new ones.
+        assert (counts.kept > 0) is isKept and counts.kept < counts.signatures, (said, counts.kept)
+
+
+@pytest.mark.parametrize("isNew", [False, True])
+def test_keyOfTheSameTag(isNew: bool) -> None:
+    """
+    Nothing is kept if signatures of the former version may be those of another key with the same tag.
+    """
+    records = randomZone(1)
+    now = time()
+    entry, key = newKey(13, 257), newKey(13, 256)
+    # The tag is a sum of pairs of octets, so that a key with two pairs exchanged has the same.
+    twin = key.dnskey[:4] + key.dnskey[6:8] + key.dnskey[4:6] + key.dnskey[8:]
+    before = _signing(entry, (0.0, [key]), further=[] if isNew else [twin])
+    former, _ = image(records, before, now)
+    if not isNew:
+        assert image(records, _signing(entry, (0.0, [key])), now, former)[1].kept == 0
+        return
+    other = newKey(13, 256)
+    other.dnskey = twin
+    other.tag = key.tag
+    signing = _signing(entry, (0.0, [other]))
+    assert image(records, signing, now, former)[1].kept == 0
+    assert image(records, _signing(entry, (0.0, [other, key])), now, former)[1].kept == 0

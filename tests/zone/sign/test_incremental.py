@@ -14,7 +14,7 @@ import pytest
 
 from tests.zone.sign.zones import APEX, builderOf
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
-from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.roles import Signers, Turn
 from twisted_ext.dnssec.privatekeys.validity import BUCKETS
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.escapes import toBase32Hex
@@ -41,6 +41,8 @@ SEQUENCES = int(os.environ.get("SIGNING_SEQUENCES", "150"))
 NOW = 1_800_000_000.0
 _DAY = 86_400
 _KEYS = (newKey(13, 257), newKey(13, 256))
+#: A successor of the last one, and a key of another algorithm.
+_OTHERS = (newKey(13, 256), newKey(15, 256))
 _START = ["@ 3600 SOA ns1 host 1 7200 900 1209600 300", "@ 3600 NS ns1"]
 _MADE = (RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS, CDNSKEY, ZONEMD)
 _DS = f"1 13 2 {'00' * 32}"
@@ -54,6 +56,16 @@ def signingWith(*, forParent: bool = False, digested: bool = False, denial: str 
     Return two keys, and a policy.
     """
     return Signing(Signers(_KEYS), SigningPolicy(split=True, forParent=forParent, digested=digested, denial=denial))
+
+
+def swapping(signing: Signing[PrivateKey], dice: random.Random, now: float) -> Signing[PrivateKey]:
+    """
+    Have names signed by other keys from some times on.
+    """
+    entry, first = _KEYS
+    times = sorted([now + dice.uniform(-7, 14) * _DAY for _ in range(3)])
+    turns = [Turn(at, dice.sample((first, *_OTHERS), dice.randint(1, 2))) for at in times]
+    return Signing(Signers((*_KEYS, *_OTHERS), ofKeys=[entry], ofRest=turns), signing.policy)
 
 
 def signed(records: Iterable[RRSet], signing: Signing[PrivateKey], now: float) -> Version:
@@ -162,7 +174,8 @@ class Sequence:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.now = NOW + self.dice.randrange(30 * _DAY)
-        self.signer = Signer(signingWith(forParent=seed % 3 == 0, denial=DENIALS[seed // 3 % len(DENIALS)]))
+        signing = signingWith(forParent=seed % 3 == 0, denial=DENIALS[seed // 3 % len(DENIALS)])
+        self.signer = Signer(swapping(signing, self.dice, self.now) if seed % 2 else signing)
         lines = [*_START]
         for _ in range(self.dice.randrange(7)):
             name = self.name()
@@ -227,8 +240,9 @@ class Sequence:
 @pytest.mark.parametrize("first", range(0, SEQUENCES, 10))
 def test_sequences(first: int) -> None:
     """
-    After each of random changes and renewals, with delegations, DNAME records, wildcards and odd names, and with the next image now and
-    then, the zone is octet for octet as if it was signed from nothing at that time; and the difference leads to the same.
+    After each of random changes and renewals, with delegations, DNAME records, wildcards and odd names, with keys that take turns, and with
+    the next image now and then, the zone is octet for octet as if it was signed from nothing at that time; and the difference leads to the
+    same.
     """
     for seed in range(first, min(first + 10, SEQUENCES)):
         sequence = Sequence(seed)

@@ -33,7 +33,7 @@ from twisted_ext.dnssec.rolls import rolls
 from twisted_ext.dnssec.rolls.lives import readLives, writeLives
 from twisted_ext.dnssec.rolls.policy import RollPolicy
 from twisted_ext.dnssec.rolls.ring import LivingRing, Served
-from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
+from twisted_ext.dnssec.rolls.rolls import Lately, Rolls, Swap
 from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
 from twisted_ext.errors import BadKey
 from twisted_ext.wire.names import nameFromText
@@ -236,11 +236,15 @@ def _changed(policy: SigningPolicy, **changes: object) -> SigningPolicy:
     return SigningPolicy.fromTable({**json.loads(policy.toText()), **changes})
 
 
-def test_years(zone: _Zone) -> None:
+@pytest.mark.parametrize("renew", [0, 7 * _DAY])
+def test_years(tmp_path: Path, renew: int) -> None:
     """
     Keys are replaced by their lifetimes, one key becomes two and these one again, and another algorithm comes: no resolver ever has what it
-    cannot prove.
+    cannot prove. That is so as well if another key signs a name when its signatures are made anew.
     """
+    times = RollTimes(90 * _DAY, 30 * _DAY, 600, _HOUR, _DAY, renew=renew)
+    zone = _Zone(tmp_path, SigningPolicy(dnskeyTTL=_HOUR, forParent=True, rolls=times))
+    zone.sign()
     zone.run(130)
     zone.policy = _changed(zone.policy, split=True)
     zone.due = int(zone.now)
@@ -393,11 +397,12 @@ def test_kept(tmp_path: Path) -> None:
     """
     All that is known is what is read again.
     """
-    key = RollingKey("Kexample.org.+013+00001", "csk", 13, 7.5, [(Record.DNSKEY, Standing(State.RUMOURED, None, 60, 3))])
+    key = RollingKey("Kexample.org.+013+00001", "csk", 13, 7.5, [(Record.DNSKEY, Standing(State.RUMOURED, None, 60, 3.5))])
     key.isWanted, key.isReplaced = False, True
     known = Rolls(RollPolicy(13, True, {"ksk": 5}, safety=1), [key, RollingKey("Kexample.org.+015+00002", "zsk", 15, 9.0)])
     known.lately[Record.DS] = Lately(86400, 300, 5.5)
     known.parentTTL = 77
+    known.swaps = [Swap(1.5, ("Kexample.org.+013+00001",)), Swap(7.0, ("Kexample.org.+015+00002",))]
     key.records[Record.DS] = Standing(State.RUMOURED, None, decided=8.5)
     writeLives(known, str(tmp_path))
     text = (tmp_path / "lives").read_text()
@@ -407,7 +412,7 @@ def test_kept(tmp_path: Path) -> None:
     assert (tmp_path / "lives").read_text() == text
     assert (again.policy, repr(again.keys), again.keys[0].isReplaced) == (known.policy, repr(known.keys), True)
     assert [(each.longest, each.last, each.until) for each in again.lately.values()][-1] == (86400, 300, 5.5)
-    assert (again.parentTTL, again.asksParent) == (77, 8.5)
+    assert (again.parentTTL, again.asksParent, again.swaps) == (77, 8.5, known.swaps)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from twisted_ext.dnssec.privatekeys.keyfolder import textOf
 from twisted_ext.dnssec.privatekeys.keys import badKey
 from twisted_ext.dnssec.rolls.policy import RollPolicy
-from twisted_ext.dnssec.rolls.rolls import Lately, Rolls
+from twisted_ext.dnssec.rolls.rolls import Lately, Rolls, Swap
 from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
 from twisted_ext.files import replacingFile
 
@@ -78,14 +78,19 @@ def livesOf(rolls: Rolls) -> bytes:
             "born": key.born,
             "wanted": key.isWanted,
             "replaced": key.isReplaced,
-            "records": {
-                record.value: [each.state.value, each.since, each.cached, each.spread, each.decided] for record, each in key.records.items()
-            },
+            "records": {record.value: [each.state.value, each.since, each.cached, each.decided] for record, each in key.records.items()},
         }
         for key in rolls.keys
     ]
     lately = {record.value: [each.longest, each.last, each.until] for record, each in rolls.lately.items()}
-    table = {"form": _FORM, "policy": asdict(rolls.policy), "keys": keys, "lately": lately, "parentTTL": rolls.parentTTL}
+    table = {
+        "form": _FORM,
+        "policy": asdict(rolls.policy),
+        "keys": keys,
+        "lately": lately,
+        "parentTTL": rolls.parentTTL,
+        "swaps": rolls.swaps,
+    }
     return json.dumps(table, indent=1).encode("ascii") + b"\n"
 
 
@@ -104,10 +109,14 @@ def _rollsOf(table: Mapping[str, Any]) -> Rolls:
         keys.append(key)
     rolls = Rolls(RollPolicy(**table["policy"]), keys)
     rolls.parentTTL = int(table.get("parentTTL", 0))
+    rolls.swaps = [Swap(float(at), tuple(map(str, names))) for at, names in table.get("swaps", ())]
+    if strange := {name for swap in rolls.swaps for name in swap.names} - {key.name for key in keys}:
+        raise ValueError(f"{min(strange)} is not among its keys")
     for name, (longest, last, until) in table["lately"].items():
         rolls.lately[Record(name)] = Lately(int(longest), int(last), None if until is None else float(until))
     return rolls
 
 
-def _standing(state: str, since: float | None, cached: int, spread: int, decided: float = 0.0) -> Standing:
-    return Standing(State(state), None if since is None else float(since), int(cached), int(spread), float(decided))
+def _standing(state: str, since: float | None, cached: int, *others: float) -> Standing:
+    # Earlier versions had another time before the last one.
+    return Standing(State(state), None if since is None else float(since), int(cached), float(others[-1]))

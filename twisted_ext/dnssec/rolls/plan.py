@@ -53,6 +53,7 @@ def planned(rolls: Rolls, now: float, until: float) -> Iterator[Planned]:
         steps += [Planned(now, move.key.name, move.record, move.state) for move in rolls.step(now)]
         yield from steps
         if not steps:
+            rolls.served(now)
             moment = rolls.next(now)
             if moment is None or not now < moment <= until:
                 return

@@ -26,7 +26,7 @@ class RollPolicy:
     @ivar dnskeyTTL: the TTL of the DNSKEY records.
     @ivar zoneTTL: the largest of other records.
     @ivar dsTTL: that of the DS records at the parent.
-    @ivar renew: how long it takes until all signatures were made anew.
+    @ivar renew: how long it takes until all signatures were made anew, by another key; 0 if that is done at once.
     @ivar propagation: how long it takes until all servers have a new version of the zone.
     @ivar parentPropagation: the same at the parent, after its servers were seen to have it.
     @ivar safety: is added to each wait.

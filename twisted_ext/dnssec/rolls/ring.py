@@ -13,7 +13,7 @@ from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys, lockedFolder
 from twisted_ext.dnssec.privatekeys.keyring import makeKey
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, badKey
-from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.roles import Signers, Turn
 from twisted_ext.dnssec.rolls.bindstates import keysOfBIND
 from twisted_ext.dnssec.rolls.lives import livesIn, livesOf, readLives, writeLives
 from twisted_ext.dnssec.rolls.parent import Delegation, isDelegated
@@ -89,7 +89,10 @@ class LivingRing:
         if missing:
             raise badKey(self._folder, f"the files of {missing[0]} are gone, a key that is in use; put them back")
         having = self._having()
-        self.active = [key for key in map(self._key, self.rolls.keys) if key in having[Record.KRRSIG] or key in having[Record.ZRRSIG]]
+        names = {name for swap in self.rolls.swaps for name in swap.names}
+        self.active = [
+            self._key(key) for key in self.rolls.keys if key.name in names or key.publishes(Record.KRRSIG) or key.publishes(Record.ZRRSIG)
+        ]
         self.published = [key.dnskey for key in having[Record.DNSKEY] if key not in self.active]
         self.sources = [*[file.key.source for file in self._files.values()], livesIn(self._folder)]
 
@@ -103,7 +106,8 @@ class LivingRing:
         having = self._having()
         withheld = [key for key in self.active if key not in having[Record.DS]]
         hidden = [key for key in self.active if key not in having[Record.DNSKEY]]
-        return Signers(self.active, withheld, having[Record.KRRSIG], having[Record.ZRRSIG], hidden)
+        ofRest = [Turn(swap.at, [self._files[name].key for name in swap.names]) for swap in self.rolls.swaps]
+        return Signers(self.active, withheld, having[Record.KRRSIG], ofRest or [Turn(0.0, having[Record.ZRRSIG])], hidden)
 
     def _having(self) -> dict[Record, list[PrivateKey]]:
         return {record: [self._key(key) for key in self.rolls.keys if key.publishes(record)] for record in Record}
@@ -311,12 +315,13 @@ class LivingRing:
         """
         Return whether what is served is what was decided last.
         """
-        having = self._having()
-        ours = {self._key(key).dnskey for key in self.rolls.keys}
+        rolls, having = self.rolls, self._having()
+        ours = {self._key(key).dnskey for key in rolls.keys}
+        signing = {self._files[name].key.tag for swap in rolls.swaps for name in swap.names}
         return (
             {key.dnskey for key in having[Record.DNSKEY]} == ours & {*served.dnskeys}
             and {key.tag for key in having[Record.KRRSIG]} == {*served.entries}
-            and {key.tag for key in having[Record.ZRRSIG]} == {*served.signers}
+            and (signing >= {*served.signers} if rolls.isSpreading else signing == {*served.signers})
         )
 
 
@@ -325,9 +330,6 @@ def _due(rolls: Rolls, now: float) -> int:
     Return when something happens next, in seconds since 1970; 0 for never.
     """
     moments = [] if (next := rolls.next(now)) is None else [next]
-    for key in rolls.keys:
-        for record, each in key.records.items():
-            if each.since is None and record is not Record.DS:
-                # It will be served in some seconds.
-                moments.append(now + rolls.policy.cached(record) + rolls.policy.delay(record) + each.spread + _SOON)
+    # That will be served in some seconds.
+    moments += [now + rolls.policy.cached(record) + rolls.policy.delay(record) + _SOON for record, _ in rolls.awaited()]
     return ceil(max(min(moments), now + 1)) if moments else 0

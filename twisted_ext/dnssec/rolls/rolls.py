@@ -18,7 +18,7 @@ from twisted_ext.dnssec.rolls.rules import refusal
 from twisted_ext.dnssec.rolls.states import Record, RollingKey, Standing, State
 from twisted_ext.errors import CallerFault
 
-__all__ = ["Lately", "Missing", "Move", "Obstacle", "Rolls"]
+__all__ = ["Lately", "Missing", "Move", "Obstacle", "Rolls", "Swap"]
 
 #: Where the records of a key go that is wanted, and of one that is not.
 _WANTED = {State.HIDDEN: State.RUMOURED, State.RUMOURED: State.OMNIPRESENT, State.UNRETENTIVE: State.RUMOURED}
@@ -91,6 +91,18 @@ class Lately:
             self.longest, self.until = cached, None
 
 
+class Swap(NamedTuple):
+    """
+    From when on which keys sign the records of a zone, but those for the keys themselves.
+
+    @ivar at: in seconds since 1970. A signature that was made before, or is a copy of one that would have been, is by the keys before.
+    @ivar names: the names of their files.
+    """
+
+    at: float
+    names: tuple[str, ...]
+
+
 class Rolls:
     """
     The keys of one zone.
@@ -99,6 +111,8 @@ class Rolls:
     @ivar keys: the keys, in the order in which they were made.
     @ivar lately: how long resolvers may keep each kind of records.
     @ivar parentTTL: the TTL of DS records as it was seen at the parent last, in seconds; 0 if none was.
+    @ivar swaps: which keys sign the zone, the present ones last. There are several while some names keep their signatures by earlier ones;
+        none before the first L{step}.
     """
 
     def __init__(self, policy: RollPolicy, keys: Iterable[RollingKey] = ()) -> None:
@@ -106,6 +120,7 @@ class Rolls:
         self.keys = [*keys]
         self.lately = {record: Lately() for record in Record}
         self.parentTTL = 0
+        self.swaps: list[Swap] = []
 
     # -- what is wanted
 
@@ -183,7 +198,30 @@ class Rolls:
         """
         Whether something was decided that is not served yet, as far as is known.
         """
-        return any(each.since is None for key in self.keys for record, each in key.records.items() if record is not Record.DS)
+        return any(True for _ in self.awaited())
+
+    def awaited(self) -> Iterator[tuple[Record, Standing]]:
+        """
+        Return the records of which that is so. Signatures of names are no such records while some are to be replaced later.
+        """
+        for key in self.keys:
+            for record, standing in key.records.items():
+                if standing.since is None and record is not Record.DS and not (self.isSpreading and record is Record.ZRRSIG):
+                    yield record, standing
+
+    @property
+    def isSpreading(self) -> bool:
+        """
+        Whether some names keep signatures by other keys than those that sign now.
+        """
+        return len(self.swaps) > 1
+
+    @property
+    def isSwapping(self) -> bool:
+        """
+        Whether all names were to be signed by other keys than before, and it is not known that this is served.
+        """
+        return any(record is Record.ZRRSIG for record, _ in self.awaited())
 
     def served(self, now: float) -> None:
         """
@@ -191,10 +229,8 @@ class Rolls:
         """
         for record in (Record.DNSKEY, Record.KRRSIG, Record.ZRRSIG):
             self._lately(record, now)
-        for key in self.keys:
-            for record, standing in key.records.items():
-                if standing.since is None and record is not Record.DS:
-                    self._begins(record, standing, now)
+        for record, standing in self.awaited():
+            self._begins(record, standing, now)
 
     @property
     def isInsecure(self) -> bool:
@@ -251,6 +287,10 @@ class Rolls:
         """
         standing = key.records[Record.DS]
         self.parentTTL = ttl or self.parentTTL
+        lately = self.lately[Record.DS]
+        if lately.until is not None and standing.since is None:
+            # Until now, a server may have had the former records with their TTL.
+            lately.until = max(lately.until, now + lately.longest + self.policy.delay(Record.DS))
         self._lately(Record.DS, now)
         if standing.state.isSettled:
             return
@@ -277,6 +317,7 @@ class Rolls:
             for standing in key.records.values():
                 if standing.since is not None and (not standing.state.isSettled or standing.since > now):
                     standing.since = now
+        self.swaps = [swap._replace(at=min(swap.at, now)) for swap in self.swaps]
         for record, lately in self.lately.items():
             if lately.until is not None:
                 lately.until = now + lately.longest + self.policy.delay(record)
@@ -287,7 +328,7 @@ class Rolls:
         """
         Do all that may be done now. What has changed has to be written, and published after that.
         """
-        self._spread()
+        self._swap(now)
         wanted = [self._newest(role) for role in self.policy.roles]
         for key in self.keys:
             key.isWanted = key in wanted
@@ -295,16 +336,20 @@ class Rolls:
         while moved := [move for key, record, state in self._nexts() if (move := self._moved(key, record, state, now)) is not None]:
             moves += moved
         self.keys = [key for key in self.keys if key.isWanted or not key.isGone]
+        self._swap(now)
         return moves
 
-    def _spread(self) -> None:
-        policy = self.policy
-        for key in self.keys:
-            for standing in key.records.values():
-                if standing.spread and not standing.state.isSettled:
-                    # With another time all are made anew, some of them by the former key, and of each record with its TTL then.
-                    standing.spread = max(standing.spread, policy.renew)
-                    standing.cached = max(standing.cached, policy.cached(Record.ZRRSIG))
+    def _swap(self, now: float) -> None:
+        """
+        Note which keys sign from now on, and forget earlier ones once no name has their signatures.
+        """
+        swaps = self.swaps
+        names = tuple([key.name for key in self.keys if key.publishes(Record.ZRRSIG)])
+        if not swaps or swaps[-1].names != names:
+            swaps.append(Swap(now, names))
+        # The first key of a zone signs all of it at once.
+        if len(swaps) > 1 and (now >= swaps[-1].at + self.policy.renew or not swaps[-2].names):
+            del swaps[:-1]
 
     def _nexts(self) -> Iterator[tuple[RollingKey, Record, State]]:
         """
@@ -321,13 +366,10 @@ class Rolls:
         if self._obstacle(key, record, state, now) is not None:
             return None
         standing = key.records[record]
-        # The first key of a zone signs all of it at once.
-        isSpread = record is Record.ZRRSIG and any(each.state(record) is not State.HIDDEN for each in self.keys)
         standing.state = state
         standing.decided = now
         standing.since = now if state.isSettled else None
         standing.cached = 0
-        standing.spread = self.policy.renew if isSpread and not state.isSettled else 0
         return Move(key, record, state)
 
     def _obstacle(self, key: RollingKey, record: Record, state: State, now: float) -> Obstacle | None:
@@ -337,6 +379,9 @@ class Rolls:
         standing = key.records[record]
         isComing = state is State.OMNIPRESENT
         if standing.since is None:
+            if record is Record.ZRRSIG and self.isSpreading:
+                why = "not all names are signed by it yet" if isComing else "some names are still signed by it"
+                return Obstacle(key, record, state, why, self.swaps[-1].at + self.policy.renew)
             if record is Record.DS:
                 why = "not all servers of the parent have it yet" if isComing else "a server of the parent still has it"
             else:
@@ -348,7 +393,7 @@ class Rolls:
         return Obstacle(key, record, state, f"resolvers may still have {'what was there before' if isComing else 'it'}", until)
 
     def _until(self, record: Record, standing: Standing) -> float:
-        return (standing.since or 0.0) + standing.cached + standing.spread + self.policy.delay(record)
+        return (standing.since or 0.0) + standing.cached + self.policy.delay(record)
 
     def obstacles(self, now: float) -> list[Obstacle]:
         """

@@ -75,21 +75,16 @@ class Standing:
     @ivar state: where it is.
     @ivar since: since when all servers show what the state says, in seconds since 1970; L{None} before they do.
     @ivar cached: for how long resolvers may still have what was there before the state, in seconds: its TTL.
-    @ivar spread: how long it takes until all names are signed as the state says, in seconds; 0 for all other records, and if they are
-        signed at once.
     @ivar decided: when the state was decided on, in seconds since 1970.
     """
 
-    __slots__ = ("cached", "decided", "since", "spread", "state")
+    __slots__ = ("cached", "decided", "since", "state")
 
-    def __init__(
-        self, state: State = State.HIDDEN, since: float | None = 0.0, cached: int = 0, spread: int = 0, decided: float = 0.0
-    ) -> None:
+    def __init__(self, state: State = State.HIDDEN, since: float | None = 0.0, cached: int = 0, decided: float = 0.0) -> None:
         self.decided = decided
         self.state = state
         self.since = since
         self.cached = cached
-        self.spread = spread
 
     def __repr__(self) -> str:
         return f"{self.state.value} since {self.since}"

@@ -73,6 +73,7 @@ class SigningPolicySettings(TableSettings):
     parentPropagation: str = key(types.duration("0s", "30d"), "1h", "How long it takes until all servers of the parent have DS records")
     parentDsTtl: str = key(types.duration("0s", "30d"), "1d", "The TTL of the DS records at the parent")
     insecure: bool = key(types.FLAG, False, "Have the parent remove its DS records, so that zones need not be signed any more")
+    gradual: bool = key(types.FLAG, False, "Have a new key sign names as their signatures are made anew, not all at once: for large zones")
     parentalAgents: tuple[str, ...] = key(
         types.REMOTE,
         (),
@@ -135,12 +136,15 @@ class SigningPolicySettings(TableSettings):
             secondsFromDuration(self.parentPropagation),
             secondsFromDuration(self.parentDsTtl),
             self.insecure,
+            secondsFromDuration(self.renew) if self.gradual else 0,
         )
         split = self.keys != _KEYS[0]
         rolls = times.of(_ALGORITHMS[self.algorithm], split, secondsFromDuration(self.dnskeyTtl), _DAY)
         where = f"signing-policy {self.name}"
         if self.insecure and not self.roll:
             raise BadDescription(f"{where}: insecure is for keys that live by the policy; write roll = true as well")
+        if self.gradual and not self.roll:
+            raise BadDescription(f"{where}: gradual is for keys that are replaced by the policy; write roll = true as well")
         for name, lifetime, role in (("ksk-lifetime", times.ksk, rolls.roles[0]), ("zsk-lifetime", times.zsk, ZSK)):
             if lifetime and not self.roll:
                 raise BadDescription(f"{where}: {name} is for keys that are replaced by the policy; write roll = true as well")

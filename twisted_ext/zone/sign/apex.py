@@ -33,6 +33,8 @@ _zonemd: Final = Struct(">IBB").pack
 _NO_DS: Final = bytes(5)
 _NO_KEY: Final = b"\0\0\3\0\0"
 
+_UINT32: Final = 0xFFFFFFFF
+
 #: The hash algorithm of the digest, and the octets of it.
 _SHA384: Final = 1
 _OCTETS: Final = 48
@@ -109,9 +111,10 @@ def _addDigest(builder: ImageBuilder, signing: Signing[PrivateKey], now: float) 
         elif rrType == RRSIG and int.from_bytes(rdata[:2], "big") == ZONEMD:
             continue
         parts.append(_pack(TO_APEX, rrType, IN, ttl, len(rdata)) + rdata)
-    inception, expiration = [each & 0xFFFFFFFF for each in signing.policy.validity.slot(b"", now)]
-    for key in signing.signers.of(ZONEMD):
-        signature = Signature(ZONEMD, key.algorithm, labelCount(apex), rrset.ttl, expiration, inception, key.tag, apex)
+    inception, expiration = signing.policy.validity.slot(b"", now)
+    times = expiration & _UINT32, inception & _UINT32
+    for key in signing.of(ZONEMD, inception):
+        signature = Signature(ZONEMD, key.algorithm, labelCount(apex), rrset.ttl, *times, key.tag, apex)
         rdata = signature.head + key.signMany((signedData(rrset, signature),))[0]
         parts.append(_pack(TO_APEX, RRSIG, IN, rrset.ttl, len(rdata)) + rdata)
     builder.nodes[b""] = b"".join(parts)

@@ -17,7 +17,7 @@ from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 from twisted_ext.dnssec.rolls.ring import LivingRing
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import DNSKEY, SOA
+from twisted_ext.wire.rrtypes import DNSKEY
 from twisted_ext.zone.sign.frames import DONE, FAILED, FORGET, HEAD, LENGTH, OPEN, SIZE, WANTED
 
 __all__ = ["KeyChild", "main"]
@@ -68,9 +68,10 @@ class KeyChild:
             sources.append((path, found.st_size, found.st_mtime_ns))
         result = {
             "keys": [
-                [key.dnskey.hex(), *[key in some for some in (signers.entries, signers.of(DNSKEY), signers.of(SOA), signers.published)]]
+                [key.dnskey.hex(), *[key in some for some in (signers.entries, signers.of(DNSKEY), signers.published)]]
                 for key in ring.active
             ],
+            "turns": [[turn.at, [ring.active.index(key) for key in turn.keys]] for turn in signers.ofRest],
             "published": [rdata.hex() for rdata in ring.published],
             "due": ring.due,
             "said": ring.said,

@@ -290,10 +290,9 @@ class Completer:
 
     def slot(self, key: bytes) -> tuple[int, int]:
         """
-        Return when signatures of a name that are made now end, and when they begin to be valid.
+        Return when signatures of a name that are made now begin to be valid, and when they end.
         """
-        inception, expiration = self.signing.policy.validity.slot(key, self.now)
-        return expiration & _UINT32, inception & _UINT32
+        return self.signing.policy.validity.slot(key, self.now)
 
     def sign(self, key: bytes, sets: tuple[RRSet, ...], link: RRSet | None = None) -> tuple[list[RRSet], list[Signed]]:
         """
@@ -332,7 +331,7 @@ class Completer:
 
         @param name: the owner as written.
         @param labels: those that the signature says (RFC 4034, section 3.1.3).
-        @param times: expiration and inception.
+        @param times: inception and expiration.
         @param before: the RRsets of the name before the change.
         """
         rrType, ttl = rrset.rrType, rrset.ttl
@@ -350,8 +349,9 @@ class Completer:
                 if data != canonicalSet(start, rrType, old.rdatas):
                     former = None
         made = Signed(name, ttl, former)
-        for key in self.signing.signers.of(rrType):
-            head = signatureHead(rrType, key.algorithm, labels, ttl, *times, key.tag) + self.apex
+        inception, expiration = times
+        for key in self.signing.of(rrType, inception):
+            head = signatureHead(rrType, key.algorithm, labels, ttl, expiration & _UINT32, inception & _UINT32, key.tag) + self.apex
             kept = None
             if former is not None and (key.algorithm, key.tag) not in self.doubtful:
                 kept = next((rdata for rdata in former.rdatas if rdata.startswith(head)), None)

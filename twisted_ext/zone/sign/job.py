@@ -12,12 +12,13 @@ from typing import Final
 
 from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
+from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.dnssec.rolls.ring import LivingRing, Served
 from twisted_ext.errors import BadImage, BadKey, StorageFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
-from twisted_ext.wire.rrtypes import DNSKEY, DS, SOA
+from twisted_ext.wire.rrtypes import DNSKEY, DS, RRSIG, SOA
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.clock import clockIn, noteClock
 from twisted_ext.zone.sign.policy import SigningPolicy
@@ -183,26 +184,33 @@ class SignJob:
             os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
             if policy.rolls is not None:
                 lives = policy.rolls.of(policy.algorithm, policy.split, policy.dnskeyTTL, _longest(builder))
-                return LivingRing.live(folder, zone, lives, now, self._served(former), self._wasSigned, self._clockSet), []
+                isSwapping = isinstance(ring, LivingRing) and ring.rolls.isSwapping
+                served = self._served(former, isSwapping)
+                return LivingRing.live(folder, zone, lives, now, served, self._wasSigned, self._clockSet), []
             made = makeKeys(folder, zone, policy.algorithm, now, split=policy.split)
         for file in made:
             self.said.append(f"made the key {nameOf(file)} in {folder}")
             ring.active.append(file.key)
         return ring, made
 
-    def _served(self, former: Image | None) -> Served | None:
+    def _served(self, former: Image | None, isSwapping: bool) -> Served | None:
         """
         Return which keys what is served is signed with.
+
+        @param isSwapping: whether some names may be signed by other keys than most.
         """
         keys = None if former is None else former.node(0).of(DNSKEY)
         if former is None or keys is None:
             return None
         top = former.node(0)
         entries, signers = [
-            # The tag of the key (RFC 4034, section 3.1).
-            {int.from_bytes(rdata[16:18], "big") for rdata in ([] if found is None else found.rdatas)}
-            for found in (top.signatures(DNSKEY), top.signatures(SOA))
+            {_tagIn(rdata) for rdata in ([] if found is None else found.rdatas)} for found in (top.signatures(DNSKEY), top.signatures(SOA))
         ]
+        if isSwapping:
+            for index in range(former.nodes):
+                for _, rrType, _, rdata in recordsIn(former.rendered(index), len(former.key(index))):
+                    if rrType == RRSIG and int.from_bytes(rdata[:2], "big") not in OF_KEYS:
+                        signers.add(_tagIn(rdata))
         return Served(keys.rdatas, entries, signers, self._since)
 
     def _version(self, zone: bytes) -> Image | None:
@@ -263,6 +271,13 @@ def _longest(builder: ImageBuilder) -> int:
     Return the longest TTL of a zone.
     """
     return max([ttl for key, records in builder.nodes.items() for _, _, ttl, _ in recordsIn(records, len(key))], default=0)
+
+
+def _tagIn(rdata: bytes) -> int:
+    """
+    Return the tag of the key in an RRSIG record (RFC 4034, section 3.1).
+    """
+    return int.from_bytes(rdata[16:18], "big")
 
 
 def _expireOf(image: Image) -> int:

@@ -33,6 +33,7 @@ class RollTimes:
     @ivar parentPropagation: the same at the parent.
     @ivar dsTTL: the TTL of DS records at the parent.
     @ivar insecure: whether the parent is to have none any more.
+    @ivar renew: how long it takes until all names are signed by another key; 0 if that is done at once.
     """
 
     ksk: int = 0
@@ -41,6 +42,7 @@ class RollTimes:
     parentPropagation: int = _HOUR
     dsTTL: int = 24 * _HOUR
     insecure: bool = False
+    renew: int = 0
 
     def of(self, algorithm: int, split: bool, dnskeyTTL: int, zoneTTL: int) -> RollPolicy:
         """
@@ -49,9 +51,9 @@ class RollTimes:
         @param zoneTTL: the longest TTL of the zone.
         """
         lifetimes = {KSK: self.ksk, CSK: self.ksk, ZSK: self.zsk}
-        # All names are signed at once when another key does. An operator adds what they think safe to the two times.
+        # An operator adds what they think safe to the two times.
         return RollPolicy(
-            algorithm, split, lifetimes, dnskeyTTL, zoneTTL, self.dsTTL, 0, self.propagation, self.parentPropagation, 0,
+            algorithm, split, lifetimes, dnskeyTTL, zoneTTL, self.dsTTL, self.renew, self.propagation, self.parentPropagation, 0,
             self.insecure,
         )
 

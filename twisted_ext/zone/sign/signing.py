@@ -4,6 +4,7 @@ What a zone is signed with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from twisted_ext.dnssec.privatekeys.roles import Signers
@@ -34,3 +35,11 @@ class Signing(Generic[_Key]):
         self.signers = signers
         self.policy = policy
         self.published = tuple(dict.fromkeys([*[key.dnskey for key in signers.published], *published]))
+
+    def of(self, rrType: int, inception: int) -> Sequence[_Key]:
+        """
+        Return the keys that sign records of a type.
+
+        @param inception: when the signatures begin to be valid, in seconds since 1970.
+        """
+        return self.signers.of(rrType, inception + self.policy.validity.offset)

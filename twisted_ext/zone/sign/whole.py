@@ -12,8 +12,10 @@ from hashlib import sha1
 from struct import Struct
 from typing import Final
 
+from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
+from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.escapes import toBase32Hex
@@ -228,9 +230,10 @@ class _Signer:
         self.wanted = {id(key): _Wanted(key) for key in signing.signers.keys}
         self.ofKeys = [self.wanted[id(key)] for key in signing.signers.of(DNSKEY)]
         self.ofRest = [self.wanted[id(key)] for key in signing.signers.of(NSEC)]
+        self.takesTurns = len(signing.signers.ofRest) > 1
         self.sizes = {id(key): len(key.signMany([b""])[0]) for key in signing.signers.keys}
         self.inception = self.expiration = 0
-        self.former = former if former is not None and _hasKeys(former, signing.published) else None
+        self.former = former if former is not None and _isSignedBy(former, signing.signers.keys) else None
         # The octets of the name in the former version, and where in them the next signature is; -1 if they are of no use.
         self.old = b""
         self.cursor = -1
@@ -278,6 +281,8 @@ class _Signer:
         """
         counted = self.counts
         self.inception, self.expiration = inception, expiration = self.signing.policy.validity.slot(key, self.now)
+        if self.takesTurns:
+            self.ofRest = [self.wanted[id(each)] for each in self.signing.of(NSEC, inception)]
         if not counted.ends:
             counted.begins = counted.latest = inception
             counted.ends = counted.last = expiration
@@ -464,12 +469,13 @@ class _Signer:
         self.parts, self.ends = [], []
 
 
-def _hasKeys(image: Image, published: Sequence[bytes]) -> bool:
+def _isSignedBy(image: Image, keys: Sequence[SigningKey]) -> bool:
     """
-    Return whether these are the DNSKEY records of a version.
+    Return whether signatures of a version that have the tag and the algorithm of one of these keys are by it.
     """
-    keys = image.node(0).of(DNSKEY)
-    return keys is not None and set(keys.rdatas) == set(published)
+    found = image.node(0).of(DNSKEY)
+    tags = {(key.algorithm, key.tag): key.dnskey for key in keys}
+    return found is not None and len(tags) == len(keys) and all(tags.get((each[3], keyTag(each)), each) == each for each in found.rdatas)
 
 
 def _isLabelled(key: bytes, boundary: int) -> bool:

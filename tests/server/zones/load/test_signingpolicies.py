@@ -305,7 +305,9 @@ def test_rolls() -> None:
             'resolvers have of the rest, with TTLs of a day; write ksk-lifetime = "2d" or more',
         ),
         ("insecure", "p: insecure is for keys that live by the policy; write roll = true as well"),
+        ("gradual", "p: gradual is for keys that are replaced by the policy; write roll = true as well"),
         ("roll keys=ksk+zsk zsk-lifetime=10d dnskey-ttl=7d", 'write zsk-lifetime = "16d" or more'),
+        ("roll gradual renew=5d keys=ksk+zsk zsk-lifetime=6d", 'write zsk-lifetime = "7d" or more'),
     ],
 )
 def test_lifetimes(text: str, said: str) -> None:

@@ -13,18 +13,24 @@ from twisted.logger import formatEvent
 
 from tests.server.zones.load.signed import APEX
 from tests.server.zones.signing.test_renewal import TimedCase
+from tests.zone.sign.test_incremental import expectSame
 from twisted_ext.apps.cli.keys.lives import changeKey
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ED25519
 from twisted_ext.dnssec.keys import keyTag
+from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
+from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.dnssec.rolls.lives import readLives
 from twisted_ext.dnssec.rolls.ring import LivingRing
 from twisted_ext.dnssec.rolls.rolls import Rolls
-from twisted_ext.dnssec.rolls.states import Record, State
+from twisted_ext.dnssec.rolls.states import Record, RollingKey, State
+from twisted_ext.errors import BadZone
 from twisted_ext.server.zones.images.imagefiles import statusOf
 from twisted_ext.server.zones.images.pending import ABSENT
 from twisted_ext.server.zones.signing.rolled import confirmServed
-from twisted_ext.wire.rrtypes import CDS, DNSKEY, SOA
+from twisted_ext.wire.rrtypes import CDS, DNSKEY, RRSIG, SOA, A
+from twisted_ext.zone.sign import job
 from twisted_ext.zone.sign.policy import RollTimes, SigningPolicy
+from twisted_ext.zone.sign.signing import Signing
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -39,7 +45,7 @@ class RollTests(TimedCase):
         super().setUp()
         times = RollTimes(60 * _DAY, 20 * _DAY, 600, 600, _DAY)
         self.policy = SigningPolicy(split=True, dnskeyTTL=_HOUR, forParent=True, rolls=times)
-        self.seen: list[tuple[float, set[int], set[int], set[int]]] = []
+        self.seen: list[tuple[float, set[int], set[int], set[frozenset[int]]]] = []
 
     @property
     def rolls(self) -> Rolls:
@@ -49,16 +55,37 @@ class RollTests(TimedCase):
 
     def note(self) -> None:
         """
-        Note which keys there are, and which sign.
+        Note which keys there are, and which sign: of the names, each set of them.
         """
-        top = self.served.top
-        keys = top.of(DNSKEY)
+        keys = self.served.top.of(DNSKEY)
         assert keys is not None
-        entries, signing = (
-            {int.from_bytes(rdata[16:18], "big") for rdata in ([] if found is None else found.rdatas)}
-            for found in (top.signatures(DNSKEY), top.signatures(SOA))
-        )
+        entries: set[int] = set()
+        signing: set[frozenset[int]] = set()
+        for node in self.served.nodes():
+            for rrset in node.sets:
+                if rrset.rrType == RRSIG:
+                    tags = {int.from_bytes(rdata[16:18], "big") for rdata in rrset.rdatas}
+                    if int.from_bytes(rrset.rdatas[0][:2], "big") in OF_KEYS:
+                        entries |= tags
+                    else:
+                        signing.add(frozenset(tags))
         self.seen.append((self.now, {keyTag(rdata) for rdata in keys.rdatas}, entries, signing))
+
+    @property
+    def signing(self) -> set[int]:
+        """
+        The keys that have signed names.
+        """
+        return {tag for _, _, _, signing in self.seen for tags in signing for tag in tags}
+
+    def expectTurns(self) -> None:
+        """
+        Expect that each name is signed by the key whose turn it was, as if that was done from nothing.
+        """
+        ring = LivingRing.read(str(self.keys), APEX)
+        assert ring is not None
+        expectSame(self.served, Signing(ring.signers(), self.policy, tuple(ring.published)), self.now)
+        self.note()
 
     def days(self, days: int) -> None:
         """
@@ -101,9 +128,9 @@ class RollTests(TimedCase):
         for index, (now, published, entries, signing) in enumerate(self.seen):
             for (_, former, _, signed), (until, _, _, _) in zip(self.seen[:index], self.seen[1:], strict=False):
                 if now < until + _HOUR:
-                    self.assertTrue(signing & former and entries & former, (now, former, signing, entries))
-                if now < until + 2 * _HOUR:
-                    self.assertTrue(published & signed, (now, published, signed))
+                    self.assertTrue(all(tags & former for tags in signing) and entries & former, (now, former, signing, entries))
+                if now < until + _HOUR:
+                    self.assertTrue(all(published & tags for tags in signed), (now, published, signed))
 
     def test_eightyDays(self) -> None:
         """
@@ -126,9 +153,104 @@ class RollTests(TimedCase):
         self.note()
         self.days(20)
         self.expectKnown()
-        self.assertEqual(len({tag for _, _, _, signing in self.seen for tag in signing}), 4)
+        self.assertEqual(len(self.signing), 4)
         self.assertEqual(len({tag for _, _, entries, _ in self.seen for tag in entries}), 2)
         self.assertFalse(first & {key.name for key in self.rolls.keys if key.isWanted})
+
+    def gradually(self, names: int = 60) -> tuple[RollingKey, RollingKey]:
+        """
+        Start with a zone whose key is replaced name by name, in two days; return this key and the other one, which has begun to sign.
+        """
+        times = RollTimes(propagation=600, parentPropagation=600, dsTTL=_DAY, renew=2 * _DAY)
+        validity = Validity(signatures=6 * _DAY, renew=2 * _DAY)
+        self.policy = SigningPolicy(validity, split=True, dnskeyTTL=_HOUR, forParent=True, rolls=times)
+        self.start("".join([f"h{number} A 192.0.2.1\n" for number in range(names)]))
+        self.wait(3 * _HOUR)
+        self.note()
+        (former,) = [key for key in self.rolls.keys if key.role == "zsk"]
+        changeKey(os.path.join(self.keys, former.name), lambda rolls, key: rolls.replace(key))
+        self.later()
+        self.note()
+        self.wait(2 * _HOUR)
+        self.expectTurns()
+        former, _, later = sorted(self.rolls.keys, key=lambda key: key.role == "ksk" or key.name != former.name)
+        self.assertEqual([key.state(Record.ZRRSIG) for key in (former, later)], [State.UNRETENTIVE, State.RUMOURED])
+        return former, later
+
+    def signedBy(self, key: RollingKey) -> int:
+        """
+        Return how many names are signed by a key.
+        """
+        nodes = [node for node in self.served.nodes() if node.key]
+        found = [node.of(RRSIG) or node.signatures(A) for node in nodes]
+        return sum(1 for each in found if each is not None and int.from_bytes(each.rdatas[0][16:18], "big") == key.tag)
+
+    def test_gradually(self) -> None:
+        """
+        With a policy that says so, another key signs each name when its signatures are made anew: no version differs from the one before in
+        all names. What clients change, a restart and another key before the roll ends are no matter. No resolver ever has a signature of
+        which it does not know the key, and the former key goes once it has signed nothing for as long as resolvers keep that.
+        """
+        former, later = self.gradually()
+        first = self.signedBy(later)
+        self.assertLess(first, 10)
+        swapped = self.now
+        image = self.image
+        for step in range(15):
+            self.wait(3 * _HOUR)
+            self.expectTurns()
+            self.assertEqual(self.update(f"n{step} 300 A 192.0.2.9"), 0)
+            self.expectTurns()
+            self.assertLessEqual(self.signedBy(later) - first, 20)
+            first = self.signedBy(later)
+            if step % 5 == 4:
+                self.restart()
+                self.look()
+                self.expectTurns()
+        self.assertEqual(self.image, image)
+        (why,) = [each for each in self.rolls.obstacles(self.now) if (each.key.name, each.record) == (former.name, Record.ZRRSIG)]
+        self.assertEqual((why.why, why.until), ("some names are still signed by it", self.rolls.swaps[-1].at + 2 * _DAY))
+        self.assertGreater(self.signedBy(former), 0)
+        self.wait(swapped + 2 * _DAY - self.now)
+        self.expectTurns()
+        self.assertEqual((self.signedBy(former), self.rolls.isSpreading), (0, False))
+        self.assertEqual(self.rolls.keys[-1].records[Record.ZRRSIG].since, self.now)
+        self.assertIn(former.tag, self.seen[-1][1])
+        for _ in range(4):
+            self.wait(2 * _HOUR)
+            self.expectTurns()
+        self.assertNotIn(former.name, {key.name for key in self.rolls.keys})
+        self.expectKnown()
+
+    def test_graduallyWithoutServer(self) -> None:
+        """
+        A key stays published while the zone has signatures by it, also if these should have been made anew long ago: a server that was down
+        does not count the time. The same if signing fails after it was decided.
+        """
+        former, later = self.gradually()
+        self.wait(12 * _HOUR)
+        self.assertGreater(self.signedBy(former), 20)
+        self.end()
+        self.now += 3 * _DAY
+        with patch.object(job, "signZone", side_effect=BadZone("x")):
+            self.loading = self.load(self.zone)
+            self.settle()
+            self.note()
+            self.look()
+            self.note()
+        self.assertGreater(self.signedBy(former), 20)
+        self.assertEqual((self.rolls.isSpreading, self.rolls.isSwapping), (False, True))
+        self.now += _HOUR
+        self.restart()
+        self.look()
+        self.expectTurns()
+        self.assertEqual(self.signedBy(former), 0)
+        self.assertEqual({key.records[Record.ZRRSIG].since for key in self.rolls.keys if key.role == "zsk"}, {self.now})
+        for _ in range(4):
+            self.wait(_HOUR)
+            self.expectTurns()
+        self.assertNotIn(former.name, {key.name for key in self.rolls.keys})
+        self.expectKnown()
 
     def test_whatIsServed(self) -> None:
         """

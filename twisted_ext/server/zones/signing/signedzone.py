@@ -15,6 +15,7 @@ from twisted_ext.server.zones.images.imagefiles import Built, Source, statusOf
 from twisted_ext.server.zones.images.pending import ABSENT, MadeZone
 from twisted_ext.wire.rrtypes import ZONEMD
 from twisted_ext.zone.sign.policy import SigningPolicy
+from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -174,8 +175,11 @@ class SignedZone(MadeZone):
         if self.isStale or self.unsigned is None or built.made != self.policy.toText():
             return False
         count = len(self.unsigned.sources)
-        if built.reached not in (built.serial, reached(self.apex)):
-            return False
+        if built.reached != built.serial:
+            newest = reached(self.apex)
+            # What clients have changed since then is behind it.
+            if newest is None or isNewer(built.reached, newest):
+                return False
         return self.isTaken(built) and all(statusOf(path) == (size, changed) for path, size, changed in built.sources[count:])
 
     def isDue(self, ends: float | None, today: float) -> bool:

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReacto
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
-from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.roles import Signers, Turn
 from twisted_ext.dnssec.privatekeys.signingkey import SigningKey
 from twisted_ext.errors import KeyFault
 from twisted_ext.server.limits import SIGNER_PAUSE, SIGNER_SILENCE
@@ -66,10 +66,10 @@ class OpenedKeys:
             said = json.loads(result)
             keys = [SigningKey(bytes.fromhex(dnskey)) for dnskey, *_ in said["keys"]]
             does = [*zip(keys, said["keys"], strict=True)]
-            withheld, ofKeys, ofRest, hidden = (
-                [key for key, (_, *marks) in does if bool(marks[place]) is wanted]
-                for place, wanted in enumerate((False, True, True, False))
+            withheld, ofKeys, hidden = (
+                [key for key, (_, *marks) in does if bool(marks[place]) is wanted] for place, wanted in enumerate((False, True, False))
             )
+            ofRest = [Turn(float(at), [keys[index] for index in indexes]) for at, indexes in said["turns"]]
             self.published = tuple([bytes.fromhex(each) for each in said["published"]])
             self.due = int(said["due"])
             self.said = [str(line) for line in said["said"]]
