@@ -4,6 +4,8 @@ Rolls step by step.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dnssec.rolls.world import DAY, HOUR
@@ -156,6 +158,66 @@ class StepTests(SynchronousTestCase):
         self.rolls.replace(self.rolls.keys[1].name)
         self.assertIn("csk3 DNSKEY rumoured", self.step(HOUR))
         self.assertEqual([(key.name, key.isWanted) for key in self.rolls.keys], [("csk1", False), ("csk2", False), ("csk3", True)])
+
+    def spread(self) -> None:
+        """
+        Have a zone in which a zone-signing key takes the place of another one.
+        """
+        self.rolls.policy = replace(_POLICY, split=True)
+        self.step()
+        self.step(20 * DAY)
+        self.rolls.replace(self.rolls.keys[1].name)
+        self.step()
+        self.assertEqual(self.step(DAY), ["zsk3 DNSKEY omnipresent", "zsk3 ZRRSIG rumoured", "zsk2 ZRRSIG unretentive"])
+        self.assertEqual([swap.names for swap in self.rolls.swaps], [("zsk2",), ("zsk3",)])
+
+    def test_othersMeanwhile(self) -> None:
+        """
+        While a key takes over name by name, other keys are published as fast as ever.
+        """
+        self.spread()
+        self.assertEqual(
+            [each for each in self.why() if each[1] == "ZRRSIG"],
+            [
+                ("zsk2", "ZRRSIG", "some names are still signed by it", 7 * DAY),
+                ("zsk3", "ZRRSIG", "not all names are signed by it yet", 7 * DAY),
+            ],
+        )
+        self.rolls.replace("ksk1")
+        self.assertEqual(self.step(), ["ksk4 DNSKEY rumoured", "ksk4 KRRSIG rumoured"])
+        self.assertEqual(self.step(3 * HOUR)[:2], ["ksk4 DNSKEY omnipresent", "ksk4 KRRSIG omnipresent"])
+        self.assertTrue(self.rolls.isSpreading)
+
+    def test_clockSetBack(self) -> None:
+        """
+        After a clock was set back, the names that were to be signed by another key are so after one period, not when the clock is where it
+        was.
+        """
+        self.spread()
+        self.now -= 300 * DAY
+        self.rolls.again(self.now)
+        self.assertEqual(self.rolls.next(self.now), self.now + 7 * DAY)
+        self.assertEqual(self.step(7 * DAY), [])
+        self.assertFalse(self.rolls.isSpreading)
+        self.assertIn("zsk3 ZRRSIG omnipresent", self.step(2 * DAY))
+
+    def test_parentOfManyServers(self) -> None:
+        """
+        While a server of the parent has former DS records, it may have them with their former TTL, also if that was lowered for long.
+        """
+        self.begin()
+        self.rolls.replace("csk1")
+        self.step()
+        self.step(3 * HOUR)
+        self.see(True, 1)
+        self.see(None)
+        self.rolls.policy = replace(_POLICY, dsTTL=60)
+        for _ in range(10):
+            self.step(DAY)
+            self.see(None)
+        self.step(DAY)
+        self.see(False)
+        self.assertEqual(self.rolls.keys[0].records[Record.DS].cached, 2 * DAY)
 
     def test_back(self) -> None:
         """

@@ -328,7 +328,6 @@ class Rolls:
         """
         Do all that may be done now. What has changed has to be written, and published after that.
         """
-        self._swap(now)
         wanted = [self._newest(role) for role in self.policy.roles]
         for key in self.keys:
             key.isWanted = key in wanted
