@@ -218,6 +218,11 @@ class StepTests(SynchronousTestCase):
         self.step(DAY)
         self.see(False)
         self.assertEqual(self.rolls.keys[0].records[Record.DS].cached, 2 * DAY)
+        # Once all have the new ones, it is forgotten.
+        for _ in range(3):
+            self.step(DAY)
+            self.see(True, 1)
+        self.assertEqual(self.rolls.lately[Record.DS].longest, 60)
 
     def test_back(self) -> None:
         """

@@ -15,7 +15,7 @@ from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
 from twisted_ext.dnssec.privatekeys.roles import Signers, Turn
 from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.rrtypes import SOA, ZONEMD
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
@@ -177,6 +177,24 @@ def test_otherKeys(isHashed: bool) -> None:
         assert bytes(found._buffer) == bytes(image(records, signing, now)[0]._buffer), said
         # A name whose records differ, as those of the apex do, has new ones.
         assert (counts.kept > 0) is isKept and counts.kept < counts.signatures, (said, counts.kept)
+
+
+def test_turnsOfTheApex() -> None:
+    """
+    The digest of a zone is signed by the key whose turn it is at the apex, as its other records are; the turn begins when the signatures
+    are made, which is an hour after they begin to be valid.
+    """
+    now = 1_800_000_000.0
+    first, second = newKey(13, 256), newKey(13, 256)
+    made = SigningPolicy().validity.slot(b"", now)[0] + 3600
+    for at, key in ((made, second), (made + 1, first)):
+        signing = _signing(newKey(13, 257), (0.0, [first]), (at, [second]))
+        signing.policy.digested = True
+        top = image(randomZone(1), signing, now)[0].node(0)
+        for rrType in (SOA, ZONEMD):
+            found = top.signatures(rrType)
+            assert found is not None
+            assert [int.from_bytes(rdata[16:18], "big") for rdata in found.rdatas] == [key.tag]
 
 
 @pytest.mark.parametrize("isNew", [False, True])

@@ -415,10 +415,29 @@ def test_kept(tmp_path: Path) -> None:
     assert (again.parentTTL, again.asksParent, again.swaps) == (77, 8.5, known.swaps)
 
 
+def test_keptByEarlierVersions(zone: _Zone) -> None:
+    """
+    A file without which keys signed when, and with another time for each record, is read.
+    """
+    path = Path(zone.keys) / "lives"
+    table = json.loads(path.read_text())
+    del table["swaps"]
+    for key in table["keys"]:
+        for values in key["records"].values():
+            values.insert(3, 7)
+    before = repr(zone.rolls.keys)
+    path.write_text(json.dumps(table))
+    ring = LivingRing.read(zone.keys, _APEX)
+    assert ring is not None
+    assert (repr(zone.rolls.keys), [*ring.signers().of(SOA)]) == (before, ring.active)
+    assert zone.rolls.keys[0].records[Record.DNSKEY].decided == _BEGIN
+
+
 @pytest.mark.parametrize(
     ("content", "instead"),
     [
         ("", None), ("{", None), ("[]", None), ("\xff", None), ("[" * 60_000, None), ("[" * 70_000, None),
+        ('"swaps": [', '"swaps": [[1, ["Kexample.org.+013+00001"]],'),
         ('"form": 1', '"form": 2'), ('"DNSKEY"', '"DNSKEYS"'), ('"rumoured"', '"rumored"'), ('"role": "csk"', '"role": "zsk"'),
     ],
 )  # fmt: skip

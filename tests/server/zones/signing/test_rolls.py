@@ -240,9 +240,7 @@ class RollTests(TimedCase):
             self.note()
         self.assertGreater(self.signedBy(former), 20)
         self.assertEqual((self.rolls.isSpreading, self.rolls.isSwapping), (False, True))
-        self.now += _HOUR
-        self.restart()
-        self.look()
+        self.wait(_HOUR)
         self.expectTurns()
         self.assertEqual(self.signedBy(former), 0)
         self.assertEqual({key.records[Record.ZRRSIG].since for key in self.rolls.keys if key.role == "zsk"}, {self.now})
