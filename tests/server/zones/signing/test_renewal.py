@@ -222,6 +222,27 @@ class RenewalTests(TimedCase):
         self.assertEqual((self.image, "client" in self.names(), "never" in self.names()), (image, True, False))
         self.assertIn("serial 1 is not newer than 1, which it had when clients changed the zone", self.said())
 
+    def test_journalsThatLead(self) -> None:
+        """
+        What is served is what would be made if the journal leads at least to the signatures that were made anew: what clients have changed
+        after that is behind it. A journal that is gone, or was cut, does not.
+        """
+        self.policy = SigningPolicy(validity=Validity(signatures=6 * 24 * _HOUR, renew=2 * 24 * _HOUR))
+        self.start(_NAMES)
+        self.wait(6 * _HOUR)
+        assert self.loading.door is not None
+        (zone,) = self.loading.door
+        built = zone.served
+        assert built is not None and built.reached != built.serial
+        reached = built.reached
+        for newest, isMade in ((None, False), (built.serial, False), (reached - 1, False), (reached, True), (reached + 1, True)):
+            self.assertIs(zone.isMade(built, {APEX: newest}.get), isMade)
+        image = self.image
+        self.assertEqual(self.update("n 300 A 192.0.2.9"), 0)
+        self.restart()
+        self.look()
+        self.assertEqual(self.image, image)
+
     def test_changeBetweenSignatures(self) -> None:
         """
         A change that comes while signatures are made anew is one of a client, though more of them follow it.
