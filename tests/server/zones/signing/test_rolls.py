@@ -222,6 +222,24 @@ class RollTests(TimedCase):
         self.assertNotIn(former.name, {key.name for key in self.rolls.keys})
         self.expectKnown()
 
+    def test_graduallyServed(self) -> None:
+        """
+        Since when no name is signed by the former key is found out when the zone is signed next, if it could not be noted.
+        """
+        former, later = self.gradually()
+        with patch.object(LivingRing, "served", side_effect=OSError(28, "No space left on device")):
+            self.wait(2 * _DAY)
+        self.expectTurns()
+        served = self.now
+        self.assertEqual((self.signedBy(former), self.rolls.isSwapping), (0, True))
+        self.wait(2 * _HOUR)
+        self.expectTurns()
+        states = {key.name: key.records[Record.ZRRSIG] for key in self.rolls.keys if key.role == "zsk"}
+        self.assertEqual(states[later.name].state, State.OMNIPRESENT)
+        self.assertEqual(states[former.name].state, State.HIDDEN)
+        self.assertGreater(self.now, served)
+        self.expectKnown()
+
     def test_graduallyWithoutServer(self) -> None:
         """
         A key stays published while the zone has signatures by it, also if these should have been made anew long ago: a server that was down
@@ -229,6 +247,14 @@ class RollTests(TimedCase):
         """
         former, later = self.gradually()
         self.wait(12 * _HOUR)
+        # The whole zone is signed, when the other key has its turn at the apex only.
+        (ksk,) = [key for key in self.rolls.keys if key.role == "ksk"]
+        changeKey(os.path.join(self.keys, ksk.name), lambda rolls, key: rolls.replace(key))
+        self.later()
+        self.expectTurns()
+        soa = self.served.top.signatures(SOA)
+        assert soa is not None
+        self.assertEqual([int.from_bytes(rdata[16:18], "big") for rdata in soa.rdatas], [later.tag])
         self.assertGreater(self.signedBy(former), 20)
         self.end()
         self.now += 3 * _DAY
