@@ -8,7 +8,7 @@ from tests.dnssec.rolls.world import DAY, HOUR, Parent, World
 from twisted_ext.dnssec.rolls.lives import livesOf
 from twisted_ext.dnssec.rolls.plan import planned
 from twisted_ext.dnssec.rolls.policy import RollPolicy
-from twisted_ext.dnssec.rolls.states import KSK, ZSK
+from twisted_ext.dnssec.rolls.states import KSK, ZSK, Record, State
 
 
 def _world(seed: int, isSplit: bool = True) -> World:
@@ -36,6 +36,20 @@ def test_comesTrue() -> None:
         for number, ((at, *_), (moment, *_)) in enumerate(zip(came, wanted, strict=False)):
             assert -1 <= at - moment <= 2 * DAY * (number + 1)
         assert sum(1 for step in steps if step.record is None) >= 8
+
+
+def test_withoutWaits() -> None:
+    """
+    What does not have to wait happens at the same moment, also once all names are signed by another key.
+    """
+    policy = RollPolicy(13, True, {ZSK: 60 * DAY}, 0, 0, 0, renew=7 * DAY, propagation=0, parentPropagation=0, safety=0)
+    world = World(1, policy, Parent(0, 0, 0), [], isSloppy=False)
+    world.run(DAY)
+    steps = [*planned(world.rolls, world.now, 100 * DAY)]
+    times = {(step.key, step.record, step.state): step.at for step in steps}
+    begun, done = times["new ZSK 1", Record.ZRRSIG, State.RUMOURED], times["new ZSK 1", Record.ZRRSIG, State.OMNIPRESENT]
+    assert done - begun == 7 * DAY
+    assert times["zsk2", Record.DNSKEY, State.HIDDEN] == done
 
 
 def test_ends() -> None:

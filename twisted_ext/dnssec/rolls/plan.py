@@ -52,8 +52,8 @@ def planned(rolls: Rolls, now: float, until: float) -> Iterator[Planned]:
                 steps.append(Planned(now, name))
         steps += [Planned(now, move.key.name, move.record, move.state) for move in rolls.step(now)]
         yield from steps
-        if not steps:
-            rolls.served(now)
+        # What was decided is served, which may let more happen at once.
+        if not steps and not rolls.isAwaited:
             moment = rolls.next(now)
             if moment is None or not now < moment <= until:
                 return

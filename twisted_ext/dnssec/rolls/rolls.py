@@ -93,9 +93,9 @@ class Lately:
 
 class Swap(NamedTuple):
     """
-    From when on which keys sign the records of a zone, but those for the keys themselves.
+    Which keys sign a zone, but for its DNSKEY, CDS and CDNSKEY records, and since when.
 
-    @ivar at: in seconds since 1970. A signature that was made before, or is a copy of one that would have been, is by the keys before.
+    @ivar at: in seconds since 1970. A name whose period of renewal began before that is signed by the keys of the swap before.
     @ivar names: the names of their files.
     """
 
@@ -202,7 +202,7 @@ class Rolls:
 
     def awaited(self) -> Iterator[tuple[Record, Standing]]:
         """
-        Return the records of which that is so. Signatures of names are no such records while some are to be replaced later.
+        Return the records of which that is so. Signatures of names are not among them while some names are still signed by former keys.
         """
         for key in self.keys:
             for record, standing in key.records.items():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from shutil import copytree
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IConnector, IReactorTCP, IReactorTime
@@ -407,6 +408,12 @@ class ParentTests(TimedCase):
         values = {**self.zone.values}
         with self.assertRaisesRegex(BadDescription, "its parent may have a DS record for it, so that resolvers would reject it"):
             self.check(values)
+        # The keys of a view are its own.
+        state = self.folder / "state"
+        copytree(state / "signing", state / "views" / "lab" / "signing")
+        with self.assertRaisesRegex(BadDescription, "its parent may have a DS record for it"):
+            self.check(values, "lab")
+        self.check(values, "guests")
         self.editPolicy(replace(self.times, insecure=True))
         # RFC 8078, section 4.
         self.assertEqual([rdataToText(CDS, rdata) for rdata in self.wished], ["0 0 0 00"])
@@ -439,11 +446,11 @@ class ParentTests(TimedCase):
         self.loading.signing().signAnew(APEX, Reload())
         self.settle()
 
-    def check(self, values: Mapping[str, Value]) -> None:
+    def check(self, values: Mapping[str, Value], view: str = "") -> None:
         """
         Check settings in which the zone is not signed.
         """
-        plain = ZoneSettings({"name": values["name"], "file": values["file"]})
+        plain = ZoneSettings({"name": values["name"], "file": values["file"], "view": view})
         checkZones(Settings.of(state=str(self.folder / "state")), [plain])
 
     def several(self) -> None:
