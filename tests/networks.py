@@ -27,7 +27,7 @@ from twisted_ext.wire.rdata.registry import rdataToText
 __all__ = ["NetworkTestCase", "Recorder", "WWW", "socketOf", "textsOf"]
 
 #: The default records of servers.
-WWW: Mapping[tuple[str, str], Reply] = {("www.example.test", "A"): "192.0.2.80"}
+WWW: Mapping[tuple[str, str], Reply] = {("www.test.example", "A"): "192.0.2.80"}
 
 
 def textsOf(answer: Answer) -> list[str]:
@@ -98,7 +98,7 @@ class NetworkTestCase(SynchronousTestCase):
     def ask(
         self,
         source: IAnswerSource,
-        name: str = "www.example.test",
+        name: str = "www.test.example",
         rrType: str = "A",
         *,
         seconds: float = 5.0,
@@ -112,7 +112,7 @@ class NetworkTestCase(SynchronousTestCase):
         self.contexts.append(context)
         return lookUp(source, questionOf(name, rrType), context)
 
-    def find(self, source: IAnswerSource, name: str = "www.example.test", rrType: str = "A", *, seconds: float = 5.0) -> list[str]:
+    def find(self, source: IAnswerSource, name: str = "www.test.example", rrType: str = "A", *, seconds: float = 5.0) -> list[str]:
         """
         Look up a name and return the texts of its records.
         """
@@ -126,7 +126,7 @@ class NetworkTestCase(SynchronousTestCase):
         """
         return textsOf(self.successResultOf(asked))
 
-    def fault(self, source: IAnswerSource, name: str = "www.example.test", *, seconds: float = 5.0) -> DNSFault:
+    def fault(self, source: IAnswerSource, name: str = "www.test.example", *, seconds: float = 5.0) -> DNSFault:
         """
         Look up a name and return the fault.
         """

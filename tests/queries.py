@@ -28,7 +28,7 @@ def optOf(
 
 
 def queryOf(
-    name: str | bytes = "www.example.test",
+    name: str | bytes = "www.test.example",
     rrType: str | int = "A",
     *,
     id: int = 0x1234,

@@ -125,11 +125,11 @@ class RepliesTests(NetworkTestCase):
         Unsolicited records reach no caller and make no answer, by the fast parser or the full one.
         """
         canned, server = self.serve()
-        question = questionOf("www.example.test")
+        question = questionOf("www.test.example")
         for answer, found in (
-            (sets("www.example.test A 192.0.2.80", "bank.test A 192.0.2.66"), ["192.0.2.80"]),
+            (sets("www.test.example A 192.0.2.80", "bank.test A 192.0.2.66"), ["192.0.2.80"]),
             (sets("bank.test A 192.0.2.66"), []),
-            (sets("www.example.test CNAME www.example.net.", "www.example.net A 192.0.2.80", "bank.test A 192.0.2.66"), None),
+            (sets("www.test.example CNAME www.example.net.", "www.example.net A 192.0.2.80", "bank.test A 192.0.2.66"), None),
         ):
             self.replyWith(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
             texts = self.find(self.forward(server))
@@ -140,8 +140,8 @@ class RepliesTests(NetworkTestCase):
         The address beside an alias reaches no caller, and does not hide that the alias leads nowhere in this reply.
         """
         canned, server = self.serve()
-        question = questionOf("www.example.test")
-        both = sets("www.example.test A 192.0.2.66", "www.example.test CNAME www.example.net.")
+        question = questionOf("www.test.example")
+        both = sets("www.test.example A 192.0.2.66", "www.test.example CNAME www.example.net.")
         for answer, outcome in ((both, Outcome.NODATA), ((*both, *sets("www.example.net A 192.0.2.80")), Outcome.DATA)):
             self.replyWith(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
             asked = self.ask(self.forward(server))

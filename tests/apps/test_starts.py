@@ -66,7 +66,7 @@ _LISTENING: Final = ["--interface", "127.0.0.1", "--port", "0", "--state", ""]
 _SERVERS: Final = (
     (["forward", "--upstream", "192.0.2.53"], (*_ENCRYPTION, "twisted.web", "h2", "twisted_ext.server.process.workers")),
     (["forward", "--upstream", "192.0.2.53", "--block", "ads.example"], (*_ENCRYPTION, "twisted.web", "h2")),
-    (["serve", "--zone", "example.test=ZONE"], (*_ENCRYPTION, "twisted.web", "h2")),
+    (["serve", "--zone", "test.example=ZONE"], (*_ENCRYPTION, "twisted.web", "h2")),
 )
 
 

@@ -146,7 +146,7 @@ class HastyServerTests(NetworkTestCase):
         factory.protocol = _Hasty
         self.network.reactor("192.0.2.53").listenTCP(853, factory)
         source = sourceFromString(self.here, f"tls:192.0.2.53#dns.example:ca={ca}")
-        faults = {str(self.fault(source, f"h{number}.example.test", seconds=0.5)) for number in range(count)}
+        faults = {str(self.fault(source, f"h{number}.test.example", seconds=0.5)) for number in range(count)}
         source.close()
         self.network.advance(1)
         return {fault.partition(": ")[2] for fault in faults}

@@ -25,7 +25,7 @@ FLOOD: Final = 10_000
 RATE: Final = 200
 
 #: Questions with answers larger than themselves: addresses, denials, and names that are not served here.
-LARGE: Final = (("many.example.test", "A"), ("text.example.test", "TXT"), ("no.example.test", "A"), ("alias.example.test", "A"))
+LARGE: Final = (("many.test.example", "A"), ("text.test.example", "TXT"), ("no.test.example", "A"), ("alias.test.example", "A"))
 
 
 def _everything(question: Question) -> Answer:
@@ -97,9 +97,9 @@ class AmplificationTests(SynchronousTestCase):
         A query for ANY is answered with one record, which is no larger than the query. Without that rule the reply has all records of the
         name.
         """
-        query = queryOf("many.example.test", "ANY", opt=optOf())
+        query = queryOf("many.test.example", "ANY", opt=optOf())
         for minimal in (True, False):
-            server = Server(self.clock, CannedSource({("many.example.test", "ANY"): _everything}))
+            server = Server(self.clock, CannedSource({("many.test.example", "ANY"): _everything}))
             server.responder.gates = standardGates(minimalAny=minimal)
             reply = server.ask(query)
             assert reply is not None

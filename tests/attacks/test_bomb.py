@@ -28,8 +28,8 @@ from twisted_ext.wire.message import Message, Question
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
 
-WWW = questionOf("www.example.test")
-NAMES = [f"n{number}.example.test" for number in range(2000)]
+WWW = questionOf("www.test.example")
+NAMES = [f"n{number}.test.example" for number in range(2000)]
 ENDLESS = Limit(default=1e9, least=0, most=1e9)
 
 
@@ -160,7 +160,7 @@ class PendingTests(SynchronousTestCase):
             held = HeldSource()
             server = Server(self.clock, held, waiting=most)
             for number in range(200):
-                server.ask(queryOf(f"n{number}.example.test"), f"127.0.1.{number}")
+                server.ask(queryOf(f"n{number}.test.example"), f"127.0.1.{number}")
             self.assertEqual((held.asked, server.responder.counters.pending), (waiting, waiting))
             held.release(answerOf(WWW, "192.0.2.80"))
 
@@ -202,7 +202,7 @@ class ReplyTests(WholeServerTestCase):
         """
         service = self.run_()
         for bits in range(0, 0x8000, 0x80):
-            self.flood(["www.example.test"], flags=QR | bits | bits >> 7 & 15)
+            self.flood(["www.test.example"], flags=QR | bits | bits >> 7 & 15)
         self.network.advance(2)
         self.assertEqual((self.datagramsSentTo(), len(self.upstream.asked)), (0, 0))
         self.assertEqual(service.counters.dropped, 256)
@@ -235,7 +235,7 @@ class ReplyTests(WholeServerTestCase):
         self.network.advance(285)
         before = len(self.upstream.asked)
         for _ in range(10):
-            self.flood(["www.example.test"], flags=0)
+            self.flood(["www.test.example"], flags=0)
             self.network.advance(1)
         self.stop(service)
         return first, len(self.upstream.asked) - before

@@ -28,7 +28,7 @@ class DowngradeTests(NetworkTestCase):
         folder.mkdir()
         escaped = str(written(folder)).replace(":", "\\:")
         self.there = self.network.reactor("192.0.2.53")
-        self.attacker = CannedServer({("www.example.test", "A"): "203.0.113.66"})
+        self.attacker = CannedServer({("www.test.example", "A"): "203.0.113.66"})
         source = sourceFromString(self.here, f"tls:192.0.2.53#dns.example:ca={escaped}")
         assert isinstance(source, ForwardingSource)
         self.source = source

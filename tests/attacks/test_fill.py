@@ -25,7 +25,7 @@ from twisted_ext.packetcache.table import Entry, Table
 ROOM = 1 << 16
 NAMES = 3200
 
-HOT = "hot.example.test"
+HOT = "hot.test.example"
 
 
 class Filled:
@@ -79,7 +79,7 @@ class FillTests(WholeServerTestCase):
             if start in (0, NAMES // 2):
                 gc.collect()
                 blocks.append(sys.getallocatedblocks())
-            names = [f"x{number}.example.test" for number in range(start, start + 25)]
+            names = [f"x{number}.test.example" for number in range(start, start + 25)]
             for _ in range(often):
                 self.flood(names)
                 self.network.advance(0.03)
@@ -171,13 +171,13 @@ class FillTests(WholeServerTestCase):
         store = storeOf(service)
         for start in range(0, 300, 25):
             for _ in range(3):
-                self.flood([f"x{number}.example.test" for number in range(start, start + 25)])
+                self.flood([f"x{number}.test.example" for number in range(start, start + 25)])
                 self.network.advance(0.03)
         self.assertGreater(len(store), 200)
         self.network.advance(301)
         for number in range(300):
             # Expired entries are removed on access.
-            self.assertIsNone(store.find(queryOf(f"x{number}.example.test")[12:], self.here.seconds()))
+            self.assertIsNone(store.find(queryOf(f"x{number}.test.example")[12:], self.here.seconds()))
         self.assertEqual(len(store), 0)
 
 
@@ -199,7 +199,7 @@ class TableTests(SynchronousTestCase):
             table.offer(hot, replyOf(hot, epoch))
         missed = most = 0
         for number in range(20_000):
-            cold = queryOf(f"n{number}.example.test")
+            cold = queryOf(f"n{number}.test.example")
             for _ in range(often):
                 table.offer(cold, replyOf(cold, epoch))
             if number % 20 == 0:

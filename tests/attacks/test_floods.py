@@ -94,7 +94,7 @@ class FloodTests(SynchronousTestCase):
         @return: seconds that this took.
         """
         for name in names:
-            self.client.send(queryOf(f"{name}.example.test"))
+            self.client.send(queryOf(f"{name}.test.example"))
         before = self.clock.seconds()
         self.reader().doRead()
         return self.clock.seconds() - before

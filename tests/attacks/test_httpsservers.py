@@ -111,7 +111,7 @@ class HostileServerTests(HTTPSTestCase):
         """
         self.web.holds = True
         for number in range(300):
-            (key,) = self.ask_(Waiter(f"host{number}.example.test"))
+            (key,) = self.ask_(Waiter(f"host{number}.test.example"))
             self.network.advance(0.1)
             self.exchange.release(key)
         self.network.advance(1)

@@ -257,7 +257,7 @@ class QuicStreamTests(QuicTestCase):
         for reset in (False, True):
             source = HeldSource()
             listener = self.cancel(source, 20, reset=reset)
-            source.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+            source.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
             self.network.advance(1.0)
             (connection,) = listener.servings.all()
             counters = listener.servings.replies.counters
@@ -273,10 +273,10 @@ class QuicStreamTests(QuicTestCase):
         @return: the octets held for all of them, and how many have been disconnected.
         """
         texts = [f'"{"x" * 200}"'] * 20
-        listener = self.serve(CannedSource({("www.example.test", "A"): "192.0.2.80", ("long.example.test", "TXT"): texts}))
+        listener = self.serve(CannedSource({("www.test.example", "A"): "192.0.2.80", ("long.test.example", "TXT"): texts}))
         servings = listener.servings
         servings.mostHeld = min(servings.mostHeld, self.budget)
-        octets = frame(buildMessage(Message(0, 0x100, (questionOf("long.example.test", "TXT"),))))
+        octets = frame(buildMessage(Message(0, 0x100, (questionOf("long.test.example", "TXT"),))))
         for number in range(8):
             host = self.network.reactor(f"198.51.100.{number}")
             client = RawClient(host)

@@ -21,7 +21,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError
 
-OTHER = nameFromText("other.evil.test")
+OTHER = nameFromText("other.evil.test.example")
 
 #: Records that lead inside, by name and type.
 INSIDE: Final[dict[tuple[str, str], Reply]] = {
@@ -41,7 +41,7 @@ INSIDE: Final[dict[tuple[str, str], Reply]] = {
     ("mapped", "AAAA"): "::ffff:192.168.1.1",
     ("translated", "AAAA"): "64:ff9b::a00:1",
     ("hint", "HTTPS"): "1 . ipv4hint=10.0.0.1",
-    ("alias", "A"): [rrsetOf(nameFromText("alias.evil.test"), 5, "other.evil.test."), rrsetOf(OTHER, 1, "10.0.0.1")],
+    ("alias", "A"): [rrsetOf(nameFromText("alias.evil.test.example"), 5, "other.evil.test.example."), rrsetOf(OTHER, 1, "10.0.0.1")],
     # A record beside the answer, which some clients would use.
     ("beside", "A"): [rrsetOf(OTHER, 1, "10.0.0.1")],
 }
@@ -55,7 +55,7 @@ class RebindingTests(WholeServerTestCase):
     def setUp(self) -> None:
         super().setUp()
         for (label, rrType), reply in INSIDE.items():
-            self.upstream.set(f"{label}.evil.test", rrType, reply)
+            self.upstream.set(f"{label}.evil.test.example", rrType, reply)
 
     def replyFor(self, name: str, rrType: str = "A") -> Message:
         """
@@ -71,7 +71,7 @@ class RebindingTests(WholeServerTestCase):
         """
         Return the labels that lead a client inside.
         """
-        return [label for label, rrType in INSIDE if self.replyFor(f"{label}.evil.test", rrType).answer]
+        return [label for label, rrType in INSIDE if self.replyFor(f"{label}.evil.test.example", rrType).answer]
 
     def logLines(self) -> list[str]:
         """
@@ -86,7 +86,7 @@ class RebindingTests(WholeServerTestCase):
         service = self.run_(stopRebinding=True)
         for _ in range(3):
             self.assertEqual(self.labelsThatLeadInside(), [])
-        self.assertEqual(self.byStream(service, "home.evil.test").rcode, Rcode.REFUSED)
+        self.assertEqual(self.byStream(service, "home.evil.test.example").rcode, Rcode.REFUSED)
         self.assertEqual(self.addressOf(), "192.0.2.80")
 
     def byStream(self, service: ServerService, name: str) -> Message:
@@ -125,19 +125,19 @@ class RebindingTests(WholeServerTestCase):
         The client gets the reason. The log has the name, address and server, once per second at most, with a count of the others.
         """
         self.run_(stopRebinding=True)
-        message = self.replyFor("home.evil.test")
+        message = self.replyFor("home.evil.test.example")
         (error,) = [option for option in optionsOf(message.edns) if isinstance(option, ExtendedError)]
         self.assertEqual((message.rcode, error.infoCode), (Rcode.REFUSED, 17))
         self.assertIn("rebinding", error.extraText)
         (event,) = [event for event in self.said if "held back" in str(event.get("log_format"))]
         said = (event["name"], event["address"], event["server"], event["more"])
-        self.assertEqual(said, ("home.evil.test.", "192.168.1.1", "192.0.2.53:53", ""))
+        self.assertEqual(said, ("home.evil.test.example.", "192.168.1.1", "192.0.2.53:53", ""))
         self.network.advance(1)
-        self.flood(["ten.evil.test", "office.evil.test", "link.evil.test"] * 100)
+        self.flood(["ten.evil.test.example", "office.evil.test.example", "link.evil.test.example"] * 100)
         self.network.advance(1)
-        self.replyFor("loop.evil.test")
+        self.replyFor("loop.evil.test.example")
         self.assertEqual(len(self.logLines()), 3)
-        self.assertIn("299 more", str([event["more"] for event in self.said if event.get("name") == "loop.evil.test."]))
+        self.assertIn("299 more", str([event["more"] for event in self.said if event.get("name") == "loop.evil.test.example."]))
 
     def test_withoutPauseTheLogIsFlooded(self) -> None:
         """
@@ -145,7 +145,7 @@ class RebindingTests(WholeServerTestCase):
         """
         self.patch(RebindingLog, "PAUSE", 0.0)
         self.run_(stopRebinding=True)
-        self.flood(["ten.evil.test", "office.evil.test", "link.evil.test"] * 100)
+        self.flood(["ten.evil.test.example", "office.evil.test.example", "link.evil.test.example"] * 100)
         self.network.advance(1)
         self.assertEqual(len(self.logLines()), 300)
 
@@ -153,19 +153,19 @@ class RebindingTests(WholeServerTestCase):
         """
         Allowed domains, routed domains and local records may lead inside. Their neighbors may not.
         """
-        inside, server = self.serve("192.168.0.53", {("www.corp.test", "A"): "10.0.0.1"})
-        self.upstream.set("www.partner.test", "A", "10.0.0.2")
-        self.upstream.set("www.notpartner.test", "A", "10.0.0.3")
+        inside, server = self.serve("192.168.0.53", {("www.corp.test.example", "A"): "10.0.0.1"})
+        self.upstream.set("www.partner.test.example", "A", "10.0.0.2")
+        self.upstream.set("www.notpartner.test.example", "A", "10.0.0.3")
         self.run_(
             stopRebinding=True,
-            rebindingAllow=["partner.test"],
-            route={"corp.test": server.label},
-            local=["router.test A 10.0.0.4"],
+            rebindingAllow=["partner.test.example"],
+            route={"corp.test.example": server.label},
+            local=["router.test.example A 10.0.0.4"],
             loopDetection=False,
         )
-        for name, address in (("www.partner.test", 2), ("www.corp.test", 1), ("router.test", 4)):
+        for name, address in (("www.partner.test.example", 2), ("www.corp.test.example", 1), ("router.test.example", 4)):
             self.assertEqual(self.addressOf(name), f"10.0.0.{address}")
-        self.assertEqual(self.replyFor("www.notpartner.test").rcode, Rcode.REFUSED)
+        self.assertEqual(self.replyFor("www.notpartner.test.example").rcode, Rcode.REFUSED)
         self.assertEqual(len(inside.asked), 1)
 
     def test_filterDoesNotAffectOtherNames(self) -> None:
@@ -186,19 +186,19 @@ class RebindingTests(WholeServerTestCase):
         """
         Addresses of name servers in answers are never queried, not even the server's own.
         """
-        zone = nameFromText("evil.test")
-        servers = [rrsetOf(zone, 2, ["ns.evil.test.", "us.evil.test."])]
-        self.upstream.set("lost.evil.test", "A", servers)
-        self.upstream.set("ns.evil.test", "A", ["127.0.0.1", US])
-        self.upstream.set("us.evil.test", "A", US)
+        zone = nameFromText("evil.test.example")
+        servers = [rrsetOf(zone, 2, ["ns.evil.test.example.", "us.evil.test.example."])]
+        self.upstream.set("lost.evil.test.example", "A", servers)
+        self.upstream.set("ns.evil.test.example", "A", ["127.0.0.1", US])
+        self.upstream.set("us.evil.test.example", "A", US)
         service = self.run_()
         assert service.watchdog is not None
         # The watchdog queries this server too.
         service.watchdog.stop()
-        self.replyFor("ns.evil.test")
+        self.replyFor("ns.evil.test.example")
         for number in range(3):
-            self.replyFor("lost.evil.test")
-            self.replyFor(f"x{number}.evil.test")
+            self.replyFor("lost.evil.test.example")
+            self.replyFor(f"x{number}.evil.test.example")
         asked = {place for place in self.network.sent if place[1] == 53}
         self.assertEqual(asked, {("192.0.2.53", 53), (US, 53)})
         # Queries to the server's own address are the client's only.

@@ -34,8 +34,8 @@ class _RecursingServerCase(WholeServerTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.internet = Internet(self.network, seed=4, signed=False, families=(4,))
-        self.internet.zone("example.test", "www 300 A 192.0.2.80\n*.many A 192.0.2.81", ["ns.example.test"])
-        self.authority = self.internet.servers[nameFromText("ns.example.test")]
+        self.internet.zone("test.example", "www 300 A 192.0.2.80\n*.many A 192.0.2.81", ["ns.test.example"])
+        self.authority = self.internet.servers[nameFromText("ns.test.example")]
         hints = Path(self.mktemp())
         hints.write_text(self.internet.hints)
         self.hints = str(hints)
@@ -63,11 +63,11 @@ class SubnetTests(_RecursingServerCase):
         @return: how many queries reach the zone's server, and how many replies have the option.
         """
         service = self.run_()
-        self.secondsToAnswer("first.many.example.test")
+        self.secondsToAnswer("first.many.test.example")
         before = self.queries()
         for number in range(1000):
             option = (8, b"\x00\x01\x18\x00" + bytes((10, number >> 8, number & 255)))
-            self.network.inject(queryOf("www.example.test", id=number, opt=optOf(options=[option])), (EVIL, 4000), (US, 53))
+            self.network.inject(queryOf("www.test.example", id=number, opt=optOf(options=[option])), (EVIL, 4000), (US, 53))
         sent = self.datagramsSentTo()
         self.network.advance(1)
         self.assertGreaterEqual(self.datagramsSentTo() - sent, 999)
@@ -117,10 +117,11 @@ class GatheringTests(_RecursingServerCase):
         super().setUp()
         self.patch(respond, "REQUESTS_PER_CLIENT", Limit(default=100, least=1, most=100))
         for number in range(6):
-            self.internet.zone(f"slow{number}.test", f"www CNAME www.slow{number + 1}.test.", ["ns." + f"slow{number}.test"])
-            self.internet.link(f"slow{number}.test", rtt=0.4)
-        self.internet.zone("slow6.test", "www A 192.0.2.80")
-        self.internet.zone("attacker.test", "* CNAME www.slow0.test.")
+            name = f"slow{number}.test.example"
+            self.internet.zone(name, f"www CNAME www.slow{number + 1}.test.example.", [f"ns.{name}"])
+            self.internet.link(name, rtt=0.4)
+        self.internet.zone("slow6.test.example", "www A 192.0.2.80")
+        self.internet.zone("attacker.test.example", "* CNAME www.slow0.test.example.")
 
     def gather(self, names: int) -> tuple[int, int, int]:
         """
@@ -130,7 +131,7 @@ class GatheringTests(_RecursingServerCase):
         """
         service = self.run_()
         sent = self.datagramsSentTo()
-        self.flood([f"n{number}.attacker.test" for number in range(names)])
+        self.flood([f"n{number}.attacker.test.example" for number in range(names)])
         waiting = busiest = 0
         for _ in range(45):
             before = self.datagramsSentTo()
@@ -174,12 +175,12 @@ class PassingOnTests(_RecursingServerCase):
         @return: how many reach the zone's server, and the rcodes of the replies.
         """
         service = self.run_()
-        self.secondsToAnswer("first.many.example.test")
+        self.secondsToAnswer("first.many.test.example")
         before, replies = self.queries(), len(self.client.got)
         transport = self.client.transport
         assert transport is not None
         for number in range(10):
-            transport.write(queryOf(f"n{number}.many.example.test", flags=flags), (US, 53))
+            transport.write(queryOf(f"n{number}.many.test.example", flags=flags), (US, 53))
         self.network.advance(1)
         self.stop(service)
         return self.queries() - before, [Message.fromWire(octets).rcode for octets in self.client.got[replies:]]
@@ -216,10 +217,10 @@ class PassingOnTests(_RecursingServerCase):
 
         @return: how many datagrams it sends itself, and the rcode.
         """
-        self.internet.zone("loop.test", "", ["ns.loop.test"], delegation=Delegation(glue={"ns.loop.test": [US]}))
+        self.internet.zone("loop.test.example", "", ["ns.loop.test.example"], delegation=Delegation(glue={"ns.loop.test.example": [US]}))
         service = self.run_(allow=["any"])
         before = self.network.sent[US, 53]
-        message = self.asked("www.loop.test")
+        message = self.asked("www.loop.test.example")
         queries = self.network.sent[US, 53] - before - 1
         self.stop(service)
         return queries, None if message is None else message.rcode
@@ -245,10 +246,10 @@ class PassingOnTests(_RecursingServerCase):
         Two resolvers to which zones are delegated do not pass a query on to each other: the second one refuses it.
         """
         other = "10.0.0.2"
-        self.internet.zone("loop.test", "", ["ns.loop.test"], delegation=Delegation(glue={"ns.loop.test": [other]}))
+        self.internet.zone("loop.test.example", "", ["ns.loop.test.example"], delegation=Delegation(glue={"ns.loop.test.example": [other]}))
         self.run_(allow=["any"])
         self.startAnother(other, role="recurse", rootHints=self.hints, validate=False, allow=["any"])
-        message = self.asked("www.loop.test")
+        message = self.asked("www.loop.test.example")
         assert message is not None
         self.assertEqual(message.rcode, Rcode.SERVFAIL)
         self.assertLess(self.network.sent[other, 53], 4)

@@ -38,7 +38,7 @@ def shrapnel(question: Question) -> list[RRSet]:
     """
     Return very many unrequested sets of one record each.
     """
-    owners = [nameFromText(f"n{number}.example.test") for number in range(RECORDS)]
+    owners = [nameFromText(f"n{number}.test.example") for number in range(RECORDS)]
     return [RRSet(question.name, 1, 1, 86400, RDATAS[:1]), *[RRSet(owner, 1, 1, 86400, RDATAS[:1]) for owner in owners]]
 
 
@@ -70,10 +70,10 @@ class BombTests(WholeServerTestCase):
         """
         service = self.run_(prefetch=False, **values)
         kept = storeOf(service)
-        self.flood(["first.example.test"])
+        self.flood(["first.test.example"])
         self.network.advance(1)
         for number in range(names):
-            self.flood([f"n{number}.example.test"] * 2)
+            self.flood([f"n{number}.test.example"] * 2)
             self.network.advance(0.1)
             self.upstream.asked.clear()
         found = len(kept), kept.octets
@@ -88,13 +88,13 @@ class BombTests(WholeServerTestCase):
         for _ in range(10):
             transport = self.client.transport
             assert transport is not None
-            transport.write(queryOf("n.example.test", opt=optOf(4096)), (US, 53))
+            transport.write(queryOf("n.test.example", opt=optOf(4096)), (US, 53))
             self.network.advance(1)
             self.assertLessEqual(len(self.client.got[-1]), 1232)
             message = Message.fromWire(self.client.got[-1])
             self.assertEqual((bool(message.flags & TC), message.answer), (True, ()))
         for _ in range(10):
-            self.assertEqual(len(self.byStream(service, "n.example.test").answer[0].rdatas), RECORDS)
+            self.assertEqual(len(self.byStream(service, "n.test.example").answer[0].rdatas), RECORDS)
         self.assertEqual([asked.transport for asked in self.upstream.asked], ["udp", "tcp"])
 
     def test_largeSetsTakeLimitedShareOfCache(self) -> None:
@@ -126,7 +126,7 @@ class BombTests(WholeServerTestCase):
             self.network.advance(0.1)
         self.upstream.otherwise = bomb
         for number in range(NAMES):
-            self.flood([f"n{number}.example.test"] * 2)
+            self.flood([f"n{number}.test.example"] * 2)
             self.network.advance(0.1)
         self.upstream.asked.clear()
         self.flood(others, "192.168.0.8")
@@ -142,12 +142,12 @@ class BombTests(WholeServerTestCase):
         self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.upstream.otherwise = shrapnel
         service = self.run_()
-        self.assertEqual(len(self.byStream(service, "one.example.test").answer), RECORDS + 1)
+        self.assertEqual(len(self.byStream(service, "one.test.example").answer), RECORDS + 1)
         self.assertEqual(len(storeOf(service)), 0)
         self.stop(service)
         self.patch(store, "CACHE_ENTRY_BYTES", ENDLESS)
         service = self.run_()
-        self.byStream(service, "one.example.test")
+        self.byStream(service, "one.test.example")
         self.assertEqual(len(storeOf(service)), 1)
         self.assertGreater(storeOf(service).octets, 64_000)
 
@@ -160,7 +160,7 @@ class BombTests(WholeServerTestCase):
         service = self.run_(cacheSize=65536)
         for start in range(1000, 2000, 50):
             for rrType in range(start, start + 50):
-                self.network.inject(queryOf("n.example.test", rrType), ("192.168.66.6", 4000), (US, 53))
+                self.network.inject(queryOf("n.test.example", rrType), ("192.168.66.6", 4000), (US, 53))
             self.network.advance(0.1)
         self.assertLessEqual(storeOf(service).octets, 65536)
         self.assertGreater(len(storeOf(service)), 50)

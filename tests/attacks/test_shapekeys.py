@@ -24,8 +24,8 @@ class ShapeKeyTests(WholeServerTestCase):
         Let a long reply be stored by its shape.
         """
         service = self.run_(allow=["192.168.0.0/16"], **values)
-        self.upstream.set("big.example.test", "TXT", [f'"{number}{190 * "x"}"' for number in range(5)])
-        query = queryOf("big.example.test", "TXT", opt=optOf(options=[(12, b"\x00\x00")]))
+        self.upstream.set("big.test.example", "TXT", [f'"{number}{190 * "x"}"' for number in range(5)])
+        query = queryOf("big.test.example", "TXT", opt=optOf(options=[(12, b"\x00\x00")]))
         for _ in range(3):
             self.network.inject(query, ("192.168.0.50", 4000), (US, 53))
             self.network.advance(0.5)

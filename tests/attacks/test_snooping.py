@@ -15,7 +15,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.combine.designating import DesignatingSource
 from twisted_ext.resolver.local import specialnames
-from twisted_ext.resolver.local.specialnames import PrivateReverse
+from twisted_ext.resolver.local.specialnames import PrivateNames
 from twisted_ext.server.reply import respond
 from twisted_ext.server.reply.requests import Request, Send
 from twisted_ext.server.reply.respond import Responder
@@ -23,7 +23,7 @@ from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.codes import RD, Rcode
 from twisted_ext.wire.message import Message, Question
 
-WWW = questionOf("www.example.test")
+WWW = questionOf("www.test.example")
 
 #: Names that are never sent to upstreams: of this machine, of this network, and private by definition (RFC 6761; RFC 6303; RFC 7686).
 OURS = (
@@ -43,6 +43,10 @@ OURS = (
     ("8.b.d.0.1.0.0.2.ip6.arpa", "SOA"),
     ("0." * 28 + "0.0.d.f.ip6.arpa", "PTR"),
     ("0." * 28 + "0.8.e.f.ip6.arpa", "PTR"),
+    ("printer.home.arpa", "A"),
+    ("Home.arpa", "SOA"),
+    ("_ipp._tcp.default.service.arpa", "SRV"),
+    ("www.test", "AAAA"),
 )
 
 #: Their public neighbors.
@@ -53,6 +57,13 @@ THEIRS = (
     ("8.e.f.ip6.arpa.example", "PTR"),
     ("onion.example", "A"),
     ("10.in-addr.arpa.example", "A"),
+    ("10.in-addr.arpa", "DS"),
+    ("home.arpa", "DS"),
+    ("test", "DS"),
+    ("www.testing", "A"),
+    ("atest", "A"),
+    ("home.arpa.example", "A"),
+    ("me.arpa", "A"),
 )
 
 #: A client subnet option (RFC 7871).
@@ -84,7 +95,7 @@ class RememberedTests(SynchronousTestCase):
             server.ask(queryOf())
         asked = server.inner.asked
         known = [server.ask(queryOf(flags=0)) or b"" for _ in range(5)]
-        unknown = [server.ask(queryOf("many.example.test", flags=0)) or b"" for _ in range(5)]
+        unknown = [server.ask(queryOf("many.test.example", flags=0)) or b"" for _ in range(5)]
         self.assertEqual(server.inner.asked, asked)
         self.assertEqual(known == [reply.replace(b"\x04many", b"\x03www") for reply in unknown], defended)
         return [Message.fromWire(reply) for reply in known], [Message.fromWire(reply) for reply in unknown]
@@ -111,7 +122,7 @@ class RememberedTests(SynchronousTestCase):
         own = answerOf(WWW, "192.0.2.80")
         own.origin = Origin("hosts")
         clock = Clock()
-        source = CannedSource({("www.example.test", "A"): own}, now=True)
+        source = CannedSource({("www.test.example", "A"): own}, now=True)
         responder = Responder(CachedSource(source, clock), clock)
         sent: list[bytes] = []
         responder.take(queryOf(flags=0), (NEAR, 4000), "udp", sent.append)
@@ -128,10 +139,10 @@ class SnoopingTests(WholeServerTestCase):
         Return the reply without RD for names that were queried before, failed, were held back, or were never queried, each without its
         name.
         """
-        self.upstream.set("held.example.test", "A", "192.168.1.1")
-        self.upstream.set("fails.example.test", "A", 2)
+        self.upstream.set("held.test.example", "A", "192.168.1.1")
+        self.upstream.set("fails.test.example", "A", 2)
         self.run_(stopRebinding=True)
-        names = ("www.example.test", "none.example.test", "held.example.test", "fails.example.test", "fresh.example.test")
+        names = ("www.test.example", "none.test.example", "held.test.example", "fails.test.example", "fresh.test.example")
         for name in names[:4]:
             for _ in range(3):
                 self.asked(name)
@@ -193,8 +204,8 @@ class LeakingTests(WholeServerTestCase):
         """
         Without both tables, all private names would be sent to the upstream.
         """
-        self.patch(PrivateReverse, "ask", lambda source, question, context: None)
-        self.assertEqual(len(self.namesSentUpstream(OURS)), 8)
+        self.patch(PrivateNames, "ask", lambda source, question, context: None)
+        self.assertEqual(len(self.namesSentUpstream(OURS)), 12)
 
         def nothing(source: specialnames.Special, question: Question, context: QueryContext) -> Answer | None:
             return None
@@ -212,17 +223,35 @@ class LeakingTests(WholeServerTestCase):
         self.patch(DesignatingSource, "ask", lambda source, question, context: None)
         self.assertEqual(self.namesSentUpstream(names), [name for name, _ in names])
 
-    def test_insideUpstreamGetsPrivateReverse(self) -> None:
+    def test_insideUpstreamGetsPrivateNames(self) -> None:
         """
-        An upstream inside the network, or one that is routed for them, is asked for names of private addresses.
+        An upstream inside the network, or one that is routed for them, is asked for names of private addresses, and others that only the
+        network knows.
         """
         inside, server = self.serve("192.168.0.53")
-        reverse = ("9.0.168.192.in-addr.arpa", "PTR")
-        self.assertEqual(self.namesSentUpstream((reverse,), upstream=server.label), [])
-        self.assertEqual([each.question for each in inside.asked if each.question.rrType == 12], [questionOf(*reverse)])
         other, second = self.serve("192.0.2.54")
-        self.assertEqual(self.namesSentUpstream((reverse,), route={"168.192.in-addr.arpa": second.label}), [])
-        self.assertEqual([each.question for each in other.asked], [questionOf(*reverse)])
+        for domain, name, rrType in (
+            ("168.192.in-addr.arpa", "9.0.168.192.in-addr.arpa", "PTR"),
+            ("home.arpa", "printer.home.arpa", "A"),
+            ("lan.home.arpa", "printer.lan.home.arpa", "A"),
+            ("test", "www.test", "A"),
+        ):
+            asked = ((name, rrType),)
+            self.assertEqual(self.namesSentUpstream(asked, upstream=server.label), [])
+            self.assertEqual(inside.asked[-1].question, questionOf(name, rrType))
+            self.assertEqual(self.namesSentUpstream(asked, route={domain: second.label}), [])
+            self.assertEqual(other.asked[-1].question, questionOf(name, rrType))
+
+    def test_ownRecordsBeforeEmptyZones(self) -> None:
+        """
+        What this server knows of a name that only the network can know is its answer; other names there are denied.
+        """
+        self.run_(local=["printer.home.arpa A 192.168.0.7"])
+        for name, rcode, answers in (("printer.home.arpa", Rcode.NOERROR, 1), ("x.home.arpa", Rcode.NXDOMAIN, 0)):
+            message = self.asked(name)
+            assert message is not None
+            self.assertEqual((message.rcode, len(message.answer)), (rcode, answers))
+        self.assertEqual(self.upstream.asked, [])
 
     def test_privateReverseIsDeniedWithSOA(self) -> None:
         """

@@ -17,7 +17,7 @@ from twisted_ext.wire.names import nameFromText
 ENDLESS = Limit(default=1e9, least=0, most=1e9)
 
 #: The route of the dead zone, to an address without a host.
-NOWHERE = {"dead.test": "192.0.2.99"}
+NOWHERE = {"dead.test.example": "192.0.2.99"}
 
 
 class TortureTests(WholeServerTestCase):
@@ -39,8 +39,8 @@ class TortureTests(WholeServerTestCase):
         waiting = sockets = 0
         for turn in range(20):
             for client in range(20):
-                self.flood([f"x{next(numbers)}.dead.test" for _ in range(25)], f"192.168.1.{client}")
-            took.append(self.secondsToAnswer(f"good{turn}.alive.test", 0.1))
+                self.flood([f"x{next(numbers)}.dead.test.example" for _ in range(25)], f"192.168.1.{client}")
+            took.append(self.secondsToAnswer(f"good{turn}.alive.test.example", 0.1))
             self.network.advance(max(0.0, 0.1 - (took[-1] or 0.1)))
             waiting = max(waiting, service.counters.pending)
             sockets = max(sockets, len(self.here.ports()))
@@ -102,7 +102,7 @@ class TortureTests(WholeServerTestCase):
         """
         A dead zone that never replied costs the rest of its own domain nothing either.
         """
-        self.assertEqual(self.neighbors("dead.example.test", "example.test"), 0)
+        self.assertEqual(self.neighbors("dead.test.example", "test.example"), 0)
 
     @pytest.mark.long
     def test_oneLimitForDomainWouldCostIt(self) -> None:
@@ -110,7 +110,7 @@ class TortureTests(WholeServerTestCase):
         With one limit for the whole domain, the rest of it would suffer.
         """
         self.patch(domainlimit, "_childOf", lambda name, zone: name)
-        self.assertGreater(self.neighbors("dead.example.test", "example.test"), 5)
+        self.assertGreater(self.neighbors("dead.test.example", "test.example"), 5)
 
     @pytest.mark.long
     def test_domainsByLabelsWouldCostNeighbors(self) -> None:
@@ -155,9 +155,9 @@ class OneClientTests(WholeServerTestCase):
         """
         self.upstream.otherwise = "192.0.2.80"
         service = self.run_(route=NOWHERE)
-        self.flood([f"x{number}.dead.test" for number in range(1200)], "192.168.0.9")
+        self.flood([f"x{number}.dead.test.example" for number in range(1200)], "192.168.0.9")
         self.network.advance(0.3)
-        took = self.secondsToAnswer("good.alive.test", 0.1)
+        took = self.secondsToAnswer("good.alive.test.example", 0.1)
         self.stop(service)
         return took is not None
 
@@ -185,7 +185,7 @@ class OneClientTests(WholeServerTestCase):
         self.network.shape("192.0.2.53", delay=0.33)
         service = self.run_(stale=0)
         for turn in range(100):
-            self.flood([f"x{turn}n{number}.alive.test" for number in range(20)])
+            self.flood([f"x{turn}n{number}.alive.test.example" for number in range(20)])
             self.network.advance(0.02)
         self.stop(service)
         return self.datagramsSentTo()

@@ -24,7 +24,7 @@ from twisted_ext.wire.tsig import Key, sign
 
 _PATH = "/dns-query/children-8f1b2c3d"
 _SECRET = b64encode(bytes(range(32))).decode()
-_NAME = "secret.example.test"
+_NAME = "secret.test.example"
 
 
 @pytest.mark.parametrize(

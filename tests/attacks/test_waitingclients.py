@@ -40,7 +40,7 @@ class WaitingTests(WholeServerTestCase):
         self.attackers = [self.connect(_ADDRESSES[number % 4]) for number in range(int(CLIENT_STREAMS.default))]
         self.network.advance(0.1)
         for number, client in enumerate(self.attackers):
-            client.ask(queryOf(f"never{number}.example.test"))
+            client.ask(queryOf(f"never{number}.test.example"))
         self.network.advance(CLIENT_STREAM_YIELDS.default + 0.1)
         self.assertEqual(self.service.counters.tcpOpen, CLIENT_STREAMS.default)
 
@@ -66,7 +66,7 @@ class WaitingTests(WholeServerTestCase):
         others = [self.connect(f"192.168.2.{number}") for number in range(1, 41)]
         self.network.advance(0.1)
         for client in others:
-            client.ask(queryOf("other.example.test"))
+            client.ask(queryOf("other.test.example"))
         self.assertEqual(self.countAnswered(), 80)
         again = [self.connect(_ADDRESSES[number % 4]) for number in range(400)]
         self.network.advance(0.1)
@@ -94,14 +94,14 @@ class WaitingTests(WholeServerTestCase):
                 self.upstream.silent = True
                 first = self.connect("192.168.2.1")
                 self.network.advance(0.05)
-                first.ask(queryOf("slow.example.test"))
+                first.ask(queryOf("slow.test.example"))
                 self.network.advance(CLIENT_STREAM_YIELDS.default + 0.1)
                 for turn in range(2):
                     crowd = [self.connect(_ADDRESSES[number % 4]) for number in range(int(CLIENT_STREAMS.default))]
                     self.network.advance(0.1)
                     for number, client in enumerate(crowd):
                         if not client.lost:
-                            client.ask(queryOf(f"never{turn}x{number}.example.test"))
+                            client.ask(queryOf(f"never{turn}x{number}.test.example"))
                     self.network.advance(CLIENT_STREAM_YIELDS.default + 0.1)
                 self.assertEqual(first.lost, not apart)
                 self.stop(service)
@@ -118,7 +118,7 @@ class WaitingTests(WholeServerTestCase):
         clients = [self.connect(f"192.168.1.{number}") for number in range(2)]
         self.network.advance(0.05)
         for client in clients:
-            client.ask(queryOf("slow.example.test"))
+            client.ask(queryOf("slow.test.example"))
         self.network.advance(0.05)
         third = self.connect("192.168.1.9")
         self.network.advance(0.05)

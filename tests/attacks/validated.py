@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +23,7 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.local.specialnames import PrivateNames
 from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.server.config.settings import Settings
@@ -154,6 +156,9 @@ class Forwarded(Resolver):
 
     def _resolving(self) -> IAnswerSource:
         settings = Settings.of(role="recurse", hostsFile="", rootHints=str(self._hints), validate=False, stale=0, allow=["any"])
+        # This internet has names below test.
+        self._knowing = patch.object(PrivateNames, "ask", lambda source, question, context: None)
+        self._knowing.start()
         reactor = self.internet.reactor()
         address = reactor.addresses[0]
         self.relay = ServerService(reactor, settings, [Bound(address, 53)], bytes(16))
@@ -164,6 +169,7 @@ class Forwarded(Resolver):
         """
         Close all sockets, and stop the server.
         """
+        self._knowing.stop()
         return [*super().close(), self.relay.stopService()]
 
 

@@ -49,7 +49,7 @@ class WholeServerTestCase(ServiceCase):
         """
         return sum([count for (address, _), count in self.network.sent.items() if address == client])
 
-    def secondsToAnswer(self, name: str = "www.example.test", seconds: float = 1.0) -> float | None:
+    def secondsToAnswer(self, name: str = "www.test.example", seconds: float = 1.0) -> float | None:
         """
         Let an honest client send a query.
 

@@ -35,7 +35,7 @@ NEAR = "127.0.0.1"
 SECRET = bytes(range(16))
 
 #: The zone of the SOA record in denials.
-_ZONE = nameFromText("Example.Test")
+_ZONE = nameFromText("Test.Example")
 
 
 def forgetAll(packetCache: PacketCache) -> None:
@@ -51,7 +51,7 @@ def denial(question: Question, outcome: Outcome = Outcome.NXDOMAIN, ttl: int = 3
     """
     Return a denial with an SOA record.
     """
-    soa = rrsetOf(_ZONE, 6, "ns.Example.test. mail.example.TEST. 1 3600 600 86400 60", ttl)
+    soa = rrsetOf(_ZONE, 6, "ns.test.Example. mail.TEST.example. 1 3600 600 86400 60", ttl)
     return Answer(outcome, authority=(soa,), rcode=3 if outcome is Outcome.NXDOMAIN else 0)
 
 
@@ -59,15 +59,15 @@ def _aliased(question: Question) -> Answer:
     """
     Return an alias with the address of its target.
     """
-    target = nameFromText("Target.Example.test")
-    return Answer(Outcome.DATA, (rrsetOf(question.name, 5, "Target.Example.test.", 20), rrsetOf(target, 1, "192.0.2.7", 45)))
+    target = nameFromText("Target.test.Example")
+    return Answer(Outcome.DATA, (rrsetOf(question.name, 5, "Target.test.Example.", 20), rrsetOf(target, 1, "192.0.2.7", 45)))
 
 
 def _mail(question: Question) -> Answer:
     """
     Return two mail exchangers.
     """
-    return answerOf(question, ("10 mail.example.test.", "20 MAIL.other.test."), 33)
+    return answerOf(question, ("10 mail.test.example.", "20 MAIL.other.test."), 33)
 
 
 def _explained(question: Question) -> Answer:
@@ -79,17 +79,17 @@ def _explained(question: Question) -> Answer:
 
 #: The records of the canned source.
 RECORDS: Mapping[tuple[str, str], Entry] = {
-    ("www.example.test", "A"): lambda question: answerOf(question, "192.0.2.80", 60),
-    ("www.example.test", "AAAA"): lambda question: denial(question, Outcome.NODATA),
-    ("alias.example.test", "A"): _aliased,
-    ("example.test", "MX"): _mail,
-    ("many.example.test", "A"): lambda question: answerOf(question, [f"192.0.2.{n}" for n in range(60)], 300),
-    ("text.example.test", "TXT"): lambda question: answerOf(question, [f'"{number}{190 * "y"}"' for number in range(9)], 90),
-    ("short.example.test", "A"): lambda question: answerOf(question, "192.0.2.1", 2),
-    ("told.example.test", "A"): _explained,
+    ("www.test.example", "A"): lambda question: answerOf(question, "192.0.2.80", 60),
+    ("www.test.example", "AAAA"): lambda question: denial(question, Outcome.NODATA),
+    ("alias.test.example", "A"): _aliased,
+    ("test.example", "MX"): _mail,
+    ("many.test.example", "A"): lambda question: answerOf(question, [f"192.0.2.{n}" for n in range(60)], 300),
+    ("text.test.example", "TXT"): lambda question: answerOf(question, [f'"{number}{190 * "y"}"' for number in range(9)], 90),
+    ("short.test.example", "A"): lambda question: answerOf(question, "192.0.2.1", 2),
+    ("told.test.example", "A"): _explained,
     # Types whose octets are letters.
-    ("www.example.test", "TYPE16705"): lambda question: answerOf(question, "\\# 2 4142", 60),
-    ("www.example.test", "TYPE24929"): lambda question: answerOf(question, "\\# 2 4344", 60),
+    ("www.test.example", "TYPE16705"): lambda question: answerOf(question, "\\# 2 4142", 60),
+    ("www.test.example", "TYPE24929"): lambda question: answerOf(question, "\\# 2 4344", 60),
 }
 
 

@@ -47,7 +47,7 @@ www     A       192.0.2.80
         AAAA    2001:db8::80
         TYPE16705 \\# 2 4142
 alias   CNAME   www
-far     CNAME   www.example.test.
+far     CNAME   www.test.example.
 *.wild  A       192.0.2.4
 sub     NS      ns.sub
 ns.sub  A       192.0.2.53
@@ -56,18 +56,18 @@ ns.sub  A       192.0.2.53
 
 #: The records of the upstream.
 _RECORDS = {
-    ("www.example.test", "A"): "192.0.2.80",
-    ("www.example.test", "AAAA"): "2001:db8::1",
-    ("example.test", "MX"): ["10 mail.example.test.", "20 MAIL.other.test."],
-    ("many.example.test", "A"): [f"192.0.2.{number}" for number in range(60)],
-    ("text.example.test", "TXT"): [f'"{number}{190 * "y"}"' for number in range(5)],
-    ("www.example.test", "TYPE16705"): "\\# 2 4142",
+    ("www.test.example", "A"): "192.0.2.80",
+    ("www.test.example", "AAAA"): "2001:db8::1",
+    ("test.example", "MX"): ["10 mail.test.example.", "20 MAIL.other.test."],
+    ("many.test.example", "A"): [f"192.0.2.{number}" for number in range(60)],
+    ("text.test.example", "TXT"): [f'"{number}{190 * "y"}"' for number in range(5)],
+    ("www.test.example", "TYPE16705"): "\\# 2 4142",
 }
 
 _NAMES = [
     "www.example.org", "alias.example.org", "far.example.org", "a.wild.example.org", "sub.example.org", "x.sub.example.org",
-    "big.example.org", "no.example.org", "example.org", "www.example.test", "example.test", "many.example.test", "text.example.test",
-    "no.example.test", "router.lan", "localhost", "version.bind",
+    "big.example.org", "no.example.org", "example.org", "www.test.example", "test.example", "many.test.example", "text.test.example",
+    "no.test.example", "router.lan", "localhost", "version.bind",
 ]  # fmt: skip
 _TYPES: list[str | int] = ["A", "A", "A", "A", "AAAA", "TXT", "TXT", "MX", "NS", "SOA", "ANY", "AXFR", "IXFR", 0x4141, 0x6161, 0, 41, 250]
 

@@ -87,7 +87,7 @@ class CountingTests(SynchronousTestCase):
         full path counts.
         """
         self.accounts = self.accountsWith(3.0)
-        other = queryOf("other.example.test")
+        other = queryOf("other.test.example")
         arrived = [(self.query, NEAR)] * 7 + [(other, NEAR), (self.query, _POOR)]
         self.assertEqual(self.drain(arrived), 3)
         self.assertEqual({rrType: count for rrType, count in self.counters.types.items() if count}, {1: 3})
@@ -98,7 +98,7 @@ class CountingTests(SynchronousTestCase):
         """
         The listener learns how many datagrams were read, with and without a reply, so that it reads on while more arrive.
         """
-        other = queryOf("other.example.test")
+        other = queryOf("other.test.example")
         for queries in ([self.query] * 3, [self.query, other], [other], []):
             places = [(query, (NEAR, 4000)) for query in queries]
             receive: Callable[[], list[tuple[bytes, tuple[str, int]]]] = partial(list, places)
@@ -151,7 +151,7 @@ class CountingTests(SynchronousTestCase):
         def fail(datagram: bytes) -> None:
             raise RuntimeError("out of order")
 
-        other = queryOf("other.example.test")
+        other = queryOf("other.test.example")
         arrived = [(self.query, _POOR), (self.query, NEAR), (other, NEAR), (other, NEAR), (self.query, NEAR)]
         self.assertEqual(self.drain(arrived, failed=self.failures.append, beyond=fail), 2)
         self.assertEqual([str(error) for error in self.failures], ["out of order"] * 3)
@@ -167,7 +167,7 @@ class CountingTests(SynchronousTestCase):
             raise RuntimeError("out of order")
 
         self.accounts = tuple([Account(0.0, -10.0, 0) for _ in KINDS])
-        shaped = queryOf("shape.example.test")
+        shaped = queryOf("shape.test.example")
         self.group.datagrams.offer(shaped, replyOf(shaped, self.epoch), varies=True)
         for query in (self.query, shaped):
             self.counters = Counters()
@@ -201,7 +201,7 @@ class CountingTests(SynchronousTestCase):
         A cached denial takes a token of the denials of its network, and an answer one of the answers.
         """
         self.accounts = self.accountsWith(3.0)
-        absent = queryOf("no.example.test")
+        absent = queryOf("no.test.example")
         octets = absent[:2] + b"\x81\x83" + absent[4:]
         self.group.datagrams.offer(absent, Reply(octets, (), 0.0, 0, 100.0, self.epoch, len(absent)))
         self.assertEqual(self.drain([(absent, NEAR)] * 2 + [(self.query, NEAR)]), 3)

@@ -21,11 +21,11 @@ RULES = {"allow": ["127.0.0.0/8", "fc00::/7"], "drop": ["198.51.100.0/24"]}
 
 NAMES = [
     *RECORDS,
-    ("www.example.test", "A"),
-    ("no.example.test", "A"),
-    ("no.example.test", "AAAA"),
-    ("www.example.test", "ANY"),
-    ("www.example.test", "AXFR"),
+    ("www.test.example", "A"),
+    ("no.test.example", "A"),
+    ("no.test.example", "AAAA"),
+    ("www.test.example", "ANY"),
+    ("www.test.example", "AXFR"),
 ]
 
 

@@ -50,7 +50,7 @@ class _GenerationsTestCase(SynchronousTestCase):
         queries: list[bytes] = []
         former = self.table._old
         while self.table._old is former:
-            query = queryOf(f"fill{len(queries)}.example.test")
+            query = queryOf(f"fill{len(queries)}.test.example")
             self.offer(query, ttl=ttl)
             queries.append(query)
         return queries
@@ -65,7 +65,7 @@ class ClockTests(_GenerationsTestCase):
         """
         A reply of the old generation is not used when the clock is set back to before it was stored: its TTL would go up.
         """
-        query, shaped = queryOf(), queryOf("shape.example.test")
+        query, shaped = queryOf(), queryOf("shape.test.example")
         for now, ttl in ((106.0, 4), (100.0, 10), (99.0, None), (50.0, None), (-1000.0, None)):
             self.table = Table(_SMALL, sights=0)
             self.offer(query, age=3)
@@ -159,7 +159,7 @@ class ExpiryTests(_GenerationsTestCase):
         """
         Expired replies are removed when they are requested, from both generations, and their memory is free again.
         """
-        shapes = [queryOf(f"shape{number}.example.test") for number in range(20)]
+        shapes = [queryOf(f"shape{number}.test.example") for number in range(20)]
         for query in shapes[:10]:
             self.offer(query, varies=True)
         queries = self.fill()
@@ -176,8 +176,8 @@ class ExpiryTests(_GenerationsTestCase):
         """
         Replies of a source that has changed are removed in the same way when they are requested.
         """
-        self.offer(queryOf("shape.example.test"), varies=True)
-        queries = [*self.fill(), queryOf("shape.example.test")]
+        self.offer(queryOf("shape.test.example"), varies=True)
+        queries = [*self.fill(), queryOf("shape.test.example")]
         self.epoch.bump()
         for query in queries:
             self.assertIsNone(again(self.table, query, 100.5))
@@ -188,17 +188,17 @@ class ExpiryTests(_GenerationsTestCase):
         The memory that the operator sees is that of the replies in both generations, whatever is requested, replaced and dropped.
         """
         for number in range(400):
-            query = queryOf(f"n{number % 90}.example.test")
+            query = queryOf(f"n{number % 90}.test.example")
             self.offer(query, ttl=number % 7 + 1, varies=bool(number & 1))
-            again(self.table, queryOf(f"n{number * 7 % 90}.example.test"), 100.0 + number / 100)
-            again(self.table, queryOf(f"n{number * 11 % 90}.example.test"), 100.0 + number / 100)
+            again(self.table, queryOf(f"n{number * 7 % 90}.test.example"), 100.0 + number / 100)
+            again(self.table, queryOf(f"n{number * 11 % 90}.test.example"), 100.0 + number / 100)
             self.assertEqual(self.table.octets, octetsOf(self.table))
             self.assertLessEqual(self.table.octets, _SMALL)
         self.assertTrue(self.table._old and self.table._oldShapes)
         for number in range(90):
             for shaped in (False, True):
                 # The shape of a query in small letters without EDNS is its own octets.
-                self.table.drop(queryOf(f"n{number}.example.test")[2:], shaped)
+                self.table.drop(queryOf(f"n{number}.test.example")[2:], shaped)
                 self.assertEqual(self.table.octets, octetsOf(self.table))
         self.assertEqual((len(self.table), self.table.octets), (0, 0))
 
@@ -238,7 +238,7 @@ class ExpiryTests(_GenerationsTestCase):
         """
         A reply that is requested moves to the young generation with all that is needed to find it: by its octets or by its shape.
         """
-        query, shaped = queryOf(), queryOf("shape.example.test")
+        query, shaped = queryOf(), queryOf("shape.test.example")
         self.offer(query, ttl=100)
         self.offer(shaped, ttl=100, varies=True)
         for now in range(101, 130):
@@ -352,7 +352,7 @@ class StreamLifetimeTests(SynchronousTestCase):
         TTLs were counted down.
         """
         for rcode in (0, 3):
-            query = queryOf(f"ads{rcode}.example.test")
+            query = queryOf(f"ads{rcode}.test.example")
             octets = query[:2] + bytes([0x81, 0x80 | rcode]) + query[4:]
             reply = Reply(octets, ((len(octets) - 4, 60),), 0.0, 0, 60.0, self.epoch, len(query), blocked=True)
             for table, find in (
@@ -371,7 +371,7 @@ class StreamLifetimeTests(SynchronousTestCase):
         counts once when some of them stay.
         """
         other = Group("other")
-        query = queryOf("ads.example.test")
+        query = queryOf("ads.test.example")
         octets = query[:2] + b"\x81\x83" + query[4:]
         reply = Reply(octets, (), 0.0, 0, 1e9, self.epoch, len(query), whole=True, blocked=True)
         self.group.messages.offer(query, reply, varies=True)

@@ -60,7 +60,7 @@ class QuickTests(SynchronousTestCase):
         """
         Each repeated query gets the reply with its own ID and is counted.
         """
-        query = self.offer("www.example.test")
+        query = self.offer("www.test.example")
         for _ in range(3):
             self.assertEqual(self.ask(query, query), [b"first", b"first"])
             self.now += 100_000
@@ -71,21 +71,21 @@ class QuickTests(SynchronousTestCase):
         """
         A changed zone invalidates its replies with the next query. A change of another zone does not.
         """
-        query = self.offer("www.example.test")
+        query = self.offer("www.test.example")
         self.ask(query)
         other = Epoch()
         other.bump()
         self.assertEqual(self.ask(query), [b"first"])
         self.zone.bump()
         self.assertEqual((self.ask(query), self.beyond), ([], [query]))
-        self.offer("www.example.test", b"later")
+        self.offer("www.test.example", b"later")
         self.assertEqual([self.ask(query), self.ask(query)], [[b"later"], [b"later"]])
 
     def test_withoutFreshenStaleReplyIsGiven(self) -> None:
         """
         An outdated reply would be given if changes were not checked.
         """
-        query = self.offer("www.example.test")
+        query = self.offer("www.test.example")
         self.ask(query)
         self.zone.bump()
         with mock.patch.object(Table, "freshen", lambda table: None):
@@ -96,7 +96,7 @@ class QuickTests(SynchronousTestCase):
         While nothing changes, a batch costs the same however many groups there are.
         """
         self.packetCache.regroup([self.group, *[Group(f"view{number}", "allow", Table(1)) for number in range(100)]])
-        query = self.offer("www.example.test")
+        query = self.offer("www.test.example")
         self.ask(query)
         looked: list[Table] = []
         with mock.patch.object(Table, "freshen", lambda table: looked.append(table)):
@@ -111,10 +111,10 @@ class QuickTests(SynchronousTestCase):
         """
         Denials are counted by their RCODE, and replies with a TTL expire.
         """
-        query = self.offer("no.example.test", rcode=3)
+        query = self.offer("no.test.example", rcode=3)
         self.ask(query, query)
         self.assertEqual((self.counters.replies[3], self.group.datagrams.quick), (2, {}))
-        query = queryOf("www.example.test")
+        query = queryOf("www.test.example")
         octets = query[:2] + b"\x85\x00" + query[4:] + b"soon"
         self.group.datagrams.offer(query, Reply(octets, (), self.now, 0, self.now + 1, self.zone, len(query), known=True))
         self.assertEqual(self.ask(query), [b"soon"])
@@ -125,9 +125,9 @@ class QuickTests(SynchronousTestCase):
         """
         The stored replies stay within the memory limit, and a reply that is often used stays.
         """
-        hot = self.offer("www.example.test")
+        hot = self.offer("www.test.example")
         for number in range(1000):
-            query = self.offer(f"h{number}.example.test", bytes(100))
+            query = self.offer(f"h{number}.test.example", bytes(100))
             self.ask(query, query)
             if number % 20 == 0:
                 self.assertEqual(len(self.ask(hot, hot)), 2, number)

@@ -141,7 +141,7 @@ class ClientRateTests(_RatesTestCase):
         Each reply to a datagram takes a token, whether it is found by its octets, renewed, or found by its shape. The last whole token
         is good for a reply, and queries without one are left to the full path.
         """
-        query, other = queryOf(), queryOf("other.example.test")
+        query, other = queryOf(), queryOf("other.test.example")
         self.group.datagrams.offer(query, replyOf(query, self.epoch))
         self.group.datagrams.offer(other, replyOf(other, self.epoch), varies=True)
         for datagram, now in ((query, 0.5), (query, 5.0), (mixedCase(other, 0x5555), 5.0)):
@@ -243,7 +243,7 @@ class ResponseRateTests(_RatesTestCase):
         """
         A denial that is found by the shape of its query takes a token of the denials, not one of the answers.
         """
-        query = queryOf("no.example.test")
+        query = queryOf("no.test.example")
         octets = query[:2] + bytes([0x81, 0x80 | _NXDOMAIN]) + query[4:]
         reply = Reply(octets, (), 0.0, 0, 100.0, self.epoch, len(query), whole=True)
         self.group.datagrams.offer(query, reply, varies=True)
@@ -258,7 +258,7 @@ class ResponseRateTests(_RatesTestCase):
         A reply for a blocked name that is not sent, because the network has no token, is not among the blocked replies of the operator's
         statistics. The full path counts what it sends instead.
         """
-        query = queryOf("ads.example.test")
+        query = queryOf("ads.test.example")
         octets = query[:2] + bytes([0x81, 0x80 | _NXDOMAIN]) + query[4:]
         reply = Reply(octets, (), 0.0, 0, 100.0, self.epoch, len(query), whole=True, blocked=True)
         self.group.datagrams.offer(query, reply, varies=True)

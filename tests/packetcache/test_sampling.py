@@ -40,7 +40,7 @@ class SamplingTests(SynchronousTestCase):
         self.packetCache = PacketCache(Clients(lambda address, now, door: Client(address, self.group)), (self.group,))
         self.counters = Counters()
         self.counters.activity = self.activity = Activity()
-        self.query = queryOf("www.example.test")
+        self.query = queryOf("www.test.example")
         octets = self.query[:2] + b"\x81\x83" + self.query[4:]
         self.group.datagrams.offer(self.query, Reply(octets, (), 0.0, 0, 1e9, self.packetCache.epoch, len(self.query)))
 
@@ -55,14 +55,14 @@ class SamplingTests(SynchronousTestCase):
         """
         One cached answer of each batch is noted with its own client, although another client's query came last, and stands for all.
         """
-        miss = queryOf("other.example.test")
+        miss = queryOf("other.test.example")
         self.activity.live.watch(0.0)
         self.drain([(self.query, "192.0.2.1"), (bytes(bytearray(self.query)), "192.0.2.2"), (miss, "192.0.2.3")], 1.0)
         self.assertEqual(self.activity.clients.most(), [("192.0.2.2", 2, 1.0)])
         shown = objectIn(cast("list[JSON]", self.activity.live.after(0)["queries"])[0])
         self.assertEqual(
             {name: shown[name] for name in ("client", "name", "rcode", "status", "count")},
-            {"client": "192.0.2.2", "name": "www.example.test.", "rcode": "NXDOMAIN", "status": "cached", "count": 2},
+            {"client": "192.0.2.2", "name": "www.test.example.", "rcode": "NXDOMAIN", "status": "cached", "count": 2},
         )
 
     def test_batchesAreTold(self) -> None:
@@ -74,7 +74,7 @@ class SamplingTests(SynchronousTestCase):
         self.packetCache.told = lambda queries, bodies, clients, transport, now: told.append(
             ([query for query, _ in queries], bodies, [client.address for client in clients], transport, now)
         )
-        miss, again = queryOf("other.example.test"), bytes(bytearray(self.query))
+        miss, again = queryOf("other.test.example"), bytes(bytearray(self.query))
         self.drain([(self.query, "192.0.2.1"), (miss, "192.0.2.3"), (again, "192.0.2.2")], 1.0)
         body = b"\x81\x83" + self.query[4:]
         self.assertEqual(told, [([self.query, again], [body, body], ["192.0.2.1", "192.0.2.2"], "udp", 1.0)])
@@ -95,15 +95,15 @@ class SamplingTests(SynchronousTestCase):
         stream, and after its TTLs were counted down. It is counted once.
         """
         self.activity.live.watch(0.0)
-        query = queryOf("ads.example.test")
+        query = queryOf("ads.test.example")
         octets = query[:2] + b"\x81\x80" + query[4:]
         for table, ttls in ((self.group.datagrams, [(len(query) - 4, 60)]), (self.group.messages, [])):
             table.offer(query, Reply(octets, ttls, 0.0, 0, 1e9, self.packetCache.epoch, len(query), known=True, blocked=True))
-        shaped = queryOf("shape.example.test")
+        shaped = queryOf("shape.test.example")
         octets = shaped[:2] + b"\x81\x80" + shaped[4:]
         reply = Reply(octets, (), 0.0, 0, 1e9, self.packetCache.epoch, len(shaped), whole=True, blocked=True)
         self.group.datagrams.offer(shaped, reply, varies=True)
-        for now, datagram in ((0.5, query), (1.5, query), (2.5, queryOf("SHAPE.example.test"))):
+        for now, datagram in ((0.5, query), (1.5, query), (2.5, queryOf("SHAPE.test.example"))):
             self.drain([(datagram, "192.0.2.1")], now)
         found = self.packetCache.find(query, "192.0.2.1", 3.5)
         self.activity.hit(query, 1, "192.0.2.1", "tcp", found, 3.5)
@@ -125,11 +125,11 @@ class SamplingTests(SynchronousTestCase):
         """
         A reply for a blocked name, found by the shape of its query, counts once, also if its client is noted.
         """
-        query = queryOf("ads.example.test")
+        query = queryOf("ads.test.example")
         octets = query[:2] + b"\x81\x83" + query[4:]
         reply = Reply(octets, (), 0.0, 0, 1e9, self.packetCache.epoch, len(query), whole=True, blocked=True)
         self.group.datagrams.offer(query, reply, varies=True)
-        cased = queryOf("ADS.example.test")
+        cased = queryOf("ADS.test.example")
         for activity in (None, self.activity):
             self.counters.activity = activity
             before = self.packetCache.blocked
@@ -141,7 +141,7 @@ class SamplingTests(SynchronousTestCase):
         A reply with options of its own is composed anew for a client with a cookie, so the packet cache does not count it.
         """
         opt = bytes.fromhex("00 0029 04d0 00000000 000c 000a 0008 0102030405060708")
-        query = queryOf("ads.example.test", opt=opt)
+        query = queryOf("ads.test.example", opt=opt)
         octets = query[:2] + b"\x81\x83" + query[4:]
         reply = Reply(octets, (), 0.0, 0, 1e9, self.packetCache.epoch, len(query) - len(opt), whole=True, blocked=True)
         table = self.group.datagrams

@@ -147,7 +147,7 @@ class ServerSizeTests(SynchronousTestCase):
             options = [(COOKIE, cookie)] if cookie else [(65001, b"")]
 
             def many(size: int, options: list[tuple[int, bytes]] = options) -> bytes:
-                return mixedCase(queryOf("many.example.test", opt=optOf(size, options=options)), size)
+                return mixedCase(queryOf("many.test.example", opt=optOf(size, options=options)), size)
 
             for _ in range(3):
                 whole = server.ask(many(1232))

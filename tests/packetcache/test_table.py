@@ -39,7 +39,7 @@ def test_truncated() -> None:
     """
     A reply is cut to its question, with TC and neither AA nor rcode, and with its OPT record if that has no options; others are not cut.
     """
-    question = queryOf("www.example.test")[12:]
+    question = queryOf("www.test.example")[12:]
     record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"
     for opt, kept in (
         (b"", True),
@@ -151,7 +151,7 @@ class TableTests(SynchronousTestCase):
         """
         A new epoch invalidates the replies of its source at once, by octets and by shape, and no others.
         """
-        query, other = queryOf(), queryOf("other.example.test")
+        query, other = queryOf(), queryOf("other.test.example")
         elsewhere = Epoch()
         self.table.offer(query, replyOf(query, self.epoch))
         self.table.offer(query, replyOf(query, self.epoch), varies=True)
@@ -171,14 +171,14 @@ class TableTests(SynchronousTestCase):
         """
         table = Table(1 << 18, sights=0)
         for number in range(3000):
-            query = queryOf(f"n{number}.example.test")
+            query = queryOf(f"n{number}.test.example")
             table.offer(query, replyOf(query, self.epoch, padding=number % 300))
             self.assertLessEqual(table.octets, 1 << 18)
         self.assertGreater(len(table), 100)
         query = queryOf()
         table.offer(query, replyOf(query, self.epoch, padding=40_000))
         self.assertIsNone(again(table, query, 1.0))
-        held = [table.find(queryOf(f"n{number}.example.test")[2:]) for number in range(3000)]
+        held = [table.find(queryOf(f"n{number}.test.example")[2:]) for number in range(3000)]
         self.assertEqual(table.octets, sum([entry.octets for entry in {*held, *table._old.values()} if entry is not None]))
         table.clear()
         self.assertEqual((len(table), table.octets), (0, 0))
@@ -195,7 +195,7 @@ class TableTests(SynchronousTestCase):
         self.assertIsNotNone(again(self.table, query, 1.0))
         octets = self.table.octets
         other = b"id" + key
-        self.table.offer(other, replyOf(queryOf("other.example.test"), self.epoch))
+        self.table.offer(other, replyOf(queryOf("other.test.example"), self.epoch))
         self.assertEqual((len(self.table), self.table.octets > octets), (2, True))
         self.table.drop(key)
         self.assertEqual((len(self.table), self.table.octets), (1, octets))
@@ -210,7 +210,7 @@ class TableTests(SynchronousTestCase):
         hot = queryOf(opt=optOf(options=[(65001, b"")]))
         table.offer(hot, replyOf(hot, self.epoch), varies=True)
         for number in range(3000):
-            query = queryOf(f"n{number}.example.test", opt=optOf(options=[(65001, b"")]) if number & 1 else b"")
+            query = queryOf(f"n{number}.test.example", opt=optOf(options=[(65001, b"")]) if number & 1 else b"")
             table.offer(query, replyOf(query, self.epoch), varies=bool(number & 1))
             self.assertLessEqual(table.octets, 1 << 17)
             if number % 20 == 0:
@@ -278,7 +278,7 @@ class ShapeTests(SynchronousTestCase):
             assert found and hasShape(query, end)
             return found
 
-        self.assertEqual(key(queryOf("WWW.example.TEST", id=1)), key(queryOf("www.EXAMPLE.test", id=2)))
+        self.assertEqual(key(queryOf("WWW.TEST.example", id=1)), key(queryOf("www.test.EXAMPLE", id=2)))
         self.assertNotEqual(key(queryOf(rrType=0x41)), key(queryOf(rrType=0x61)))
         self.assertNotEqual(key(queryOf(rrType=0x41, opt=optOf())), key(queryOf(rrType=0x61, opt=optOf(flags=0x8000))))
         self.assertNotEqual(key(queryOf()), key(queryOf(rrClass=3)))
@@ -356,7 +356,7 @@ class PacketCacheTests(SynchronousTestCase):
         """
         Replies are counted by RCODE, packets that pass the cache are counted apart, and names are sampled.
         """
-        queries = [queryOf(id=number) for number in range(100)] + [queryOf("no.example.test", id=number) for number in range(50)]
+        queries = [queryOf(id=number) for number in range(100)] + [queryOf("no.test.example", id=number) for number in range(50)]
         for query in queries:
             self.server.ask(query)
         counters = self.server.responder.counters
@@ -370,9 +370,9 @@ class PacketCacheTests(SynchronousTestCase):
         """
         A reply from the packet cache has AD only for clients that send AD or DO, and data that was not checked goes to those with CD only.
         """
-        proved = answerOf(questionOf("www.example.test"), "192.0.2.80")
+        proved = answerOf(questionOf("www.test.example"), "192.0.2.80")
         proved.security = Security.SECURE
-        canned = CannedSource({("www.example.test", "A"): proved})
+        canned = CannedSource({("www.test.example", "A"): proved})
         self.server = Server(self.clock, CachedSource(canned, self.clock), eager=True)
         queries = {
             "plain": (queryOf(), 0),

@@ -24,7 +24,7 @@ from twisted_ext.wire.names import labelsOf, nameFromText
 from twisted_ext.wire.records import RRSet
 
 #: One label with a dot in it, and two labels.
-DOTTED = Question(b"\x0bwww.example\x04test\x00", 1)
+DOTTED = Question(b"\x08www.test\x07example\x00", 1)
 ADDRESS = b"\xc0\x00\x02\x42"
 
 
@@ -32,7 +32,7 @@ def chained(length: int) -> bytes:
     """
     Return a message in which each record's name is a pointer to the pointer before, without its ID.
     """
-    question = questionOf("www.example.test").toWire()
+    question = questionOf("www.test.example").toWire()
     octets = b"\x81\x80\x00\x01" + pack(">HHH", length, 0, 0) + question
     target = 12
     for _ in range(length):
@@ -93,7 +93,7 @@ class HostilePacketTests(NetworkTestCase):
         """
         A message that is cut off anywhere is rejected.
         """
-        question = questionOf("www.example.test")
+        question = questionOf("www.test.example")
         records = (RRSet(question.name, 1, 1, 60, (ADDRESS, b"\xc0\x00\x02\x43")),)
         whole = buildMessage(Message(0, 0x8180, (question,), records))
         for end in range(2, len(whole)):
@@ -113,17 +113,17 @@ class HostilePacketTests(NetworkTestCase):
         """
         A label with a dot is not two labels: a reply about it answers no question, and its records are not under that name.
         """
-        self.assertNotEqual(DOTTED, questionOf("www.example.test"))
+        self.assertNotEqual(DOTTED, questionOf("www.test.example"))
         body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
         self.assertEqual(self.meet(body), ["192.0.2.80"])
-        question = questionOf("www.example.test")
-        alias = RRSet(question.name, 5, 1, 60, (nameFromText("other.test"),))
-        body = buildMessage(Message(0, 0x8180, (question,), (alias, RRSet(b"\x0aother.test\x00", 1, 1, 60, (ADDRESS,)))))[2:]
+        question = questionOf("www.test.example")
+        alias = RRSet(question.name, 5, 1, 60, (nameFromText("other.test.example"),))
+        body = buildMessage(Message(0, 0x8180, (question,), (alias, RRSet(b"\x0aother.test\x07example\x00", 1, 1, 60, (ADDRESS,)))))[2:]
         asked = self.ask(self.source)
         self.inject(body)
         self.assertEqual(self.successResultOf(asked).outcome.value, "nodata")
         # Twisted's names confuse the two.
-        self.assertEqual(dns.Name(b".".join(labelsOf(DOTTED.name))), dns.Name(b"www.example.test"))
+        self.assertEqual(dns.Name(b".".join(labelsOf(DOTTED.name))), dns.Name(b"www.test.example"))
         self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: b".".join(labelsOf(DOTTED.name)) == b".".join(labelsOf(wire[:-4])))
         body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
         self.assertNotEqual(self.meet(body), ["192.0.2.80"])
@@ -132,8 +132,8 @@ class HostilePacketTests(NetworkTestCase):
         """
         The right ID is not enough: flags, opcode and question must match too.
         """
-        question = questionOf("www.example.test")
-        for flags, asked in ((0x0180, question), (0xA980, question), (0x8180, questionOf("mail.example.test"))):
+        question = questionOf("www.test.example")
+        for flags, asked in ((0x0180, question), (0xA980, question), (0x8180, questionOf("mail.test.example"))):
             body = buildMessage(Message(0, flags, (asked,), (RRSet(asked.name, 1, 1, 60, (ADDRESS,)),)))[2:]
             self.assertEqual(self.meet(body), ["192.0.2.80"])
 
@@ -141,10 +141,10 @@ class HostilePacketTests(NetworkTestCase):
         """
         The query over TCP after a truncated reply has our question.
         """
-        self.meet(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])
+        self.meet(buildMessage(Message(0, 0x8380, (questionOf("evil.test.example"),)))[2:])
         self.canned.truncating = True
         self.find(self.source)
-        self.assertEqual({asked.question for asked in self.canned.asked}, {questionOf("www.example.test")})
+        self.assertEqual({asked.question for asked in self.canned.asked}, {questionOf("www.test.example")})
         asOurs = ForwardedLookup.replied
 
         def asTheirs(flight: ForwardedLookup, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
@@ -158,16 +158,16 @@ class HostilePacketTests(NetworkTestCase):
         self.patch(ForwardedLookup, "replied", asTheirs)
         self.canned.silentTo = "udp"
         asked = self.ask(self.source)
-        self.inject(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])
+        self.inject(buildMessage(Message(0, 0x8380, (questionOf("evil.test.example"),)))[2:])
         self.network.advance(6)
         asked.addErrback(lambda _: None)
-        self.assertIn(questionOf("evil.test"), {asked.question for asked in self.canned.asked})
+        self.assertIn(questionOf("evil.test.example"), {asked.question for asked in self.canned.asked})
 
     def test_pain09_IDAloneWouldAcceptForgery(self) -> None:
         """
         If the ID alone were compared, the caller would get the forged address.
         """
         self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: True)
-        question = questionOf("mail.example.test")
+        question = questionOf("mail.test.example")
         body = buildMessage(Message(0, 0x8180, (question,), (RRSet(question.name, 1, 1, 60, (ADDRESS,)),)))[2:]
         self.assertNotEqual(self.meet(body), ["192.0.2.80"])

@@ -68,19 +68,19 @@ class CancellationTests(NetworkTestCase):
         Look-ups of every kind can be canceled, over UDP and TCP, and leave nothing behind.
         """
         self.cancel(self.ask(self.source))
-        self.cancel(self.resolver.lookupAddress("www.example.test"))
-        self.cancel(self.resolver.getHostByName("www.example.test"))
+        self.cancel(self.resolver.lookupAddress("www.test.example"))
+        self.cancel(self.resolver.getHostByName("www.test.example"))
         self.canned.silent = False
         self.canned.truncating = True
         self.canned.silentTo = "tcp"
-        self.cancel(self.resolver.lookupMailExchange("www.example.test"))
+        self.cancel(self.resolver.lookupMailExchange("www.test.example"))
 
     def test_pain12_hostResolutionCanBeCanceled(self) -> None:
         """
         The resolution of a host can be canceled, which Twisted's own cannot.
         """
         receiving = Receiving()
-        resolution = self.resolver.resolveHostName(receiving, "www.example.test")
+        resolution = self.resolver.resolveHostName(receiving, "www.test.example")
         self.network.advance(0.1)
         self.assertNotEqual(self.here.pending(), [])
         resolution.cancel()
@@ -91,16 +91,16 @@ class CancellationTests(NetworkTestCase):
         """
         Everything built on look-ups can be canceled: getaddrinfo, getnameinfo, services, mail exchanges, endpoints.
         """
-        self.cancel(self.resolver.getaddrinfo("www.example.test", 80))
+        self.cancel(self.resolver.getaddrinfo("www.test.example", 80))
         self.cancel(self.resolver.getnameinfo(("192.0.2.80", 80)))
-        self.cancel(serverTargets("_imap._tcp.example.test", resolver=self.resolver))
-        self.cancel(bindingTargets("https", "www.example.test", resolver=self.resolver))
-        self.cancel(rewrittenTargets("example.test", "chat", resolver=self.resolver))
-        self.cancel(MailResolver(self.resolver).lookupMailExchange("example.test"))
+        self.cancel(serverTargets("_imap._tcp.test.example", resolver=self.resolver))
+        self.cancel(bindingTargets("https", "www.test.example", resolver=self.resolver))
+        self.cancel(rewrittenTargets("test.example", "chat", resolver=self.resolver))
+        self.cancel(MailResolver(self.resolver).lookupMailExchange("test.example"))
         for endpoint in (
-            HostEndpoint(self.here, "www.example.test", 80, resolver=self.resolver),
-            SRVEndpoint(self.here, "_imap._tcp.example.test", resolver=self.resolver),
-            HTTPSEndpoint(self.here, "www.example.test", resolver=self.resolver),
+            HostEndpoint(self.here, "www.test.example", 80, resolver=self.resolver),
+            SRVEndpoint(self.here, "_imap._tcp.test.example", resolver=self.resolver),
+            HTTPSEndpoint(self.here, "www.test.example", resolver=self.resolver),
         ):
             self.cancel(endpoint.connect(Factory.forProtocol(Protocol)))
 

@@ -77,15 +77,15 @@ class CleanTests(NetworkTestCase):
             self.canned.silent = silent
             over: list[object] = []
             for asked in (
-                resolver.getaddrinfo("www.example.test", 80),
+                resolver.getaddrinfo("www.test.example", 80),
                 resolver.getnameinfo(("192.0.2.80", 80)),
-                serverTargets("_imap._tcp.example.test", resolver=resolver),
+                serverTargets("_imap._tcp.test.example", resolver=resolver),
             ):
                 asked.addBoth(over.append)
             self.network.advance(10)
             self.assertEqual(len(over), 3)
             self.assertEqual(self.here.pending(), [])
-        asking = resolver.getaddrinfo("www.example.test", 80)
+        asking = resolver.getaddrinfo("www.test.example", 80)
         self.assertNotEqual(self.here.pending(), [])
         (close,) = stopping
         closed = close()

@@ -82,7 +82,7 @@ class ServiceTests(NetworkTestCase):
         """
         Give the service these records, optionally behind an alias.
         """
-        owner = "_x._tcp.example.test"
+        owner = "_x._tcp.test.example"
         if alias is not None:
             self.canned.set(owner, "CNAME", f"{alias}.")
         self.canned.set(alias or owner, "SRV", texts)
@@ -96,7 +96,7 @@ class ServiceTests(NetworkTestCase):
         reactor, factory = Connecting(), Failing()
         self.patch(names, "theResolver", resolver or self.resolver)
         make = cast("Callable[..., Connector]", srvconnect.SRVConnector)
-        make(reactor, "x", "example.test", factory).connect()
+        make(reactor, "x", "test.example", factory).connect()
         self.network.advance(1)
         return reactor.connected, factory.failures
 
@@ -104,7 +104,7 @@ class ServiceTests(NetworkTestCase):
         """
         Look the service up.
         """
-        looking = serverTargets("_x._tcp.example.test", resolver=self.resolver, rng=rng)
+        looking = serverTargets("_x._tcp.test.example", resolver=self.resolver, rng=rng)
         self.network.advance(1)
         return looking
 
@@ -120,10 +120,10 @@ class ServiceTests(NetworkTestCase):
         weight everything.
         """
         for weight, share in ((1, 2 / 3), (0, 1.0)):
-            self.publish(f"0 {weight} 1 a.example.test.", f"0 {weight} 1 b.example.test.")
+            self.publish(f"0 {weight} 1 a.test.example.", f"0 {weight} 1 b.test.example.")
             rng = Random(19)
             ours = Counter(self.successResultOf(self.ours(rng))[0].host for _ in range(400))
-            self.assertTrue(160 < ours["a.example.test"] < 240, ours)
+            self.assertTrue(160 < ours["a.test.example"] < 240, ours)
             self.patch(srvconnect, "random", rng)
             stock = Counter(str(self.stock()[0][0][0]) for _ in range(400))
             self.assertLess(abs(max(stock.values()) / 400 - share), 0.1, stock)
@@ -132,9 +132,9 @@ class ServiceTests(NetworkTestCase):
         """
         All servers come at once and in order. Twisted's connector gives one, and leaves the rest to its factory.
         """
-        self.publish("20 0 3 c.example.test.", "10 0 2 b.example.test.", "0 0 1 a.example.test.")
-        self.assertEqual(self.targets(), ["a.example.test:1", "b.example.test:2", "c.example.test:3"])
-        self.assertEqual(self.stock()[0], [("a.example.test", 1)])
+        self.publish("20 0 3 c.test.example.", "10 0 2 b.test.example.", "0 0 1 a.test.example.")
+        self.assertEqual(self.targets(), ["a.test.example:1", "b.test.example:2", "c.test.example:3"])
+        self.assertEqual(self.stock()[0], [("a.test.example", 1)])
 
     def test_pain19_unavailableServiceFails(self) -> None:
         """
@@ -142,7 +142,7 @@ class ServiceTests(NetworkTestCase):
         connects to port 0 of an empty host. With ours it knows the root, but not behind an alias.
         """
         theirs = stockResolver(self.here, ("192.0.2.53", 53))
-        for alias in ("other.example.test", None):
+        for alias in ("other.test.example", None):
             self.publish("0 0 0 .", alias=alias)
             self.failureResultOf(self.ours(), ServiceNotAvailable)
             self.assertEqual(self.stock(theirs), ([("", 0)], []))
@@ -154,15 +154,15 @@ class ServiceTests(NetworkTestCase):
         Records cannot make us connect to port 0, to addresses, or to invalid names. Twisted's connector does all of that.
         """
         for text, where in (
-            ("0 0 0 a.example.test.", ("a.example.test", 0)),
+            ("0 0 0 a.test.example.", ("a.test.example", 0)),
             ("0 0 22 127.0.0.1.", ("127.0.0.1", 22)),
-            (r"0 0 80 a\000b.example.test.", (r"a\000b.example.test", 80)),
+            (r"0 0 80 a\000b.test.example.", (r"a\000b.test.example", 80)),
         ):
             self.publish(text)
             self.failureResultOf(self.ours(), UnusableService)
             self.assertEqual(self.stock()[0], [where])
-        self.publish("0 0 22 127.0.0.1.", "9 0 5222 z.example.test.")
-        self.assertEqual(self.targets(), ["z.example.test:5222"])
+        self.publish("0 0 22 127.0.0.1.", "9 0 5222 z.test.example.")
+        self.assertEqual(self.targets(), ["z.test.example:5222"])
 
     def test_pain19_missingRecordsAreNoError(self) -> None:
         """
@@ -176,5 +176,5 @@ class ServiceTests(NetworkTestCase):
         """
         A thousand records give a limited number of targets.
         """
-        self.publish(*[f"0 0 1 h{number}.example.test." for number in range(1000)])
+        self.publish(*[f"0 0 1 h{number}.test.example." for number in range(1000)])
         self.assertLessEqual(len(self.targets()), 32)

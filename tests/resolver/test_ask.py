@@ -351,8 +351,8 @@ class QueryOfTests(SynchronousTestCase):
                 return waiting[-1]
 
         resolver = NamesResolver(Silent({}), clock, timeout=(2,))
-        answer = resolver.lookUp(question("www.example.test"), resolver.contextFor())
-        asked: list[Deferred[Any]] = [resolver.lookupAddress("www.example.test"), answer]
+        answer = resolver.lookUp(question("www.test.example"), resolver.contextFor())
+        asked: list[Deferred[Any]] = [resolver.lookupAddress("www.test.example"), answer]
         clock.advance(1.9)
         for each in asked:
             self.assertNoResult(each)

@@ -87,8 +87,8 @@ class SeveralServersTests(NetworkTestCase):
         """
         NXDOMAIN is an answer, and no other server is asked.
         """
-        self.second.set("other.example.test", "A", "192.0.2.81")
-        self.assertEqual(self.find(self.source, "other.example.test"), [])
+        self.second.set("other.test.example", "A", "192.0.2.81")
+        self.assertEqual(self.find(self.source, "other.test.example"), [])
         self.assertEqual(self.takeCounts(), (1, 0))
 
     def test_deadFirstServerCostsOneWait(self) -> None:

@@ -57,7 +57,7 @@ class ReentryTests(NetworkTestCase):
         """
         Begin look-ups of which the first to end cancels the others. Return the list of results, which is filled later.
         """
-        asked = [self.ask(source, f"host{number}.example.test") for number in range(count)]
+        asked = [self.ask(source, f"host{number}.test.example") for number in range(count)]
         ended: list[str] = []
 
         def end(result: Answer | Failure) -> None:
@@ -99,7 +99,7 @@ class ReentryTests(NetworkTestCase):
         left = ref(purse)
         gc.disable()
         self.addCleanup(gc.enable)
-        asked = lookUp(source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, budget=purse))
+        asked = lookUp(source, questionOf("www.test.example"), QueryContext(self.here.seconds() + 5, budget=purse))
         del purse
         self.failureResultOf(asked, Unreachable)
         del asked
@@ -143,7 +143,7 @@ class ReentryTests(NetworkTestCase):
 
         for number in range(3):
             context = QueryContext(5.0, budget=OneQueryBudget())
-            asked.append(lookUp(source, questionOf(f"host{number}.example.test"), context))
+            asked.append(lookUp(source, questionOf(f"host{number}.test.example"), context))
         for each in asked:
             each.addErrback(end)
         port = self.here.ports()[0].port
@@ -188,7 +188,7 @@ class ReentryTests(NetworkTestCase):
             raise ConnectionRefusedError("connection refused")
 
         socket.send = refuse
-        late = self.ask(source, "late.example.test")
+        late = self.ask(source, "late.test.example")
         self.failureResultOf(late)
         self.network.advance(6)
 

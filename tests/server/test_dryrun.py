@@ -38,7 +38,8 @@ class DryRunTests(ServiceCase):
                 "hosts: /etc/hosts",
                 "local-reverse: the names of addresses in local records",
                 "special: names that are never forwarded, and literal addresses",
-                "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
+                "private networks: reverse names of their addresses, home.arpa, service.arpa and test are denied, unless an upstream is in "
+                "one of them",
                 "resolver.arpa: answered here, never forwarded",
                 "rebinding: no private addresses from upstreams",
                 "cache: 67108864 octets, prefetching, stale answers for 86400 s",

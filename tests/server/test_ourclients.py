@@ -157,7 +157,7 @@ class SameAnswersTests(OurClientsCase):
         questions: list[Question] = []
         for number, (rrType, texts) in enumerate(SAMPLES.items()):
             if rrType not in _OTHERS:
-                name = f"h{number}.example.test"
+                name = f"h{number}.test.example"
                 self.upstream.set(name, rrType, list(texts))
                 questions.append(questionOf(name, rrType))
         outcomes = dict(zip(questions, self.same(questions), strict=True))
@@ -168,18 +168,18 @@ class SameAnswersTests(OurClientsCase):
         """
         Denials, failures, aliases and answers of many kilobytes are the same.
         """
-        self.upstream.set("big.example.test", "TXT", [f'"{number:03}{"x" * 240}"' for number in range(200)])
-        self.upstream.set("failing.example.test", "A", 2)
-        self.upstream.set("refused.example.test", "A", 5)
-        self.upstream.set("alias.example.test", "CNAME", "www.example.test.")
+        self.upstream.set("big.test.example", "TXT", [f'"{number:03}{"x" * 240}"' for number in range(200)])
+        self.upstream.set("failing.test.example", "A", 2)
+        self.upstream.set("refused.test.example", "A", 5)
+        self.upstream.set("alias.test.example", "CNAME", "www.test.example.")
         self.same(
             [
-                questionOf("big.example.test", "TXT"),
-                questionOf("missing.example.test"),
-                questionOf("www.example.test", "MX"),
-                questionOf("failing.example.test"),
-                questionOf("refused.example.test"),
-                questionOf("alias.example.test"),
+                questionOf("big.test.example", "TXT"),
+                questionOf("missing.test.example"),
+                questionOf("www.test.example", "MX"),
+                questionOf("failing.test.example"),
+                questionOf("refused.test.example"),
+                questionOf("alias.test.example"),
                 questionOf("localhost"),
                 questionOf("version.bind", "TXT"),
                 questionOf("_dns.resolver.arpa", "SVCB"),
@@ -192,7 +192,7 @@ class SameAnswersTests(OurClientsCase):
         """
         subnet = (8, bytes.fromhex("00011800c00002"))
         for options in (((3, b""),), (subnet,), ((65001, b"abc"),), ((3, b""), subnet, (65001, b"x" * 300))):
-            self.same([questionOf("www.example.test"), questionOf("missing.example.test")], options)
+            self.same([questionOf("www.test.example"), questionOf("missing.test.example")], options)
 
 
 class DesignatedTests(OurClientsCase):
@@ -218,9 +218,9 @@ class DesignatedTests(OurClientsCase):
             ("udp", f"1 dns.example. alpn=h2 ipv4hint={US}"),
         ):
             plain.set("_dns.resolver.arpa", "SVCB", record.split("|"))
-            plain.set("www.example.test", "A", "192.0.2.80")
+            plain.set("www.test.example", "A", "192.0.2.80")
             source = sourceFromString(self.there, f"ddr:{_PLAIN}:ca={self.ca}")
-            found = self.start(source, questionOf("www.example.test"))
+            found = self.start(source, questionOf("www.test.example"))
             self.network.advance(5)
             origin = self.successResultOf(found).origin
             assert origin is not None
@@ -245,12 +245,12 @@ class BootstrapTests(OurClientsCase):
         for form in ("tls://dns.example", "https://dns.example/dns-query", "quic://dns.example:8853"):
             finder.set("dns.example", "A", "192.0.2.99")
             source = sourceFromString(self.there, f"{form}:{options}")
-            before = self.start(source, questionOf("www.example.test"))
+            before = self.start(source, questionOf("www.test.example"))
             self.network.advance(11)
             self.failureResultOf(before)
             finder.set("dns.example", "A", US)
             self.network.advance(BOOTSTRAP_SECONDS.default)
-            found = self.start(source, questionOf("www.example.test"))
+            found = self.start(source, questionOf("www.test.example"))
             self.network.advance(9)
             self.assertEqual(len(self.successResultOf(found).answer), 1, form)
             self.leave(source)
@@ -267,8 +267,8 @@ class ConnectionTests(OurClientsCase):
         Return questions that the upstream answers.
         """
         for number in range(count):
-            self.upstream.set(f"n{number}.example.test", "A", f"198.51.100.{number % 250}")
-        return [questionOf(f"n{number}.example.test") for number in range(count)]
+            self.upstream.set(f"n{number}.test.example", "A", f"198.51.100.{number % 250}")
+        return [questionOf(f"n{number}.test.example") for number in range(count)]
 
     def forget(self) -> None:
         """
@@ -281,15 +281,15 @@ class ConnectionTests(OurClientsCase):
         """
         A reply does not wait for one that takes longer, on the same connection.
         """
-        self.upstream.set("slow.example.test", "A", "198.51.100.1")
+        self.upstream.set("slow.test.example", "A", "198.51.100.1")
         for number, way in enumerate(_FORMS):
             source = self.over(way)
-            self.outcome(source, questionOf("www.example.test"))
+            self.outcome(source, questionOf("www.test.example"))
             self.upstream.delay = 1.0
-            self.upstream.set(f"slow{number}.example.test", "A", "198.51.100.1")
-            slow = self.start(source, questionOf(f"slow{number}.example.test"))
+            self.upstream.set(f"slow{number}.test.example", "A", "198.51.100.1")
+            slow = self.start(source, questionOf(f"slow{number}.test.example"))
             self.network.advance(0.1)
-            fast = self.start(source, questionOf("www.example.test"))
+            fast = self.start(source, questionOf("www.test.example"))
             self.network.advance(0.2)
             self.successResultOf(fast)
             self.assertNoResult(slow)
@@ -323,7 +323,7 @@ class ConnectionTests(OurClientsCase):
         questions = self.names(40)
         for way in _FORMS:
             source = self.over(way)
-            self.outcome(source, questionOf("www.example.test"))
+            self.outcome(source, questionOf("www.test.example"))
             self.upstream.delay = 0.3
             self.forget()
             asked = [self.start(source, question) for question in questions]
@@ -346,7 +346,7 @@ class ConnectionTests(OurClientsCase):
             for keep in ("1", "600"):
                 source = self.over(way, keep=keep)
                 for _ in range(2):
-                    found = self.start(source, questionOf("www.example.test"))
+                    found = self.start(source, questionOf("www.test.example"))
                     self.network.advance(2)
                     self.successResultOf(found)
                     self.network.advance(60)

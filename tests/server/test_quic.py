@@ -17,7 +17,7 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.terms import TLSTerms, pinOf
 from twisted_ext.wire.message import Message
 
-_LOCAL = "www.example.test 600 A 192.0.2.80"
+_LOCAL = "www.test.example 600 A 192.0.2.80"
 
 
 class QuicServiceTests(ServiceCase):
@@ -61,7 +61,7 @@ class QuicServiceTests(ServiceCase):
         """
         service = self.start()
         self.assertEqual(service.listening, [f"udp {US}:53", f"tcp {US}:53", f"quic {US}:853"])
-        replies = self.askBy(service, *[queryOf("www.example.test", opt=optOf())] * 4)
+        replies = self.askBy(service, *[queryOf("www.test.example", opt=optOf())] * 4)
         self.assertEqual([len(reply.answer) for reply in replies], [1] * 4)
         counters = service.counters
         self.assertEqual((counters.tcp, counters.tlsHandshakes, counters.tlsFailed, counters.tcpOpened), (4, 1, 0, 1))
@@ -72,7 +72,7 @@ class QuicServiceTests(ServiceCase):
         A reply has a multiple of 468 octets, as our client pads its queries.
         """
         service = self.start()
-        (reply,) = self.askBy(service, queryOf("www.example.test", opt=optOf()))
+        (reply,) = self.askBy(service, queryOf("www.test.example", opt=optOf()))
         self.assertEqual(len(reply.wire), 468)
 
     def test_certificateIsNeeded(self) -> None:

@@ -108,7 +108,7 @@ class ServiceCase(NetworkTestCase):
         Do nothing: L{stop} checks for pending calls after each server has stopped.
         """
 
-    def asked(self, name: str = "www.example.test", rrType: str = "A") -> Message | None:
+    def asked(self, name: str = "www.test.example", rrType: str = "A") -> Message | None:
         """
         Send a query, and return the reply that the client gets.
         """
@@ -123,7 +123,7 @@ class ServiceCase(NetworkTestCase):
         self.assertLess(len(got), 2)
         return Message.fromWire(got[0]) if got else None
 
-    def addressOf(self, name: str = "www.example.test") -> str:
+    def addressOf(self, name: str = "www.test.example") -> str:
         """
         Send a query, and return the address that the client gets.
         """
@@ -190,7 +190,7 @@ class ForwardServiceTests(ServiceCase):
         (client,) = cast("list[dict[str, JSON]]", found["clients"])
         self.assertEqual((client["client"], client["queries"], found["total"]), ("192.168.0.9", 5, 5))
         (name,) = cast("list[dict[str, JSON]]", self.do(service, "clients", address="192.168.0.9")["names"])
-        self.assertEqual((name["name"], name["type"]), ("www.example.test.", "A"))
+        self.assertEqual((name["name"], name["type"]), ("www.test.example.", "A"))
         self.wanted = self.settings()
         self.successResultOf(service.reload())
         self.assertEqual(self.do(service, "clients"), {"shown": False})
@@ -230,18 +230,18 @@ class ForwardServiceTests(ServiceCase):
         service = self.run_(showClients=True, stale=0)
         self.asked()
         self.assertEqual(self.successResultOf(service.status.queries(0))["queries"], [])
-        self.asked("new.example.test")
+        self.asked("new.test.example")
         for _ in range(4):
             self.asked()
         found = self.successResultOf(service.status.queries(0))
         shown = [(each["name"], each["status"], each["rcode"]) for each in cast("list[dict[str, JSON]]", found["queries"])]
-        self.assertEqual(shown[0], ("new.example.test.", "forwarded", "NXDOMAIN"))
-        self.assertEqual(shown[1:], [("www.example.test.", "cached", "NOERROR")] * 4)
+        self.assertEqual(shown[0], ("new.test.example.", "forwarded", "NXDOMAIN"))
+        self.assertEqual(shown[1:], [("www.test.example.", "cached", "NOERROR")] * 4)
         self.assertGreater(service.counters.hits, 1)
         self.network.advance(LIVE_SECONDS.default + 2)
         assert service.counters.activity is not None
         self.assertFalse(service.counters.activity.live.on)
-        self.asked("later.example.test")
+        self.asked("later.test.example")
         self.assertEqual(self.successResultOf(service.status.queries(0))["queries"], [])
 
     def test_refusedAndFailedQueriesAreShown(self) -> None:
@@ -270,18 +270,18 @@ class ForwardServiceTests(ServiceCase):
             self.assertEqual(len(lines), 4 if log or verbose else 0)
             if lines:
                 first, second = lines[0]["fields"], lines[1]["fields"]
-                self.assertEqual((first["name"], first["type"], first["client"]), ("www.example.test.", "A", "192.168.0.9"))
+                self.assertEqual((first["name"], first["type"], first["client"]), ("www.test.example.", "A", "192.168.0.9"))
                 self.assertEqual((first["rcode"], first["source"], first["server"]), ("NOERROR", "upstream", "192.0.2.53:53"))
                 self.assertEqual((first["milliseconds"], first["size"]), (20.0, 50))
                 self.assertEqual((second["source"], second["milliseconds"]), ("cache", 0.0))
                 # Nothing is slower for it: the packet cache answers, and says so.
                 self.assertEqual([line["fields"]["source"] for line in lines[2:]], ["cache", "packet-cache"])
                 self.assertEqual(
-                    formatEvent(lines[3]), "query www.example.test. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 0.0 ms, packet-cache"
+                    formatEvent(lines[3]), "query www.test.example. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 0.0 ms, packet-cache"
                 )
                 self.assertEqual(
                     formatEvent(lines[0]),
-                    "query www.example.test. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 20.0 ms, upstream 192.0.2.53:53",
+                    "query www.test.example. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 20.0 ms, upstream 192.0.2.53:53",
                 )
             self.stop(service)
 
@@ -310,13 +310,13 @@ class ForwardServiceTests(ServiceCase):
         """
         A failure is logged with its extended error even if the query has no EDNS, and so is an answer that is too late for UDP.
         """
-        self.upstream.set("broken.example.test", "A", 2)
+        self.upstream.set("broken.test.example", "A", 2)
         self.run_(queryLog=True)
-        self.asked("broken.example.test")
+        self.asked("broken.test.example")
         (line,) = self.takeLoggedResults()
         self.assertIn("SERVFAIL, 37 octets, 120.0 ms, failure, EDE ", line)
         self.upstream.delay = 3.0
-        self.asked("slow.example.test")
+        self.asked("slow.test.example")
         self.network.advance(6)
         self.assertEqual(self.takeLoggedResults(), ["no reply, 3020.0 ms, late"])
 
@@ -327,7 +327,7 @@ class ForwardServiceTests(ServiceCase):
         service = self.run_()
         for _ in range(3):
             self.addressOf()
-        self.upstream.set("www.example.test", "A", "192.0.2.81")
+        self.upstream.set("www.test.example", "A", "192.0.2.81")
         self.assertEqual(self.addressOf(), "192.0.2.80")
         self.do(service, "cache/flush", all="1")
         self.assertEqual(self.addressOf(), "192.0.2.81")
@@ -346,15 +346,15 @@ class TracingTests(ServiceCase):
         self.asked()
         self.assertEqual(self.do(service, "trace/show"), {"traces": []})
         self.do(service, "trace/on")
-        self.asked("other.example.test")
+        self.asked("other.test.example")
         self.asked("localhost")
         self.upstream.rcode = 5
-        self.asked("bad.example.test")
+        self.asked("bad.test.example")
         self.do(service, "trace/off")
-        self.asked("more.example.test")
+        self.asked("more.test.example")
         kept = cast("list[JSON]", self.do(service, "trace/show")["traces"])
         found = [(each["name"], each["rcode"]) for each in kept if isinstance(each, dict)]
-        self.assertEqual(found, [("other.example.test.", "NXDOMAIN"), ("localhost.", "NOERROR"), ("bad.example.test.", "REFUSED")])
+        self.assertEqual(found, [("other.test.example.", "NXDOMAIN"), ("localhost.", "NOERROR"), ("bad.test.example.", "REFUSED")])
         assert isinstance(kept[0], dict)
         self.assertIn("sent", [step["event"] for step in cast("list[dict[str, object]]", kept[0]["steps"])])
 
@@ -371,9 +371,9 @@ class ReloadTests(ServiceCase):
         service = self.run_()
         for _ in range(3):
             self.addressOf()
-        self.wanted = self.settings(local=["www.example.test A 192.0.2.99"])
+        self.wanted = self.settings(local=["www.test.example A 192.0.2.99"])
         lines = self.successResultOf(service.reload())
-        self.assertEqual(lines, ["local: none is now www.example.test A 192.0.2.99"])
+        self.assertEqual(lines, ["local: none is now www.test.example A 192.0.2.99"])
         self.assertEqual(self.addressOf(), "192.0.2.99")
         self.wanted = self.settings()
         self.successResultOf(service.reload())
@@ -394,10 +394,10 @@ class ReloadTests(ServiceCase):
         listed = Path(self.mktemp())
         listed.write_text("")
         with patch("twisted_ext.server.process.jobs.turns._TURN", 0), patch("twisted_ext.server.config.zonesettings.gather", slow):
-            self.wanted = self.settings(zones=[str(listed)], local=["www.example.test A 192.0.2.98"])
+            self.wanted = self.settings(zones=[str(listed)], local=["www.test.example A 192.0.2.98"])
             first = service.reload()
             self.assertNoResult(first)
-            self.wanted = self.settings(zones=[str(listed)], local=["www.example.test A 192.0.2.99"])
+            self.wanted = self.settings(zones=[str(listed)], local=["www.test.example A 192.0.2.99"])
             second = service.reload()
             self.assertNoResult(second)
             self.network.advance(1.0)

@@ -95,12 +95,12 @@ class UpgradingTests(StackCase):
         Each of several addresses in one description is asked for its own designations.
         """
         one, other = self.designating("192.0.2.53"), self.designating("192.0.2.54")
-        other.set("host.example.test", "A", "192.0.2.81")
+        other.set("host.test.example", "A", "192.0.2.81")
         stack = self.stack(upstream="udp:192.0.2.53,192.0.2.54", upgradeUpstreams="require")
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         one.close()
         self.network.advance(1)
-        self.assertEqual(self.find(stack, "host.example.test"), ["192.0.2.81"])
+        self.assertEqual(self.find(stack, "host.test.example"), ["192.0.2.81"])
         self.assertEqual(self.transportsOf(one) | self.transportsOf(other), {"tls"})
 
     def test_fallingBack(self) -> None:
@@ -156,7 +156,7 @@ class UpgradingTests(StackCase):
         Encrypted upstreams and routes are as their descriptions say.
         """
         canned = self.designating("192.0.2.53")
-        stack = self.stack(upstream="tls:192.0.2.53", route="example.test=192.0.2.53", upgradeUpstreams="require")
+        stack = self.stack(upstream="tls:192.0.2.53", route="test.example=192.0.2.53", upgradeUpstreams="require")
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual([asked.transport for asked in canned.asked], ["udp"])
         self.assertEqual(self.described(stack), "")

@@ -34,8 +34,8 @@ class HealthTests(ServiceCase):
         """
         service = self.run_(upstream=(f"udp:{self.server.label}",), stale=0)
         for number in range(60):
-            self.upstream.set(f"x{number}.dead.test", "A", 2)
-            self.asked(f"x{number}.dead.test")
+            self.upstream.set(f"x{number}.dead.test.example", "A", 2)
+            self.asked(f"x{number}.dead.test.example")
         self.network.advance(5)
         shown = self.statusOf(service)
         self.assertEqual((shown["up"], shown["failures"], shown["retryIn"]), (True, 0, 0.0))
@@ -49,7 +49,7 @@ class HealthTests(ServiceCase):
         self.addressOf()
         self.upstream.silent = True
         for number in range(3):
-            self.asked(f"y{number}.example.test")
+            self.asked(f"y{number}.test.example")
         self.network.advance(5)
         shown = self.statusOf(service)
         troubles = shown["troubles"]
@@ -57,7 +57,7 @@ class HealthTests(ServiceCase):
         self.assertEqual((shown["up"], list(troubles), shown["replies"]), (False, ["timeout"], 1))
         self.assertEqual(shown["queries"], len(self.upstream.asked))
         self.upstream.silent = False
-        self.asked("z.example.test")
+        self.asked("z.test.example")
         self.assertEqual(self.statusOf(service)["up"], True)
 
 
@@ -80,7 +80,7 @@ class LogTests(ServiceCase):
         """
         for _ in range(seconds * 4):
             self.count += 1
-            self.sendQuery(f"n{self.count}.example.test")
+            self.sendQuery(f"n{self.count}.test.example")
             self.network.advance(0.25)
 
     def sendQuery(self, name: str) -> None:
@@ -228,14 +228,14 @@ class CauseTests(ServiceCase):
         """
         self.run_(stale=0)
         self.upstream.silent = True
-        replied = self.replyWithin("slow.example.test", 5.0)
+        replied = self.replyWithin("slow.test.example", 5.0)
         assert replied is not None
         took, reply = replied
         self.assertTrue(3.9 < took < 4.2, took)
         attempts = len(self.upstream.asked)
         cause = f"192.0.2.53:53 did not answer within 4.0 seconds, {attempts} attempts"
         self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, cause)]))
-        replied = self.replyWithin("slow.example.test", 1.0)
+        replied = self.replyWithin("slow.test.example", 1.0)
         assert replied is not None
         took, reply = replied
         self.assertLess(took, 0.1)
@@ -249,7 +249,7 @@ class CauseTests(ServiceCase):
         other, server = self.serve("192.0.2.54")
         self.run_(upstream=(self.server.label, server.label), stale=0)
         self.upstream.silent = other.silent = True
-        replied = self.replyWithin("slow.example.test", 5.0)
+        replied = self.replyWithin("slow.test.example", 5.0)
         assert replied is not None
         ((code, text),) = self.errors(replied[1])
         self.assertEqual(code, 22)
@@ -261,7 +261,7 @@ class CauseTests(ServiceCase):
         """
         self.run_(stale=0)
         self.successResultOf(self.upstream.close())
-        replied = self.replyWithin("slow.example.test", 5.0)
+        replied = self.replyWithin("slow.test.example", 5.0)
         assert replied is not None
         ((code, text),) = self.errors(replied[1])
         self.assertEqual((code, text.partition(" ")[0]), (23, "192.0.2.53:53"))
@@ -273,7 +273,7 @@ class CauseTests(ServiceCase):
         self.run_(stale=0)
         self.upstream.rcode = 5
         self.upstream.delay = 2.5
-        replied = self.replyWithin("slow.example.test", 5.0)
+        replied = self.replyWithin("slow.test.example", 5.0)
         assert replied is not None
         took, reply = replied
         self.assertTrue(3.9 < took < 4.2, took)

@@ -21,12 +21,12 @@ class CannedServerTests(NetworkTestCase):
         super().setUp()
         self.canned, self.server = self.serve(
             records={
-                ("www.example.test", "A"): ["192.0.2.80", "192.0.2.81"],
-                ("alias.example.test", "CNAME"): "www.example.test.",
-                ("loop.example.test", "CNAME"): "loop.example.test.",
-                ("broken.example.test", "A"): 2,
-                ("own.example.test", "A"): lambda question: "192.0.2.9",
-                ("sets.example.test", "A"): [rrsetOf(nameFromText("SETS.example.test"), 1, "192.0.2.5")],
+                ("www.test.example", "A"): ["192.0.2.80", "192.0.2.81"],
+                ("alias.test.example", "CNAME"): "www.test.example.",
+                ("loop.test.example", "CNAME"): "loop.test.example.",
+                ("broken.test.example", "A"): 2,
+                ("own.test.example", "A"): lambda question: "192.0.2.9",
+                ("sets.test.example", "A"): [rrsetOf(nameFromText("SETS.test.example"), 1, "192.0.2.5")],
             }
         )
         self.source = self.forward(self.server)
@@ -36,22 +36,22 @@ class CannedServerTests(NetworkTestCase):
         Listed records, aliases and functions give their answers.
         """
         self.assertEqual(self.find(self.source), ["192.0.2.80", "192.0.2.81"])
-        self.assertEqual(self.find(self.source, "alias.example.test"), ["www.example.test.", "192.0.2.80", "192.0.2.81"])
-        self.assertEqual(self.find(self.source, "alias.example.test", "CNAME"), ["www.example.test."])
-        self.assertEqual(self.find(self.source, "own.example.test"), ["192.0.2.9"])
-        self.assertEqual(self.find(self.source, "sets.example.test"), ["192.0.2.5"])
-        self.assertEqual(len(self.find(self.source, "loop.example.test")), 1)
+        self.assertEqual(self.find(self.source, "alias.test.example"), ["www.test.example.", "192.0.2.80", "192.0.2.81"])
+        self.assertEqual(self.find(self.source, "alias.test.example", "CNAME"), ["www.test.example."])
+        self.assertEqual(self.find(self.source, "own.test.example"), ["192.0.2.9"])
+        self.assertEqual(self.find(self.source, "sets.test.example"), ["192.0.2.5"])
+        self.assertEqual(len(self.find(self.source, "loop.test.example")), 1)
 
     def test_otherNamesDoNotExist(self) -> None:
         """
         Other names do not exist, unless the test sets another reply. Rcodes are returned as such.
         """
-        asked = self.ask(self.source, "none.example.test")
+        asked = self.ask(self.source, "none.test.example")
         self.network.advance(1)
         self.assertIs(self.successResultOf(asked).outcome, Outcome.NXDOMAIN)
         self.canned.otherwise = "192.0.2.1"
-        self.assertEqual(self.find(self.source, "any.example.test"), ["192.0.2.1"])
-        self.assertEqual(self.fault(self.source, "broken.example.test").rcode, 2)
+        self.assertEqual(self.find(self.source, "any.test.example"), ["192.0.2.1"])
+        self.assertEqual(self.fault(self.source, "broken.test.example").rcode, 2)
 
     def test_queriesAreRecorded(self) -> None:
         """
@@ -59,7 +59,7 @@ class CannedServerTests(NetworkTestCase):
         """
         self.find(self.source)
         (asked,) = self.canned.asked
-        self.assertEqual((asked.question, asked.transport), (questionOf("www.example.test"), "udp"))
+        self.assertEqual((asked.question, asked.transport), (questionOf("www.test.example"), "udp"))
         self.assertEqual((asked.peer[0], asked.at), ("192.0.2.7", 0.01))
         self.assertIn("by udp from 192.0.2.7", repr(asked))
 

@@ -14,7 +14,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHand, questionOf
 
-WWW = questionOf("www.example.test")
+WWW = questionOf("www.test.example")
 CONTEXT = QueryContext(5.0)
 
 
@@ -29,27 +29,27 @@ class CannedSourceTests(SynchronousTestCase):
         """
         source = CannedSource(
             {
-                ("www.example.test", "A"): "192.0.2.80",
-                ("two.example.test", "A"): ["192.0.2.1", "192.0.2.2"],
-                ("none.example.test", "A"): [],
-                ("bad.example.test", "A"): ServerFailed("bad"),
-                ("own.example.test", "A"): lambda question: answerOf(question, "192.0.2.9"),
+                ("www.test.example", "A"): "192.0.2.80",
+                ("two.test.example", "A"): ["192.0.2.1", "192.0.2.2"],
+                ("none.test.example", "A"): [],
+                ("bad.test.example", "A"): ServerFailed("bad"),
+                ("own.test.example", "A"): lambda question: answerOf(question, "192.0.2.9"),
             }
         )
         verifyObject(IAnswerSource, source)
         self.assertEqual(self.successResultOf(lookUp(source, WWW, CONTEXT)).answer[0].rdatas, (b"\xc0\x00\x02\x50",))
-        self.assertEqual(len(self.successResultOf(lookUp(source, questionOf("two.example.test"), CONTEXT)).answer[0].rdatas), 2)
-        self.assertIs(self.successResultOf(lookUp(source, questionOf("none.example.test"), CONTEXT)).outcome, Outcome.NODATA)
-        self.failureResultOf(lookUp(source, questionOf("bad.example.test"), CONTEXT), ServerFailed)
-        self.assertEqual(len(self.successResultOf(lookUp(source, questionOf("own.example.test"), CONTEXT)).answer), 1)
-        self.failureResultOf(lookUp(source, questionOf("else.example.test"), CONTEXT), Unknown)
+        self.assertEqual(len(self.successResultOf(lookUp(source, questionOf("two.test.example"), CONTEXT)).answer[0].rdatas), 2)
+        self.assertIs(self.successResultOf(lookUp(source, questionOf("none.test.example"), CONTEXT)).outcome, Outcome.NODATA)
+        self.failureResultOf(lookUp(source, questionOf("bad.test.example"), CONTEXT), ServerFailed)
+        self.assertEqual(len(self.successResultOf(lookUp(source, questionOf("own.test.example"), CONTEXT)).answer), 1)
+        self.failureResultOf(lookUp(source, questionOf("else.test.example"), CONTEXT), Unknown)
         self.assertEqual((source.asked, source.questions[0], source.contexts[0]), (6, WWW, CONTEXT))
 
     def test_answersAreAtHandOnRequest(self) -> None:
         """
         Answers are at hand only if the test asks for that.
         """
-        answers = {("www.example.test", "A"): "192.0.2.80"}
+        answers = {("www.test.example", "A"): "192.0.2.80"}
         self.assertIsNone(atHand(CannedSource(answers), WWW, CONTEXT))
         self.assertIsNotNone(atHand(CannedSource(answers, now=True), WWW, CONTEXT))
         self.assertIsNone(atHand(CannedSource(answers, now=True), questionOf("else.test"), CONTEXT))
@@ -68,7 +68,7 @@ class CannedSourceTests(SynchronousTestCase):
         """
         An unknown type is an error.
         """
-        self.assertRaises(ValueError, questionOf, "www.example.test", "NOSUCH")
+        self.assertRaises(ValueError, questionOf, "www.test.example", "NOSUCH")
 
 
 class HeldSourceTests(SynchronousTestCase):

@@ -48,7 +48,7 @@ class DatagramExchangeTests(NetworkTestCase):
         """
         A reply reaches the waiter of its query.
         """
-        waiter, other = Waiter(), Waiter("other.example.test")
+        waiter, other = Waiter(), Waiter("other.test.example")
         self.send(waiter)
         self.send(other)
         self.network.advance(1)
@@ -156,7 +156,7 @@ class DatagramExchangeTests(NetworkTestCase):
         A duplicate of a reply does not count as a forgery.
         """
         self.network.shape(source="192.0.2.53", duplicate=1.0, delay=0.01)
-        first, second = Waiter(), Waiter("other.example.test")
+        first, second = Waiter(), Waiter("other.test.example")
         self.exchange.ask(first, 0.0)
         self.send(second)
         self.network.advance(1)

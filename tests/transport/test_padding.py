@@ -44,7 +44,7 @@ def test_otherOptionsStay() -> None:
     """
     Options of the query stay, and it is padded behind them.
     """
-    query = queryFor("www.example.test", (3, b""), (10, b"12345678"))
+    query = queryFor("www.test.example", (3, b""), (10, b"12345678"))
     result = Message.fromWire(ID + padded(query, True)).check()
     assert len(padded(query, True)) % 128 == 126
     assert result.edns is not None
@@ -56,12 +56,12 @@ def test_ownPaddingStays() -> None:
     """
     A query that its caller has padded keeps that padding, and its keepalive option.
     """
-    query = queryFor("www.example.test", (12, bytes(5)), (11, b""))
+    query = queryFor("www.test.example", (12, bytes(5)), (11, b""))
     assert padded(query, True) == query
     assert padded(query, False) == query
 
 
-@pytest.mark.parametrize("name", ["example.test", "."])
+@pytest.mark.parametrize("name", ["test.example", "."])
 @pytest.mark.parametrize("pointer", [False, True])
 def test_incrementalTransfersArePadded(name: str, pointer: bool) -> None:
     """
@@ -85,8 +85,8 @@ def test_otherMessagesStay() -> None:
     """
     A query without EDNS, and one with records behind it, such as a signature, are not padded.
     """
-    assert padded(queryFor("www.example.test", edns=False), True) == queryFor("www.example.test", edns=False)
-    signed = bytearray(queryFor("www.example.test"))
+    assert padded(queryFor("www.test.example", edns=False), True) == queryFor("www.test.example", edns=False)
+    signed = bytearray(queryFor("www.test.example"))
     signed[9] = 2
     assert padded(bytes(signed), True) == bytes(signed)
 
@@ -95,7 +95,7 @@ def test_optionThatLooksLikeRecord() -> None:
     """
     Options whose octets look like an OPT record are options.
     """
-    query = queryFor("www.example.test", (65001, b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"))
+    query = queryFor("www.test.example", (65001, b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"))
     message = Message.fromWire(ID + padded(query, False)).check()
     assert message.edns is not None
     assert [code for code, _ in message.edns.options] == [65001, 12]
@@ -105,5 +105,5 @@ def test_largestMessageStays() -> None:
     """
     A query that padding would make longer than a message can be is not padded.
     """
-    query = queryFor("www.example.test", (65001, bytes(65535 - 60)))
+    query = queryFor("www.test.example", (65001, bytes(65535 - 60)))
     assert padded(query, True) == query

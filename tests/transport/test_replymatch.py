@@ -13,7 +13,7 @@ from twisted_ext.transport.random import Draw
 from twisted_ext.transport.replymatch import isBareFailure, isReplyTo, mixed
 from twisted_ext.wire.message import Question
 
-WIRE = questionOf("www.example.test").toWire()
+WIRE = questionOf("www.test.example").toWire()
 HEADER = b"\x00\x07\x81\x80\x00\x01\x00\x00\x00\x00\x00\x00"
 
 
@@ -45,7 +45,7 @@ class MatchingTests(SynchronousTestCase):
             HEADER[:4] + b"\x00\x00" + HEADER[6:] + WIRE,
             HEADER[:4] + b"\x00\x02" + HEADER[6:] + WIRE,
             HEADER + questionOf("www.example.invalid").toWire(),
-            HEADER + questionOf("www.example.test", "AAAA").toWire(),
+            HEADER + questionOf("www.test.example", "AAAA").toWire(),
             HEADER + WIRE[:-2] + b"\x00\x03",
         ):
             self.assertFalse(isReplyTo(octets, WIRE, False))

@@ -17,14 +17,14 @@ from twisted_ext.transport.stream import StreamExchange, secondsAllowed, wishing
 from twisted_ext.wire.builder import buildMessage, buildQuery
 from twisted_ext.wire.message import EDNS, Message
 
-WIRE = questionOf("www.example.test").toWire()
+WIRE = questionOf("www.test.example").toWire()
 
 
 def replyWithKeepalive(octets: bytes) -> bytes:
     """
     Return a reply with this value of its keepalive option.
     """
-    return buildMessage(Message(7, 0x8180, (questionOf("www.example.test"),), edns=EDNS(1232, options=((11, octets),))))
+    return buildMessage(Message(7, 0x8180, (questionOf("www.test.example"),), edns=EDNS(1232, options=((11, octets),))))
 
 
 class StreamExchangeTests(NetworkTestCase):
@@ -69,7 +69,7 @@ class StreamExchangeTests(NetworkTestCase):
         """
         Many queries share one connection, and none waits for another's reply.
         """
-        waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(50)]
         self.ask_(*waiters)
         self.network.advance(0.045)
         self.assertEqual((self.dialed, [len(waiter.replies) for waiter in waiters]), (1, [1] * 50))
@@ -85,7 +85,7 @@ class StreamExchangeTests(NetworkTestCase):
             return held[::-1] if len(held) == 5 else []
 
         self.canned.tamper = reverse
-        waiters = [Waiter(f"host{number}.example.test") for number in range(5)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(5)]
         keys = self.ask_(*waiters)
         self.network.advance(1)
         self.assertEqual([waiter.replies[0][:2] for waiter in waiters], keys)
@@ -95,7 +95,7 @@ class StreamExchangeTests(NetworkTestCase):
         Any fragmentation of the stream is read.
         """
         self.network.shape(source="192.0.2.53", delay=0.01, fragment=1)
-        waiters = [Waiter(f"host{number}.example.test") for number in range(3)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(3)]
         self.ask_(*waiters)
         self.network.advance(1)
         self.assertEqual([len(waiter.replies) for waiter in waiters], [1, 1, 1])
@@ -106,7 +106,7 @@ class StreamExchangeTests(NetworkTestCase):
         """
         exchange = StreamExchange(self.here, self.server, Draw(), inFlight=2)
         self.canned.delay = 1.0
-        waiters = [Waiter(f"host{number}.example.test") for number in range(6)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(6)]
         for waiter in waiters:
             exchange.ask(waiter, 0.0)
         for expected in (2, 4, 6):
@@ -211,7 +211,7 @@ class StreamExchangeTests(NetworkTestCase):
             canned, server = self.serve(f"192.0.2.{100 + replies}")
             canned.closesAfter = replies
             exchange = StreamExchange(self.here, server, Draw())
-            waiters = [Waiter(f"host{number}.example.test") for number in range(60)]
+            waiters = [Waiter(f"host{number}.test.example") for number in range(60)]
             for waiter in waiters:
                 exchange.ask(waiter, self.here.seconds())
             self.network.advance(4)
@@ -226,13 +226,13 @@ class StreamExchangeTests(NetworkTestCase):
         """
         self.canned.closesAfter = 1
         self.exchange = StreamExchange(self.here, self.server, Draw(), keep=10.0)
-        self.ask_(*[Waiter(f"host{number}.example.test") for number in range(3)])
+        self.ask_(*[Waiter(f"host{number}.test.example") for number in range(3)])
         self.network.advance(0.035)
         self.canned.closesAfter = None
         self.network.advance(0.2)
         self.exchange.settle()
         self.network.advance(1)
-        waiters = [Waiter(f"host{number}.example.test") for number in range(400)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(400)]
         self.ask_(*waiters)
         self.network.advance(0.35)
         self.assertEqual(([len(waiter.replies) for waiter in waiters], self.dialed), ([1] * 400, 2))
@@ -257,7 +257,7 @@ class StreamExchangeTests(NetworkTestCase):
             # Replies that are under way are lost as well.
             canned.delay = 0.01 * whole
             exchange = StreamExchange(self.here, server, Draw())
-            waiters = [Waiter(f"{'bad' if number in bad else 'host'}{number}.example.test") for number in range(60)]
+            waiters = [Waiter(f"{'bad' if number in bad else 'host'}{number}.test.example") for number in range(60)]
             for waiter in waiters:
                 exchange.ask(waiter, self.here.seconds())
             self.network.advance(4)
@@ -271,13 +271,13 @@ class StreamExchangeTests(NetworkTestCase):
         A query that the server does not answer, on a connection that it may close after one, does not hold up the others.
         """
         self.canned.closesAfter = 1
-        first = Waiter("first.example.test")
-        dropped = Waiter("dropped.example.test")
+        first = Waiter("first.test.example")
+        dropped = Waiter("dropped.test.example")
         keys = self.ask_(first, dropped)
         self.network.advance(0.035)
         self.canned.closesAfter = None
         self.canned.tamper = lambda reply, transport: [] if b"dropped" in reply else [reply]
-        waiters = [Waiter(f"host{number}.example.test") for number in range(9)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(9)]
         self.ask_(*waiters)
         self.network.advance(1)
         self.assertEqual(([len(waiter.replies) for waiter in waiters], self.dialed), ([1] * 9, 2))
@@ -387,7 +387,7 @@ class StreamExchangeTests(NetworkTestCase):
         self.ask_(Waiter())
         self.network.advance(1)
         self.network.shape(silent=True)
-        first, second = Waiter("first.example.test"), Waiter("second.example.test")
+        first, second = Waiter("first.test.example"), Waiter("second.test.example")
         self.ask_(first)
         self.network.advance(2)
         self.ask_(second)
@@ -398,7 +398,7 @@ class StreamExchangeTests(NetworkTestCase):
         self.assertEqual(([len(each.replies) for each in (first, second)], second.faults, self.dialed), ([1, 1], [], 2))
         self.canned.delay = 2.0
         for number in range(10):
-            self.ask_(Waiter(f"host{number}.example.test"))
+            self.ask_(Waiter(f"host{number}.test.example"))
             self.network.advance(1)
             self.exchange.release(self.ask_(Waiter())[0])
         self.assertEqual(self.dialed, 2)
@@ -444,7 +444,7 @@ class StreamExchangeTests(NetworkTestCase):
         exchange = StreamExchange(self.here, self.server, Draw(), inFlight=4)
         self.canned.tamper = lambda reply, transport: [] if b"dropped" in reply else [reply]
         for _ in range(10):
-            channel, key = exchange.ask(Waiter("dropped.example.test"), self.here.seconds())
+            channel, key = exchange.ask(Waiter("dropped.test.example"), self.here.seconds())
             waiter = Waiter()
             exchange.ask(waiter, self.here.seconds())
             self.network.advance(0.1)
@@ -481,9 +481,9 @@ class KeepingTests(NetworkTestCase):
         for octets in (replyWithKeepalive(b""), replyWithKeepalive(b"\x00\x00\x00"), b"", replyWithKeepalive(b"\x00\x64")[:-1]):
             self.assertIsNone(secondsAllowed(octets))
         edns = EDNS(1232, options=((3, b"\x00\x00\x29"), (12, bytes(300)), (11, b"\x00\x64")))
-        self.assertEqual(secondsAllowed(buildMessage(Message(7, 0x8180, (questionOf("www.example.test"),), edns=edns))), 10.0)
+        self.assertEqual(secondsAllowed(buildMessage(Message(7, 0x8180, (questionOf("www.test.example"),), edns=edns))), 10.0)
         edns = EDNS(1232, options=((11, b"\x00\x64"), (12, bytes(300))))
-        self.assertEqual(secondsAllowed(buildMessage(Message(7, 0x8180, (questionOf("www.example.test"),), edns=edns))), 10.0)
+        self.assertEqual(secondsAllowed(buildMessage(Message(7, 0x8180, (questionOf("www.test.example"),), edns=edns))), 10.0)
 
     def test_serverLimitsTheLifetime(self) -> None:
         """

@@ -24,11 +24,11 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.transfer.receiver import TransferReceiver
 
-ZONE = nameFromText("example.test")
-SOA = rrsetOf(ZONE, 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
-LATER = rrsetOf(ZONE, 6, "ns.example.test. admin.example.test. 8 3600 900 604800 300")
-NS = rrsetOf(ZONE, 2, "ns.example.test.")
-HOSTS = [rrsetOf(nameFromText(f"host{number}.example.test"), 1, f"192.0.2.{number}") for number in range(1, 6)]
+ZONE = nameFromText("test.example")
+SOA = rrsetOf(ZONE, 6, "ns.test.example. admin.test.example. 7 3600 900 604800 300")
+LATER = rrsetOf(ZONE, 6, "ns.test.example. admin.test.example. 8 3600 900 604800 300")
+NS = rrsetOf(ZONE, 2, "ns.test.example.")
+HOSTS = [rrsetOf(nameFromText(f"host{number}.test.example"), 1, f"192.0.2.{number}") for number in range(1, 6)]
 QUESTION = Question(ZONE, 252)
 
 
@@ -95,9 +95,9 @@ class ZoneRecordsTests(NetworkTestCase):
         """
         Names may have the case in which the server has them.
         """
-        soa = rrsetOf(nameFromText("EXAMPLE.test"), 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
-        host = rrsetOf(nameFromText("www.Example.TEST"), 1, "192.0.2.1")
-        question = Question(nameFromText("Example.test"), 252)
+        soa = rrsetOf(nameFromText("test.EXAMPLE"), 6, "ns.test.example. admin.test.example. 7 3600 900 604800 300")
+        host = rrsetOf(nameFromText("www.TEST.Example"), 1, "192.0.2.1")
+        question = Question(nameFromText("test.Example"), 252)
         reading = Reading(question.name)
         for record in (soa, host, soa):
             reading.take(message(record, questions=(question,)))

@@ -17,7 +17,7 @@ class Waiter(PendingQuery):
     Query one name, and record the results.
     """
 
-    def __init__(self, name: str = "www.example.test") -> None:
+    def __init__(self, name: str = "www.test.example") -> None:
         self.wire = questionOf(name).toWire()
         self.query = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + self.wire
         self.replies: list[bytes] = []

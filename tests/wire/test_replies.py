@@ -21,7 +21,7 @@ from twisted_ext.wire.replies import readReply
 
 NAMES = [
     nameFromText(name)
-    for name in ("h1.example.test", "H1.example.test", "h22.example.test", "example.test", "ns1.example.test", "test", ".", "a.b.c.test")
+    for name in ("h1.test.example", "H1.test.example", "h22.test.example", "test.example", "ns1.test.example", "test", ".", "a.b.c.test")
 ]
 
 names = st.sampled_from(NAMES)
@@ -153,10 +153,10 @@ class ReadReplyTests(SynchronousTestCase):
     Tests for L{readReply} and L{answerFromReply}.
     """
 
-    question = Question(nameFromText("h1.example.test"), 1)
-    address = RRSet(nameFromText("h1.example.test"), 1, 1, 60, (b"\x01\x02\x03\x04",))
-    servers = RRSet(nameFromText("example.test"), 2, 1, 60, (nameFromText("ns1.example.test"), nameFromText("ns2.example.test")))
-    glue = RRSet(nameFromText("ns1.example.test"), 1, 1, 60, (b"\x05\x06\x07\x08",))
+    question = Question(nameFromText("h1.test.example"), 1)
+    address = RRSet(nameFromText("h1.test.example"), 1, 1, 60, (b"\x01\x02\x03\x04",))
+    servers = RRSet(nameFromText("test.example"), 2, 1, 60, (nameFromText("ns1.test.example"), nameFromText("ns2.test.example")))
+    glue = RRSet(nameFromText("ns1.test.example"), 1, 1, 60, (b"\x05\x06\x07\x08",))
 
     def test_ordinaryReplyIsReadFast(self) -> None:
         """
@@ -181,7 +181,7 @@ class ReadReplyTests(SynchronousTestCase):
         """
         Equal endings of replies for different zones are not mixed up: names in them belong to their zone.
         """
-        for zone in ("example.test", "example.test", "twister.test", "twister.test", "example.test"):
+        for zone in ("test.example", "test.example", "twister.test", "twister.test", "test.example"):
             question = Question(nameFromText(f"h1.{zone}"), 1)
             servers = RRSet(nameFromText(zone), 2, 1, 60, (nameFromText(f"ns1.{zone}"),))
             message = Message(7, 0x8400, (question,), (RRSet(question.name, 1, 1, 60, (b"\x01\x02\x03\x04",)),), (servers,))
@@ -217,8 +217,8 @@ class ReadReplyTests(SynchronousTestCase):
         """
         Data, no data, aliases and denials give the same answer with both parsers.
         """
-        alias = RRSet(self.question.name, 5, 1, 60, (nameFromText("ns1.example.test"),))
-        soa = RRSet(nameFromText("example.test"), 6, 1, 60, (b"\x00\x00" + bytes(20),))
+        alias = RRSet(self.question.name, 5, 1, 60, (nameFromText("ns1.test.example"),))
+        soa = RRSet(nameFromText("test.example"), 6, 1, 60, (b"\x00\x00" + bytes(20),))
         for flags, sets, authority in (
             (0, (self.address,), ()),
             (0, (), (soa,)),

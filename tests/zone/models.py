@@ -18,7 +18,7 @@ from twisted_ext.zone.store.nodes import Node, gathered
 
 __all__ = ["APEX", "KEYS", "SOA_SET", "Change", "Contents", "Model", "changed", "contents", "edits", "record"]
 
-APEX: Final = nameFromText("Example.test.")
+APEX: Final = nameFromText("test.Example.")
 
 #: The record sets of each node.
 Contents = dict[bytes, tuple[RRSet, ...]]
@@ -33,7 +33,7 @@ def record(text: str) -> RRSet:
     return RRSet(nameFromText(owner, APEX), number, 1, int(ttl), (rdataFromText(number, rdata, APEX),))
 
 
-SOA_SET: Final = record("Example.test. 3600 SOA ns1 admin 7 3600 900 604800 300")
+SOA_SET: Final = record("test.Example. 3600 SOA ns1 admin 7 3600 900 604800 300")
 
 #: The labels of the zones: a wildcard, octets that could be mistaken for a separator, and labels that sort closely.
 _LABELS: Final = (b"a", b"*", b"b", b"\x00", b"a\x00", b"a\x01")

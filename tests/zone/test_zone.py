@@ -35,12 +35,12 @@ Www  A   192.0.2.2
 RECORDS = tuple(
     record(line)
     for line in """
-    Example.test. 3600 SOA ns1.example.test. admin.example.test. 7 3600 900 604800 300
-    Example.test. 3600 NS ns1.example.test.
-    ns1.example.test. 3600 A 192.0.2.1
-    a.b.Example.test. 60 TXT "deep"
-    sub.example.test. 60 NS ns.sub.example.test.
-    ns.sub.example.test. 60 A 192.0.2.2
+    test.Example. 3600 SOA ns1.test.example. admin.test.example. 7 3600 900 604800 300
+    test.Example. 3600 NS ns1.test.example.
+    ns1.test.example. 3600 A 192.0.2.1
+    a.b.test.Example. 60 TXT "deep"
+    sub.test.example. 60 NS ns.sub.test.example.
+    ns.sub.test.example. 60 A 192.0.2.2
     """.strip().splitlines()
 )
 
@@ -54,7 +54,7 @@ class ZoneTests(SynchronousTestCase):
         """
         A zone built from records has each at its name, the empty non-terminals, and the serial number.
         """
-        zone = Zone.fromRecords("Example.test", RECORDS)
+        zone = Zone.fromRecords("test.Example", RECORDS)
         current = zone.current
         self.assertEqual((current.serial, current.recordCount, current.nodeCount), (7, 6, 6))
         node = current.find(b"\x01a\x01b")
@@ -69,7 +69,7 @@ class ZoneTests(SynchronousTestCase):
         """
         An edit yields a new version, and the former one does not change.
         """
-        zone = Zone.fromRecords("Example.test", RECORDS)
+        zone = Zone.fromRecords("test.Example", RECORDS)
         before = zone.current
         zone.replace(before.edited({b"\x01a\x01b": ()}))
         self.assertIsNone(zone.current.find(b"\x01b"))
@@ -82,7 +82,7 @@ class ZoneTests(SynchronousTestCase):
         """
         Return a zone built from text.
         """
-        return Zone.fromText(TEXT, "Example.test")
+        return Zone.fromText(TEXT, "test.Example")
 
     def at(self, zone: Zone, name: str) -> Node | None:
         """
@@ -96,14 +96,14 @@ class ZoneTests(SynchronousTestCase):
         """
         A zone is built from a string or from octets, with its name as text or in wire format.
         """
-        for zone in (self.text(), Zone.fromText(TEXT.encode(), nameFromText("Example.test"))):
+        for zone in (self.text(), Zone.fromText(TEXT.encode(), nameFromText("test.Example"))):
             self.assertEqual((zone.current.serial, zone.current.recordCount), (1, 5))
-            self.assertEqual((zone.name, zone.apex), (b"\x07Example\x04test\x00", b"\x07example\x04test\x00"))
+            self.assertEqual((zone.name, zone.apex), (b"\x04test\x07Example\x00", b"\x04test\x07example\x00"))
             node = self.at(zone, "www")
             assert node is not None
             self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 300, 2)])
-            self.assertEqual(node.sets[0].name, b"\x03Www\x07Example\x04test\x00")
-        self.assertEqual(repr(self.text()), "<Zone example.test. at 1>")
+            self.assertEqual(node.sets[0].name, b"\x03Www\x04test\x07Example\x00")
+        self.assertEqual(repr(self.text()), "<Zone test.example. at 1>")
 
     def test_largeChangeBuildsNewImage(self) -> None:
         """
@@ -121,12 +121,12 @@ class ZoneTests(SynchronousTestCase):
         """
         An invalid zone text is refused with the first mistake, its place and the number of the others.
         """
-        fault = self.assertRaises(BadZone, Zone.fromText, TEXT + "x A 1.2.3\ny MOX 7\n", "example.test")
+        fault = self.assertRaises(BadZone, Zone.fromText, TEXT + "x A 1.2.3\ny MOX 7\n", "test.example")
         self.assertIn("8:", str(fault))
         self.assertIn("1 more", str(fault))
         self.assertEqual(len(fault.complaints), 2)
-        self.assertRaises(BadZone, Zone.fromText, "www 60 A 192.0.2.1\n", "example.test")
-        self.assertRaises(BadZone, Zone.fromText, "$INCLUDE /etc/hosts\n" + TEXT, "example.test")
+        self.assertRaises(BadZone, Zone.fromText, "www 60 A 192.0.2.1\n", "test.example")
+        self.assertRaises(BadZone, Zone.fromText, "$INCLUDE /etc/hosts\n" + TEXT, "test.example")
         self.assertRaises(BadZone, Zone.fromRecords, "example.org", RECORDS)
 
     def test_recordsAreAddedAtOnce(self) -> None:
@@ -135,7 +135,7 @@ class ZoneTests(SynchronousTestCase):
         """
         zone = self.text()
         before = zone.current
-        zone.add("mail A 192.0.2.9", 'mail.Example.test. 60 TXT "x"', record("other 60 AAAA 2001:db8::1"))
+        zone.add("mail A 192.0.2.9", 'mail.test.Example. 60 TXT "x"', record("other 60 AAAA 2001:db8::1"))
         self.assertEqual((zone.current.serial, zone.epoch.value, zone.current.recordCount), (2, 1, 8))
         node = self.at(zone, "MAIL")
         assert node is not None

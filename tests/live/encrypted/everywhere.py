@@ -46,15 +46,15 @@ QUERIES: Final[Mapping[str, Callable[[], dns.message.Message]]] = {
     "short cookie": lambda: _query(options=[_option(10, b"1234")]),
     "nsid": lambda: _query(options=[_option(3, b"")]),
     "client subnet": lambda: _query(options=[dns.edns.ECSOption("192.0.2.0", 24)]),
-    "nothing": lambda: _query("nothing.ns.example.test"),
-    "other type": lambda: _query("www.example.test", "AAAA"),
-    "address": lambda: _query("www.example.test", "A"),
-    "mixed case": lambda: _query("wWw.ExAmPlE.test", "A"),
+    "nothing": lambda: _query("nothing.ns.test.example"),
+    "other type": lambda: _query("www.test.example", "AAAA"),
+    "address": lambda: _query("www.test.example", "A"),
+    "mixed case": lambda: _query("wWw.test.ExAmPlE", "A"),
     "not ours": lambda: _query("example.net", "A"),
     "other class": lambda: _query("version.bind", "TXT", rrClass="CH"),
-    "any": lambda: _query("example.test", "ANY"),
-    "long": lambda: _query("long.example.test", "TXT"),
-    "long, small": lambda: _query("long.example.test", "TXT", ednsflags=dns.flags.DO, payload=512),
+    "any": lambda: _query("test.example", "ANY"),
+    "long": lambda: _query("long.test.example", "TXT"),
+    "long, small": lambda: _query("long.test.example", "TXT", ednsflags=dns.flags.DO, payload=512),
     "transfer of no zone": lambda: _query("example.net", "AXFR"),
 }
 
@@ -64,7 +64,7 @@ def _option(number: int, data: bytes) -> dns.edns.Option:
 
 
 def _query(
-    name: str = "example.test",
+    name: str = "test.example",
     rrType: str = "SOA",
     *,
     edns: int | bool = 0,

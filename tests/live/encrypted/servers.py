@@ -1,5 +1,5 @@
 """
-Servers of other projects, as live peers with listeners for DNS over TLS and HTTPS. Each has an address for all names below example.test.
+Servers of other projects, as live peers with listeners for DNS over TLS and HTTPS. Each has an address for all names below test.example.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.peers import LivePeer, bind, freePort, nsd, unbound
 __all__ = ["SERVERS", "Served", "bindServer", "kresdServer", "nsdServer", "unboundServer"]
 
 _ZONE: Final = f"""\
-$ORIGIN example.test.
+$ORIGIN test.example.
 $TTL 300
 @    SOA  ns admin 1 3600 900 604800 300
 @    NS   ns
@@ -52,7 +52,7 @@ def unboundServer(pair: Path, *transports: str) -> Served:
     lines = [f"tls-service-key: {pair}", f"tls-service-pem: {pair}", "edns-tcp-keepalive: yes", 'module-config: "iterator"']
     for transport, port in ports.items():
         lines += [f"interface: 127.0.0.1@{port}", f"{transport}-port: {port}"]
-    local = ['local-zone: "example.test" redirect', f'local-data: "example.test A {ADDRESS}"']
+    local = ['local-zone: "test.example" redirect', f'local-data: "test.example A {ADDRESS}"']
     return Served(unbound(extra=textOf(*lines, *local)), ports)
 
 
@@ -62,7 +62,7 @@ def nsdServer(pair: Path) -> Served:
     """
     ports = _ports("tls")
     extra = f"ip-address: 127.0.0.1@{ports['tls']}\ntls-port: {ports['tls']}\ntls-service-key: {pair}\ntls-service-pem: {pair}"
-    return Served(nsd({"example.test": _ZONE}, extra=extra), ports)
+    return Served(nsd({"test.example": _ZONE}, extra=extra), ports)
 
 
 def bindServer(pair: Path) -> Served:
@@ -77,7 +77,7 @@ def bindServer(pair: Path) -> Served:
         "};",
         f'tls pair {{ cert-file "{pair}"; key-file "{pair}";',
     ]
-    return Served(bind({"example.test": _ZONE}, extra="\n".join(lines)), ports)
+    return Served(bind({"test.example": _ZONE}, extra="\n".join(lines)), ports)
 
 
 def kresdServer(pair: Path) -> Served:

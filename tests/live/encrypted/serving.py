@@ -27,7 +27,7 @@ __all__ = ["ADDRESS", "NAME", "WRONG_PIN", "Encrypted", "Trust", "freshName", "o
 #: The name in the certificate, which is for 127.0.0.1 as well.
 NAME: Final = "dns.example"
 
-#: The address of each name below example.test.
+#: The address of each name below test.example.
 ADDRESS: Final = "192.0.2.80"
 
 #: A pin that no key has.
@@ -84,11 +84,11 @@ class Encrypted(Twistd):
     def __init__(self, folder: Path, *words: str) -> None:
         self.trust = Trust(folder)
         self.tls, self.https, self.quic = (freePort("127.0.0.1") for _ in range(3))
-        zone = folder / "example.test"
+        zone = folder / "test.example"
         zone.write_text(_ZONE)
         listeners = [word for kind in ("tls", "https", "quic") for word in (f"--{kind}", f"127.0.0.1:{getattr(self, kind)}")]
         trust = ["--certificate", str(self.trust.pair)]
-        super().__init__(folder, *listeners, *trust, "--zone", f"example.test={zone}", "--no-recursive", "--query-log", *words)
+        super().__init__(folder, *listeners, *trust, "--zone", f"test.example={zone}", "--no-recursive", "--query-log", *words)
 
     def url(self, path: str = "/dns-query", host: str = "127.0.0.1") -> str:
         """
@@ -100,7 +100,7 @@ class Encrypted(Twistd):
         super().__enter__()
         try:
             # Zones are loaded after the start.
-            wait(lambda: self.gives("www.example.test", [ADDRESS]), self)
+            wait(lambda: self.gives("www.test.example", [ADDRESS]), self)
         except BaseException:
             self.stop()
             raise
@@ -140,7 +140,7 @@ def freshName(label: str = "www") -> str:
     """
     Return a name that has not been asked for, below a label.
     """
-    return f"n{next(_numbers)}.{label}.example.test"
+    return f"n{next(_numbers)}.{label}.test.example"
 
 
 def output(*words: str | Path, environment: dict[str, str] | None = None) -> str:

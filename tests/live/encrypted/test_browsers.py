@@ -76,7 +76,7 @@ def test_chromiumLoadsPageByName(server: Encrypted, website: Website, tmp_path: 
     Chromium, which has no other DNS than ours, loads a page by name, with GET and with POST.
     """
     before = len(website.agents)
-    page = website.url(f"{'get' if '?' in template else 'post'}.page.example.test")
+    page = website.url(f"{'get' if '?' in template else 'post'}.page.test.example")
     assert "found by its name" in chromium(tmp_path, server.url(template), server.trust.ca, page)
     assert "Chrome" in website.agents[before]
     assert server.transports(page.split("/")[2].split(":")[0]) == {"https"}
@@ -87,10 +87,10 @@ def test_chromiumChecksCertificate(server: Encrypted, website: Website, tmp_path
     Chromium does not ask a server whose authority it does not trust, and loads no page.
     """
     before = len(website.agents)
-    said = chromium(tmp_path, server.url("/dns-query{?dns}"), server.trust.otherCA, website.url("untrusted.page.example.test"))
+    said = chromium(tmp_path, server.url("/dns-query{?dns}"), server.trust.otherCA, website.url("untrusted.page.test.example"))
     assert "found by its name" not in said
     assert len(website.agents) == before
-    assert server.transports("untrusted.page.example.test") == set()
+    assert server.transports("untrusted.page.test.example") == set()
 
 
 def test_firefoxLoadsPageByName(server: Encrypted, website: Website, tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_firefoxLoadsPageByName(server: Encrypted, website: Website, tmp_path: P
     Firefox, which has no other DNS than ours, loads a page by name.
     """
     before = len(website.agents)
-    assert firefox(tmp_path, server.url(), server.trust.ca, website.url("firefox.page.example.test")) == "found by its name"
+    assert firefox(tmp_path, server.url(), server.trust.ca, website.url("firefox.page.test.example")) == "found by its name"
     assert "Firefox" in website.agents[before]
-    assert server.transports("firefox.page.example.test") == {"https"}
+    assert server.transports("firefox.page.test.example") == {"https"}
 
 
 def test_firefoxChecksCertificate(server: Encrypted, website: Website, tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_firefoxChecksCertificate(server: Encrypted, website: Website, tmp_path:
     Firefox does not ask a server whose authority it does not trust, and loads no page.
     """
     before = len(website.agents)
-    said = firefox(tmp_path, server.url(), server.trust.otherCA, website.url("distrusted.page.example.test"))
+    said = firefox(tmp_path, server.url(), server.trust.otherCA, website.url("distrusted.page.test.example"))
     assert "dnsNotFound" in said
     assert len(website.agents) == before
-    assert server.transports("distrusted.page.example.test") == set()
+    assert server.transports("distrusted.page.test.example") == set()
 
 
 def test_chromiumTakesOurPolicy(server: Encrypted, website: Website, tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_chromiumTakesOurPolicy(server: Encrypted, website: Website, tmp_path: P
     The file that C{txdns setup} writes for Chromium, where it says, makes Chromium ask our server.
     """
     shown = documentFor("chromium", Offer.of([server.url()]))
-    command = [*_chromium(tmp_path, server.trust.ca), "--dump-dom", website.url("policy.page.example.test")]
+    command = [*_chromium(tmp_path, server.trust.ca), "--dump-dom", website.url("policy.page.test.example")]
     inside = withFiles(tmp_path, {shown.fileName: shown.text}, command)
     assert "found by its name" in output(*inside, environment=_environment(tmp_path))
-    assert server.transports("policy.page.example.test") == {"https"}
+    assert server.transports("policy.page.test.example") == {"https"}
 
 
 def test_firefoxTakesOurPolicy(server: Encrypted, website: Website, tmp_path: Path) -> None:
@@ -132,5 +132,5 @@ def test_firefoxTakesOurPolicy(server: Encrypted, website: Website, tmp_path: Pa
     shown = documentFor("firefox", Offer.of([server.url(host=NAME)], ["127.0.0.1"]))
     _trust(tmp_path / "profile", server.trust.ca)
     with Firefox(tmp_path / "profile", _LOOPBACK, _environment(tmp_path), {shown.fileName: shown.text}) as browser:
-        assert browser.load(website.url("managed.page.example.test")) == "found by its name"
-    assert server.transports("managed.page.example.test") == {"https"}
+        assert browser.load(website.url("managed.page.test.example")) == "found by its name"
+    assert server.transports("managed.page.test.example") == {"https"}

@@ -112,7 +112,7 @@ def test_dnsperfLosesNothing(words: str, workers: str, request: pytest.FixtureRe
     server = request.getfixturevalue("server" if workers == "1" else "twoWorkers")
     assert isinstance(server, Encrypted)
     queries = server.folder / "queries"
-    queries.write_text("".join(f"h{number}.example.test A\n" for number in range(100)))
+    queries.write_text("".join(f"h{number}.test.example A\n" for number in range(100)))
     how = [*words.split(), "-p", str(server.tls)]
     if "doh" in words:
         how = [*words.split(), "-p", str(server.https), "-O", f"doh-uri={server.url()}"]
@@ -148,9 +148,9 @@ def test_curlLoadsPageByName(server: Encrypted, website: Website) -> None:
     curl finds the address of a name by our server and loads a page from it, but not if it does not trust the server's authority.
     """
     curl = peer("curl")
-    page = website.url("page.example.test")
+    page = website.url("page.test.example")
     assert output(curl, "-sS", "--cacert", str(server.trust.ca), "--doh-url", server.url(), page) == website.text
-    assert server.transports("page.example.test") == {"https"}
+    assert server.transports("page.test.example") == {"https"}
     said = output(curl, "-sS", "--cacert", str(server.trust.otherCA), "--doh-url", server.url(), page)
     assert website.text not in said
     assert "resolve host" in said
@@ -176,7 +176,7 @@ def test_h2loadLosesNothing(server: Encrypted, version: str) -> None:
     """
     h2load gets all replies with success, with many streams on a connection, and over HTTP/1.1 with pipelining.
     """
-    url = server.url(target(queryOf("www.example.test")).decode())
+    url = server.url(target(queryOf("www.test.example")).decode())
     said = output(peer("h2load"), f"--npn-list={version}", "-n", "2000", "-c", "4", "-m", "32" if version == "h2" else "8", url)
     assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in said, said
     assert "status codes: 2000 2xx" in said

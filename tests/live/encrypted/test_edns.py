@@ -21,7 +21,7 @@ from tests.test_architecture import ROOT
 #: Replies by query and transport. Each is a dictionary, or the text of an error.
 Replies = dict[str, dict[str, dict[str, object]]]
 
-_SOA = ["example.test. 300 IN SOA ns.example.test. mail.example.test. 1 3600 600 86400 300"]
+_SOA = ["test.example. 300 IN SOA ns.test.example. mail.test.example. 1 3600 600 86400 300"]
 
 #: What the replies have in common: rcode, number of answers, and version, flags and options of EDNS, of which -1 means none.
 _EXPECTED: dict[str, tuple[str, int, list[object]]] = {

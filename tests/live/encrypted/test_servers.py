@@ -126,7 +126,7 @@ def test_serverForwardsToEach(server: Encrypted, started: Callable[[str], Served
     options = f":ca={server.trust.ca}"
     words = ["--upstream", "127.0.0.1:9"]
     for (program, transport), port in routes.items():
-        words += ["--route", f"{transport}.{program}.example.test={described(transport, port, NAME, options)}"]
+        words += ["--route", f"{transport}.{program}.test.example={described(transport, port, NAME, options)}"]
     with Twistd(tmp_path, *words) as forwarder:
         for program, transport in routes:
             assert forwarder.ask(freshName(f"{transport}.{program}")) == [ADDRESS], (program, transport, forwarder.text())

@@ -18,7 +18,7 @@ from tests.live.twistds import Twistd
 from tests.peers import freePort
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE
 
-NAME = "www.example.test"
+NAME = "www.test.example"
 
 OTHER_PIN = b64encode(bytes(32)).decode()
 

@@ -30,7 +30,7 @@ from twisted_ext.wire.names import nameFromText
 reactor = IReactorTime(globalReactor)
 
 ZONE = (
-    "$ORIGIN example.test.\n$TTL 300\n@ IN SOA ns admin 1 3600 900 604800 300\n@ IN NS ns\nns IN A 192.0.2.1\n"
+    "$ORIGIN test.example.\n$TTL 300\n@ IN SOA ns admin 1 3600 900 604800 300\n@ IN NS ns\nns IN A 192.0.2.1\n"
     + "".join([f"h{number} IN A 10.0.{number >> 8}.{number & 255}\n" for number in range(1000)])
     + "".join([f'long IN TXT "{str(number) * 200}"\n' for number in range(8)])
 )
@@ -41,7 +41,7 @@ def peer() -> Iterator[LivePeer]:
     """
     Start NSD with a zone of a thousand hosts.
     """
-    with nsd({"example.test": ZONE}) as server:
+    with nsd({"test.example": ZONE}) as server:
         yield server
 
 
@@ -66,7 +66,7 @@ async def test_thousandNamesLeaveNoSocket(peer: LivePeer) -> None:
     A thousand names at once are all found, and nothing is left in the reactor after the last one.
     """
     source = ForwardingSource(reactor, [Server(*peer.server)])
-    answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(1000)])
+    answers = await gatherResults([ask(source, f"h{number}.test.example") for number in range(1000)])
     assert [answer.answer[0].rdatas[0][2:] for answer in answers] == [number.to_bytes(2, "big") for number in range(1000)]
     assert ourReaders() == []
 
@@ -76,7 +76,7 @@ async def test_longAnswerComesOverTCP(peer: LivePeer) -> None:
     """
     A long answer comes over TCP.
     """
-    answer = await ask(ForwardingSource(reactor, [Server(*peer.server)]), "long.example.test", "TXT")
+    answer = await ask(ForwardingSource(reactor, [Server(*peer.server)]), "long.test.example", "TXT")
     assert answer.origin is not None
     assert (answer.origin.source, len(answer.answer[0].rdatas)) == ("tcp", 8)
 
@@ -87,7 +87,7 @@ async def test_manyNamesOverOneConnection(peer: LivePeer) -> None:
     Hundreds of names are found over one TCP connection.
     """
     source = ForwardingSource(reactor, [Server(*peer.server)], stream=True)
-    answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(500)])
+    answers = await gatherResults([ask(source, f"h{number}.test.example") for number in range(500)])
     assert len(answers) == 500
     await source.close()
     assert ourReaders() == []
@@ -98,7 +98,7 @@ async def test_wholeZoneIsTransferred(peer: LivePeer) -> None:
     """
     A whole zone is transferred.
     """
-    records = await transferZone(reactor, [Server(*peer.server)], nameFromText("example.test"), reactor.seconds() + 10)
+    records = await transferZone(reactor, [Server(*peer.server)], nameFromText("test.example"), reactor.seconds() + 10)
     assert len(records) == 1011
 
 
@@ -112,7 +112,7 @@ async def test_closedPortFailsBeforeDeadline() -> None:
         port = taken.getsockname()[1]
     before = reactor.seconds()
     with pytest.raises(Unreachable, match="cannot be reached"):
-        await ask(ForwardingSource(reactor, [Server("127.0.0.1", port)]), "www.example.test", seconds=60)
+        await ask(ForwardingSource(reactor, [Server("127.0.0.1", port)]), "www.test.example", seconds=60)
     assert reactor.seconds() - before < 50
     assert ourReaders() == []
 
@@ -124,7 +124,7 @@ async def test_systemWithoutEpoll(peer: LivePeer, monkeypatch: pytest.MonkeyPatc
     """
     monkeypatch.setattr(datagram, "pollerFor", EachPoller)
     source = ForwardingSource(reactor, [Server(*peer.server)], datagrams=Datagrams(reactor))
-    answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(100)])
+    answers = await gatherResults([ask(source, f"h{number}.test.example") for number in range(100)])
     assert len(answers) == 100
     assert ourReaders() == []
 
@@ -137,7 +137,7 @@ async def test_canceledLookupLeavesNoSocket() -> None:
     canned = CannedServer()
     canned.silent = True
     server = canned.listen(reactor, 0, "127.0.0.1")
-    asked = ask(ForwardingSource(reactor, [server]), "www.example.test")
+    asked = ask(ForwardingSource(reactor, [server]), "www.test.example")
     assert len(ourReaders()) == 1
     asked.cancel()
     with pytest.raises(CancelledError):
@@ -152,10 +152,10 @@ async def test_cannedServerServesSockets() -> None:
     The canned server serves real sockets of both families over UDP and TCP.
     """
     for address in ("127.0.0.1", "::1"):
-        canned = CannedServer({("www.example.test", "A"): "192.0.2.80"})
+        canned = CannedServer({("www.test.example", "A"): "192.0.2.80"})
         server = canned.listen(reactor, 0, address)
         for truncating in (False, True):
             canned.truncating = truncating
-            answer = await ask(ForwardingSource(reactor, [server]), "www.example.test")
+            answer = await ask(ForwardingSource(reactor, [server]), "www.test.example")
             assert answer.answer[0].rdatas == (b"\xc0\x00\x02\x50",)
         await canned.close()

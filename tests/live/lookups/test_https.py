@@ -109,7 +109,7 @@ async def test_thousandNamesShareOneConnection(describe: Callable[[str], IAnswer
         most = max(most, connections() - before)
         return answer
 
-    answers = await gatherResults([ask(source, f"h{number}.example.test").addCallback(counted) for number in range(1000)])
+    answers = await gatherResults([ask(source, f"h{number}.test.example").addCallback(counted) for number in range(1000)])
     assert {answer.answer[0].rdatas for answer in answers} == {(b"\xc0\x00\x02\x50",)}
     assert {answer.origin.source for answer in answers if answer.origin is not None} == {"https"}
     assert most == 1
@@ -124,7 +124,7 @@ async def test_manyCancelsLoseNothing(describe: Callable[[str], IAnswerSource]) 
     """
     source = describe(":keep=0")
     for _ in range(5):
-        found = [ask(source, f"h{number}.example.test") for number in range(200)]
+        found = [ask(source, f"h{number}.test.example") for number in range(200)]
         for number, each in enumerate(found):
             if number % 10:
                 reactor.callLater(0.0002 * number, each.cancel)
@@ -143,15 +143,15 @@ async def test_restartOfTheServer(running: Running, describe: Callable[[str], IA
     """
     server, port = running
     source = describe("")
-    await ask(source, "one.example.test")
+    await ask(source, "one.test.example")
     server.stop()
     with pytest.raises((Unreachable, TimedOut)) as caught:
-        await ask(source, "two.example.test", seconds=1.0)
+        await ask(source, "two.test.example", seconds=1.0)
     assert f"dns.example:{port} at 127.0.0.1:{port} cannot be reached over HTTPS" in str(caught.value)
     assert "\n" not in str(caught.value)
     server.start()
     await deferLater(reactor, 1.5, lambda: None)
-    assert (await ask(source, "three.example.test")).answer
+    assert (await ask(source, "three.test.example")).answer
 
 
 @ensureDeferred
@@ -162,6 +162,6 @@ async def test_wrongPath(running: Running, folder: Path) -> None:
     ca = str(folder / "authority.pem").replace(":", "\\:")
     source = sourceFromString(reactor, f"https://dns.example:{running[1]}/elsewhere:address=127.0.0.1:keep=0:ca={ca}")
     with pytest.raises(Unreachable) as caught:
-        await ask(source, "one.example.test")
+        await ask(source, "one.test.example")
     assert "answered with HTTP status '4" in str(caught.value)
     await source.close()

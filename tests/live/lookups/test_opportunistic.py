@@ -32,7 +32,7 @@ async def transportsOf(pool: ServerPool, names: int) -> list[str]:
     found: list[str] = []
     for number in range(names):
         context = QueryContext(reactor.seconds() + 10, recursionDesired=False)
-        answer = await pool.lookUp(("127.0.0.1",), questionOf(f"n{number}.h.example.test"), context)
+        answer = await pool.lookUp(("127.0.0.1",), questionOf(f"n{number}.h.test.example"), context)
         assert answer.origin is not None
         found.append(answer.origin.source)
         await deferLater(reactor, 0.05 if number else 0.3)

@@ -138,7 +138,7 @@ async def test_lookups(server: Server) -> None:
     ):
         source = sourceFromString(reactor, f"{description}:ca={server.ca}")
         context = QueryContext(reactor.seconds() + 10.0)
-        results = await DeferredList([lookUp(source, questionOf(f"n{number}.example.test"), context) for number in range(50)])
+        results = await DeferredList([lookUp(source, questionOf(f"n{number}.test.example"), context) for number in range(50)])
         await source.close()
         for fine, answer in results:
             assert fine, answer

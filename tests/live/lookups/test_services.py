@@ -19,7 +19,7 @@ from twisted_ext.discovery.targets import Target
 __all__: list[str] = []
 
 ZONE = (
-    r"""$ORIGIN example.test.
+    r"""$ORIGIN test.example.
 $TTL 300
 @ IN SOA ns admin 1 3600 900 604800 300
 @ IN NS ns
@@ -38,8 +38,8 @@ www IN CNAME web
 web IN HTTPS 1 . alpn=h2 port=8443 ipv4hint=192.0.2.80 ipv6hint=2001:db8::80
 _dns IN SVCB 1 resolver alpn=dot,doq port=853
 @ IN NAPTR 10 10 "s" "x:tcp" "" _x._tcp
-1.2.3 IN NAPTR 10 10 "u" "E2U+sip" "!^\\+(.*)$!sip:\\1@example.test!" .
-_http._tcp IN URI 10 1 "https://www.example.test/"
+1.2.3 IN NAPTR 10 10 "u" "E2U+sip" "!^\\+(.*)$!sip:\\1@test.example!" .
+_http._tcp IN URI 10 1 "https://www.test.example/"
 _443._tcp.www IN TLSA 3 1 1 """
     + "ab" * 32
     + "\n"
@@ -52,7 +52,7 @@ def peer() -> Iterator[LivePeer]:
     """
     Start NSD with a zone of services.
     """
-    with nsd({"example.test": ZONE}) as server:
+    with nsd({"test.example": ZONE}) as server:
         yield server
 
 
@@ -68,7 +68,7 @@ def hostsAndPorts(targets: list[Target]) -> list[str]:
     """
     Return hosts and ports without the name of the zone.
     """
-    return [str(target).replace(".example.test", "") for target in targets]
+    return [str(target).replace(".test.example", "") for target in targets]
 
 
 def ourReaders() -> list[object]:
@@ -85,16 +85,16 @@ async def test_SRVRecordsLeadToTargets(peer: LivePeer) -> None:
     SRV records lead to targets, also behind an alias. Three hundred of them, which need TCP, lead to the first few.
     """
     resolver = describe(peer)
-    found = hostsAndPorts(await client.serverTargets("_x._tcp.example.test", resolver=resolver))
+    found = hostsAndPorts(await client.serverTargets("_x._tcp.test.example", resolver=resolver))
     assert sorted(found[:2]) == ["a:5222", "b:5222"] and found[2:] == ["c:5222"]
-    assert hostsAndPorts(await client.serverTargets("_alias._tcp.example.test", resolver=resolver))[2:] == ["c:5222"]
-    many = await client.serverTargets("_many._tcp.example.test", resolver=resolver)
+    assert hostsAndPorts(await client.serverTargets("_alias._tcp.test.example", resolver=resolver))[2:] == ["c:5222"]
+    many = await client.serverTargets("_many._tcp.test.example", resolver=resolver)
     assert [target.port for target in many] == list(range(1, 33))
-    assert await client.serverTargets("_nosuch._tcp.example.test", resolver=resolver) == []
+    assert await client.serverTargets("_nosuch._tcp.test.example", resolver=resolver) == []
     with pytest.raises(ServiceNotAvailable):
-        await client.serverTargets("_none._tcp.example.test", resolver=resolver)
+        await client.serverTargets("_none._tcp.test.example", resolver=resolver)
     with pytest.raises(UnusableService):
-        await client.serverTargets("_odd._tcp.example.test", resolver=resolver)
+        await client.serverTargets("_odd._tcp.test.example", resolver=resolver)
     assert ourReaders() == []
 
 
@@ -104,10 +104,10 @@ async def test_HTTPSAndSVCBLeadToTargets(peer: LivePeer) -> None:
     HTTPS and SVCB records lead to targets through their own aliases and CNAME records.
     """
     resolver = describe(peer)
-    found = await client.bindingTargets("https", "example.test", protocols=("h2", "http/1.1"), resolver=resolver)
-    assert hostsAndPorts(found) == ["web:8443", "www:443", "example.test:443"]
+    found = await client.bindingTargets("https", "test.example", protocols=("h2", "http/1.1"), resolver=resolver)
+    assert hostsAndPorts(found) == ["web:8443", "www:443", "test.example:443"]
     assert (found[0].alpn, found[0].addresses) == (("h2", "http/1.1"), ("2001:db8::80", "192.0.2.80"))
-    found = await client.bindingTargets("dns", "example.test", protocols=("dot",), resolver=resolver)
+    found = await client.bindingTargets("dns", "test.example", protocols=("dot",), resolver=resolver)
     assert (hostsAndPorts(found[:1]), found[0].alpn) == (["resolver:853"], ("dot",))
     assert ourReaders() == []
 
@@ -118,15 +118,15 @@ async def test_MXNAPTRURIAndTLSA(peer: LivePeer) -> None:
     MX, NAPTR, URI and TLSA records lead to mail servers, services, URIs and certificates.
     """
     resolver = describe(peer)
-    assert hostsAndPorts(await client.mailTargets("example.test", resolver=resolver)) == ["a:25", "b:25"]
-    assert hostsAndPorts(await client.mailTargets("ns.example.test", resolver=resolver)) == ["ns:25"]
+    assert hostsAndPorts(await client.mailTargets("test.example", resolver=resolver)) == ["a:25", "b:25"]
+    assert hostsAndPorts(await client.mailTargets("ns.test.example", resolver=resolver)) == ["ns:25"]
     with pytest.raises(ServiceNotAvailable):
-        await client.mailTargets("nomail.example.test", resolver=resolver)
-    found = await client.rewrittenTargets("example.test", "X", ["TCP"], resolver=resolver)
+        await client.mailTargets("nomail.test.example", resolver=resolver)
+    found = await client.rewrittenTargets("test.example", "X", ["TCP"], resolver=resolver)
     assert [target.protocol for target in found] == ["TCP"] * 3
-    assert await client.numberURIs("+321", suffix="example.test", resolver=resolver) == ["sip:321@example.test"]
-    assert await client.urisOf("_http._tcp.example.test", resolver=resolver) == ["https://www.example.test/"]
-    assert await client.tlsaOf("www.example.test", 443, resolver=resolver) == []
-    (record,) = await client.tlsaOf("www.example.test", 443, requireAD=False, resolver=resolver)
+    assert await client.numberURIs("+321", suffix="test.example", resolver=resolver) == ["sip:321@test.example"]
+    assert await client.urisOf("_http._tcp.test.example", resolver=resolver) == ["https://www.test.example/"]
+    assert await client.tlsaOf("www.test.example", 443, resolver=resolver) == []
+    (record,) = await client.tlsaOf("www.test.example", 443, requireAD=False, resolver=resolver)
     assert (record.usage, record.certificate) == (3, bytes.fromhex("ab" * 32))
     assert ourReaders() == []

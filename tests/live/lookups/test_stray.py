@@ -26,7 +26,7 @@ async def test_strayBeforeRefusalIsAnswered(rcode: int) -> None:
     A stray datagram leads to TCP, and FORMERR or NOTIMP over UDP and TCP lead to a query without EDNS. It is answered long before the
     deadline.
     """
-    server = CannedServer({(f"h{number}.example.test", "A"): "192.0.2.80" for number in range(5)})
+    server = CannedServer({(f"h{number}.test.example", "A"): "192.0.2.80" for number in range(5)})
     server.stumbles = rcode
     server.tamper = lambda reply, transport: [STRAY, reply] if transport == "udp" else [reply]
     where = server.listen(globalReactor(), 0, "127.0.0.1")
@@ -34,7 +34,7 @@ async def test_strayBeforeRefusalIsAnswered(rcode: int) -> None:
         async with resolving((where.address, where.port)) as resolver:
             began = monotonic()
             for number in range(5):
-                assert textsOf(await ask(resolver, f"h{number}.example.test")) == ["192.0.2.80"]
+                assert textsOf(await ask(resolver, f"h{number}.test.example")) == ["192.0.2.80"]
             assert monotonic() - began < 2.5
         assert {asked.transport for asked in server.asked} == {"udp", "tcp"}
     finally:

@@ -97,7 +97,7 @@ async def test_manyNamesOverOneConnection(secured: Secured) -> None:
     """
     source = sourceFromString(reactor, secured.describe())
     assert isinstance(source, ForwardingSource)
-    answers = await gatherResults([ask(source, f"n{number}.h.example.test") for number in range(1000)])
+    answers = await gatherResults([ask(source, f"n{number}.h.test.example") for number in range(1000)])
     assert {answer.answer[0].rdatas[0] for answer in answers} == {socket.inet_aton("192.0.2.80")}
     assert {answer.origin.source for answer in answers if answer.origin} == {"tls"}
     exchange = source.upstreams[0].stream
@@ -119,7 +119,7 @@ async def test_sessionsAreResumed(secured: Secured) -> None:
     assert isinstance(source, ForwardingSource)
     resumed: list[bool] = []
     for _ in range(4):
-        await ask(source, "www.h.example.test")
+        await ask(source, "www.h.test.example")
         exchange = source.upstreams[0].stream
         assert isinstance(exchange, TLSExchange)
         assert exchange.details is not None
@@ -137,7 +137,7 @@ async def test_wrongServerIsRefused(secured: Secured) -> None:
     """
     source = sourceFromString(reactor, secured.describe("other.example"))
     with pytest.raises(Unreachable, match="expected a certificate for 'other.example' .* it showed one for 'dns.example'"):
-        await ask(source, "www.h.example.test")
+        await ask(source, "www.h.test.example")
     await source.close()
 
 
@@ -147,11 +147,11 @@ async def test_restartLosesNothing(secured: Secured) -> None:
     A look-up after the server's restart is answered, although the kept connection is gone.
     """
     source = sourceFromString(reactor, secured.describe())
-    await ask(source, "first.h.example.test")
+    await ask(source, "first.h.test.example")
     secured.peer.stop()
     secured.peer.start()
     for number in range(10):
-        answer = await ask(source, f"later{number}.h.example.test")
+        answer = await ask(source, f"later{number}.h.test.example")
         assert answer.answer[0].rdatas[0] == socket.inet_aton("192.0.2.80")
         assert answer.origin is not None and answer.origin.source == "tls"
     await source.close()
@@ -167,10 +167,10 @@ async def test_churnLeavesNothing(secured: Secured) -> None:
         right = sourceFromString(reactor, secured.describe())
         wrong = sourceFromString(reactor, secured.describe("other.example"))
         gone = sourceFromString(reactor, secured.describe())
-        await ask(right, f"n{number}.h.example.test")
+        await ask(right, f"n{number}.h.test.example")
         with pytest.raises(Unreachable):
-            await ask(wrong, "www.h.example.test")
-        asked = ask(gone, "www.h.example.test")
+            await ask(wrong, "www.h.test.example")
+        asked = ask(gone, "www.h.test.example")
         await deferLater(globalReactor, 0.0005 * (number % 10))
         asked.cancel()
         try:

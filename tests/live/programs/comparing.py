@@ -35,14 +35,14 @@ _PATIENCE: Final = 30.0
 _SERVED: Final = sorted({name for name, rrType in RECORDS if not name.endswith(".arpa")})
 _FILED: Final = tuple(
     (
-        "localhost ip6-localhost lonely.one.test lonely filed.example.test filed several.test severals six.test sixes four.test fours "
+        "localhost ip6-localhost lonely.one.test lonely filed.test.example filed several.test severals six.test sixes four.test fours "
         "scoped.test wrong.test Indented.Test indented.test tabbed.test other.test Indented-alias.test indented-alias.test FOUR.test"
     ).split()
 )
 _FILED_LOWER: Final = frozenset([name.lower() for name in _FILED])
 _SHORT: Final = tuple(
     (
-        "under both late deep.er broken empty toplevel gone gone.example.test gone.test sub.gone.test sub.localhost host.invalid "
+        "under both late deep.er broken empty toplevel gone gone.test.example gone.test sub.gone.test sub.localhost host.invalid "
         "host.onion printer.local 1.2.3.4.5 999.1.1.1 1.2.3.256 ::zz 1:2 12345.6.x 0x7g xn--p1ai.test"
     ).split()
 )
@@ -55,12 +55,12 @@ _LITERALS: Final = tuple(
 )
 _ODD: Final[tuple[str | bytes | None, ...]] = (
     *("b\u00fccher B\u00dcCHER stra\u00dfe xn--bcher-kva _srv under_score bad!name \\065 " + "x" * 63 + " " + "x" * 64).split(),
-    *"www.example.test \u3002 a\u3002b.test a..b .example.test . .. back\\.slash.example.test".split(),
-    "a b.example.test",
-    "tab\t.example.test",
+    *"www.test.example \u3002 a\u3002b.test a..b .test.example . .. back\\.slash.test.example".split(),
+    "a b.test.example",
+    "tab\t.test.example",
     ".".join(["y" * 61] * 4),
     ".".join(["y" * 61] * 3) + ".yyyyyy",
-    *b"b\xc3\xbccher.example.test www.example.test 127.0.0.1 a..b . \xff\xfe".split(),
+    *b"b\xc3\xbccher.test.example www.test.example 127.0.0.1 a..b . \xff\xfe".split(),
     b"x" * 64 + b".test",
     b".".join([b"x" * 60] * 5),
     None,
@@ -86,7 +86,7 @@ def addressCall(rng: random.Random) -> Call:
     group = rng.choices((_SERVED, _FILED, _SHORT, _LITERALS, _ODD), (40, 15, 15, 20, 10))[0]
     host = rng.choice(cast("tuple[str | bytes | None, ...]", group))
     if group is _ODD and isinstance(host, str) and "." not in host and "\u3002" not in host:
-        host += ".example.test"
+        host += ".test.example"
     if isinstance(host, str) and group in (_SERVED, _SHORT, _FILED):
         host += "." * (rng.random() < 0.1)
         host = host.upper() if rng.random() < 0.1 else host

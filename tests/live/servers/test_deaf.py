@@ -76,7 +76,7 @@ def sabotaged(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def _answered(port: int, name: str = "www.example.test", patience: float = REPLY) -> bool:
+def _answered(port: int, name: str = "www.test.example", patience: float = REPLY) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(patience)
         try:
@@ -88,7 +88,7 @@ def _answered(port: int, name: str = "www.example.test", patience: float = REPLY
 
 
 def _server(folder: Path, environment: dict[str, str], *words: str) -> Twistd:
-    known = ("--upstream", "udp:127.0.0.1:1", "--local", "www.example.test A 192.0.2.80")
+    known = ("--upstream", "udp:127.0.0.1:1", "--local", "www.test.example A 192.0.2.80")
     return Twistd(folder, "forward", *known, *words, environment=environment)
 
 

@@ -46,12 +46,12 @@ def test_answersReloadsAndEnds(role: str, tmp_path: Path) -> None:
     zone = tmp_path / "zone"
     zone.write_text(_ZONE.format(serial=1))
     config = tmp_path / "txdns.toml"
-    config.write_text(f'[[zone]]\nname = "example.test"\nfile = "{zone}"\n')
+    config.write_text(f'[[zone]]\nname = "test.example"\nfile = "{zone}"\n')
     with _Launched(tmp_path, role, "--config", str(config), "--state", "") as server:
-        wait(lambda: server.gives("www.example.test", ["192.0.2.1"]), server)
+        wait(lambda: server.gives("www.test.example", ["192.0.2.1"]), server)
         zone.write_text(_ZONE.format(serial=2))
         os.kill(server.pid, signal.SIGHUP)
-        wait(lambda: server.gives("www.example.test", ["192.0.2.2"]), server)
+        wait(lambda: server.gives("www.test.example", ["192.0.2.2"]), server)
         assert server.stop() == -signal.SIGTERM
     log = server.text().splitlines()
     assert f"[info] txdns {role} " in log[0] and log[0].endswith(" starting up")

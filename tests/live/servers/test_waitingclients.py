@@ -29,7 +29,7 @@ def _connected(port: int, address: str) -> socket.socket:
 def _answered(port: int, number: int) -> bool:
     try:
         with _connected(port, f"127.9.9.{number + 1}") as asking, asking.makefile("rb") as reading:
-            asking.sendall(frame(queryOf("www.example.test")))
+            asking.sendall(frame(queryOf("www.test.example")))
             reply = reading.read(int.from_bytes(reading.read(2), "big"))
             return len(Message.fromWire(reply).check().answer) == 1
     except (OSError, BadMessage):
@@ -44,10 +44,10 @@ def test_newClientsAreAccepted(tmp_path: Path) -> None:
         # An upstream that never replies.
         silent = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         silent.bind(("127.0.0.1", 0))
-        words = ("--upstream", f"udp:127.0.0.1:{silent.getsockname()[1]}", "--local", "www.example.test A 192.0.2.80")
+        words = ("--upstream", f"udp:127.0.0.1:{silent.getsockname()[1]}", "--local", "www.test.example A 192.0.2.80")
         server = stack.enter_context(Twistd(tmp_path, "forward", *words))
         for number in range(int(CLIENT_STREAMS.default)):
             waiting = stack.enter_context(_connected(server.port, _ADDRESSES[number % 4]))
-            waiting.sendall(frame(queryOf(f"never{number}.example.test")))
+            waiting.sendall(frame(queryOf(f"never{number}.test.example")))
         time.sleep(CLIENT_STREAM_YIELDS.default + 0.2)
         assert [number for number in range(80) if not _answered(server.port, number)] == []

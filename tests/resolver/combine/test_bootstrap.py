@@ -64,7 +64,7 @@ class BootstrappedSourceTests(NetworkTestCase):
         The address is looked up when the first query comes, once for all that wait, and no other name is sent to that server.
         """
         self.assertEqual(self.finder.asked, [])
-        asked = [self.ask(self.source, f"h{number}.example.test") for number in range(20)]
+        asked = [self.ask(self.source, f"h{number}.test.example") for number in range(20)]
         self.network.advance(1)
         for each in asked:
             self.successResultOf(each)
@@ -141,7 +141,7 @@ class BootstrappedSourceTests(NetworkTestCase):
         self.finder.set("dns.example", "A", "192.0.2.54")
         self.finder.delay = 0.5
         self.network.advance(20)
-        asked = [self.ask(self.source, f"h{number}.example.test") for number in range(3)]
+        asked = [self.ask(self.source, f"h{number}.test.example") for number in range(3)]
         self.network.advance(0.1)
         for each in asked:
             self.successResultOf(each)
@@ -200,5 +200,5 @@ class BootstrappedSourceTests(NetworkTestCase):
         self.source.close()
         self.network.advance(1)
         self.failureResultOf(asked)
-        later = lookUp(self.source, questionOf("www.example.test"), QueryContext(9.0))
+        later = lookUp(self.source, questionOf("www.test.example"), QueryContext(9.0))
         self.assertIsInstance(self.failed(later), Closed)

@@ -190,7 +190,7 @@ class Kept:
     def look(self) -> str:
         context = QueryContext(self.rig.here.seconds() + 10)
         try:
-            self.rig.internet.wait(lookUp(self.source, questionOf("www.example.test"), context))
+            self.rig.internet.wait(lookUp(self.source, questionOf("www.test.example"), context))
         except DNSFault as fault:
             return str(fault)
         return ""

@@ -264,7 +264,7 @@ class DesignatedSourceTests(NetworkTestCase):
         self.encrypted.delay = 0.3
         first = self.ask(source)
         self.network.advance(0.2)
-        asked = [first, self.ask(source, "h.example.test")]
+        asked = [first, self.ask(source, "h.test.example")]
         self.network.advance(2)
         for each in asked:
             self.successResultOf(each)
@@ -346,7 +346,7 @@ class DesignatedSourceTests(NetworkTestCase):
         """
         trace = Trace()
         source = self.build()
-        lookUp(source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, trace=trace)).addErrback(lambda _: None)
+        lookUp(source, questionOf("www.test.example"), QueryContext(self.here.seconds() + 5, trace=trace)).addErrback(lambda _: None)
         self.network.advance(3)
         source.close()
         self.network.advance(1)
@@ -446,7 +446,7 @@ class DesignatedSourceTests(NetworkTestCase):
         source.close()
         self.network.advance(1)
         self.assertIsInstance(self.failed(asked), Closed)
-        later = lookUp(source, questionOf("www.example.test"), QueryContext(9.0))
+        later = lookUp(source, questionOf("www.test.example"), QueryContext(9.0))
         self.assertIsInstance(self.failed(later), Closed)
 
     def test_severalServers(self) -> None:
@@ -467,7 +467,7 @@ class DesignatedSourceTests(NetworkTestCase):
         path = Path(self.mktemp())
         path.write_text("nameserver 192.0.2.53\n")
         source = self.source = sourceFromString(self.here, f"ddr:system:ca={self.ca}:resolvConf={path}")
-        self.assertEqual(self.find(source, "www.example.test."), ["192.0.2.80"])
+        self.assertEqual(self.find(source, "www.test.example."), ["192.0.2.80"])
         self.assertEqual(self.find(source, "localhost."), ["127.0.0.1"])
         self.assertEqual([asked.question for asked in self.plain.asked], [questionOf(_HERE, "SVCB")])
         self.assertEqual(len(self.encrypted.asked), 2)

@@ -72,7 +72,7 @@ class AdmissionTests(NetworkTestCase):
         begun: list[Deferred[Answer]] = []
         for number in range(count):
             context = QueryContext(self.here.seconds() + seconds)
-            begun.append(lookUp(source, questionOf(f"h{number}.example.test"), context))
+            begun.append(lookUp(source, questionOf(f"h{number}.test.example"), context))
         return begun
 
     def count(self, begun: list[Deferred[Answer]]) -> None:

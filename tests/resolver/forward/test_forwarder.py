@@ -44,7 +44,7 @@ class ForwardingTests(NetworkTestCase):
         """
         verifyObject(IAnswerSource, self.source)
         self.assertEqual(self.source.sources(), ())
-        self.assertIsNone(atHand(self.source, questionOf("www.example.test"), QueryContext(5.0)))
+        self.assertIsNone(atHand(self.source, questionOf("www.test.example"), QueryContext(5.0)))
         self.assertIn("192.0.2.53:53", repr(self.source))
 
     def test_answerHasItsOrigin(self) -> None:
@@ -65,7 +65,7 @@ class ForwardingTests(NetworkTestCase):
         """
         A denial is an answer.
         """
-        for name, rrType, outcome in (("www.example.test", "AAAA", Outcome.NODATA), ("no.example.test", "A", Outcome.NXDOMAIN)):
+        for name, rrType, outcome in (("www.test.example", "AAAA", Outcome.NODATA), ("no.test.example", "A", Outcome.NXDOMAIN)):
             asked = self.ask(self.source, name, rrType)
             self.network.advance(1)
             self.assertIs(self.successResultOf(asked).outcome, outcome)
@@ -88,13 +88,13 @@ class ForwardingTests(NetworkTestCase):
             5.0, recursionDesired=False, dnssecOk=True, checkingDisabled=True, authenticData=True, options=((65001, b"abc"),)
         )
         for _ in range(2):
-            lookUp(self.source, questionOf("www.example.test"), context)
+            lookUp(self.source, questionOf("www.test.example"), context)
             self.network.advance(0.5)
             message = self.canned.asked[-1].message
             edns = message.edns
             assert edns is not None
             self.assertEqual((message.flags, edns.flags, edns.options), (0x0030, 0x8000, ((65001, b"abc"),)))
-        lookUp(self.source, questionOf("www.example.test"), QueryContext(5.0, edns=False))
+        lookUp(self.source, questionOf("www.test.example"), QueryContext(5.0, edns=False))
         self.network.advance(0.5)
         self.assertIsNone(self.canned.asked[-1].message.edns)
 
@@ -112,7 +112,7 @@ class ForwardingTests(NetworkTestCase):
         Many look-ups need one delayed call.
         """
         for number in range(100):
-            self.ask(self.source, f"host{number}.example.test")
+            self.ask(self.source, f"host{number}.test.example")
         self.assertEqual(len(self.here.getDelayedCalls()), 1)
         self.network.advance(1)
 
@@ -178,7 +178,7 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(0.002)
         fault = self.failed(asked)
         self.assertIsInstance(fault, TimedOut)
-        self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 did not answer within 3.0 seconds")
+        self.assertEqual(str(fault), "www.test.example. A: 192.0.2.53:53 did not answer within 3.0 seconds")
         self.assertEqual((fault.server, fault.attempts), ("192.0.2.53:53", 4))
 
     def test_nothingIsSentAfterTheDeadline(self) -> None:
@@ -224,7 +224,7 @@ class ForwardingTests(NetworkTestCase):
         """
         A UDP reply larger than the payload size leads to a query over TCP.
         """
-        self.canned.set("long.example.test", "TXT", [f'"{"x" * 200}{number}"' for number in range(8)])
+        self.canned.set("long.test.example", "TXT", [f'"{"x" * 200}{number}"' for number in range(8)])
 
         def sendFullReply(reply: bytes, transport: str) -> list[bytes]:
             """
@@ -235,7 +235,7 @@ class ForwardingTests(NetworkTestCase):
             return [self.canned.replyTo(self.canned.asked[-1].message, "tcp")]
 
         self.canned.tamper = sendFullReply
-        asked = self.ask(self.source, "long.example.test", "TXT")
+        asked = self.ask(self.source, "long.test.example", "TXT")
         self.network.advance(1)
         answer = self.successResultOf(asked)
         assert answer.origin is not None
@@ -246,7 +246,7 @@ class ForwardingTests(NetworkTestCase):
         Nothing is sent over UDP if TCP is requested.
         """
         self.assertEqual(self.find(self.forward(self.server, stream=True)), ["192.0.2.80"])
-        lookUp(self.source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, stream=True))
+        lookUp(self.source, questionOf("www.test.example"), QueryContext(self.here.seconds() + 5, stream=True))
         self.network.advance(1)
         self.assertEqual([asked.transport for asked in self.canned.asked], ["tcp", "tcp"])
         self.assertEqual(self.network.datagrams, [])
@@ -295,7 +295,7 @@ class ForwardingTests(NetworkTestCase):
         fault = self.fault(self.source)
         self.assertIsInstance(fault, ServerFailed)
         self.assertEqual((fault.rcode, fault.server, fault.attempts), (2, "192.0.2.53:53", FAILURE_TRIES.default))
-        self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 answered SERVFAIL")
+        self.assertEqual(str(fault), "www.test.example. A: 192.0.2.53:53 answered SERVFAIL")
 
     def test_cancelLeavesNothingOpen(self) -> None:
         """
@@ -371,7 +371,7 @@ class ForwardingTests(NetworkTestCase):
                 pass
 
         self.canned.silent = True
-        asked = lookUp(self.source, questionOf("www.example.test"), QueryContext(60.0, budget=Budget()))
+        asked = lookUp(self.source, questionOf("www.test.example"), QueryContext(60.0, budget=Budget()))
         self.network.advance(10)
         self.failureResultOf(asked, BudgetSpent)
         self.assertEqual(len(self.canned.asked), 2)
@@ -494,7 +494,7 @@ class FailureTests(NetworkTestCase):
         """
         self.failNextReplies(1, 5)
         self.assertEqual(self.fault(self.forward(self.server)).attempts, 1)
-        question = questionOf("www.example.test")
+        question = questionOf("www.test.example")
         edns = EDNS(options=((15, b"\x00\x06bogus"),))
         bogus = buildMessage(Message(0, 0x8182, (question,), edns=edns))
         self.canned.tamper = lambda reply, transport: [reply[:2] + bogus[2:]]
@@ -611,7 +611,7 @@ class MixedCaseTests(NetworkTestCase):
         for _ in range(5):
             asked = self.ask(self.source)
             self.network.advance(1)
-            self.assertEqual(self.successResultOf(asked).answer[0].name, questionOf("www.example.test").name)
+            self.assertEqual(self.successResultOf(asked).answer[0].name, questionOf("www.test.example").name)
         self.assertGreater(len({asked.question.name for asked in self.canned.asked}), 1)
 
     def test_serverThatChangesCaseIsRemembered(self) -> None:

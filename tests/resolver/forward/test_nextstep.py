@@ -98,7 +98,7 @@ class EveryWayTests(NetworkTestCase):
         """
         Return a server with this behavior.
         """
-        canned = CannedServer({("www.example.test", "A"): "192.0.2.80"})
+        canned = CannedServer({("www.test.example", "A"): "192.0.2.80"})
         server = canned.listen(self.network.reactor(address), streams=tcp != "closed")
         canned.stumbles = {"formerr": 1, "notimp": 4, "badvers": 16, "bare": 1}.get(udp)
         canned.bare = udp == "bare"

@@ -142,7 +142,7 @@ class ForwardingTests(NetworkTestCase):
     def time(self, source: ForwardingSource, seconds: float, stream: bool) -> float:
         began = self.here.seconds()
         ended: list[float] = []
-        asked = lookUp(source, questionOf("www.example.test"), QueryContext(began + seconds, stream=stream))
+        asked = lookUp(source, questionOf("www.test.example"), QueryContext(began + seconds, stream=stream))
         asked.addCallbacks(lambda _: ended.append(self.here.seconds() - began), lambda _: ended.append(-1.0))
         self.network.advance(seconds + 0.1)
         return ended[0]

@@ -13,7 +13,7 @@ from twisted_ext.resolver.lookup.domainlimit import DomainLimit, domainOf
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
-ANSWER: Answer = answerOf(questionOf("x.example.test"), "192.0.2.1")
+ANSWER: Answer = answerOf(questionOf("x.test.example"), "192.0.2.1")
 
 
 class DomainLimitTests(SynchronousTestCase):
@@ -58,19 +58,19 @@ class DomainLimitTests(SynchronousTestCase):
         """
         held = HeldSource()
         source = DomainLimit(held, 2)
-        first, second = [lookUp(source, questionOf(f"x{number}.example.test"), QueryContext(5)) for number in range(2)]
-        fault = self.failureResultOf(lookUp(source, questionOf("x2.example.test"), QueryContext(5)), BudgetSpent).value
+        first, second = [lookUp(source, questionOf(f"x{number}.test.example"), QueryContext(5)) for number in range(2)]
+        fault = self.failureResultOf(lookUp(source, questionOf("x2.test.example"), QueryContext(5)), BudgetSpent).value
         self.assertEqual((fault.rcode, fault.ede[0][0]), (2, 22))
-        self.assertIn("below example.test.", str(fault))
+        self.assertIn("below test.example.", str(fault))
         other = lookUp(source, questionOf("x.other.test"), QueryContext(5))
-        short = lookUp(source, questionOf("example.test"), QueryContext(5))
-        held.release(ANSWER, questionOf("x0.example.test"))
+        short = lookUp(source, questionOf("test.example"), QueryContext(5))
+        held.release(ANSWER, questionOf("x0.test.example"))
         self.successResultOf(first)
-        third = lookUp(source, questionOf("x3.example.test"), QueryContext(5))
+        third = lookUp(source, questionOf("x3.test.example"), QueryContext(5))
         self.assertNoResult(third)
         second.cancel()
         self.failureResultOf(second)
-        self.assertNoResult(lookUp(source, questionOf("x4.example.test"), QueryContext(5)).addErrback(lambda failure: None))
+        self.assertNoResult(lookUp(source, questionOf("x4.test.example"), QueryContext(5)).addErrback(lambda failure: None))
         held.release(ServerFailed("no", rcode=2))
         for each in (third, other, short):
             self.failureResultOf(each, ServerFailed)
@@ -111,9 +111,9 @@ class DomainLimitTests(SynchronousTestCase):
         for rrType in ("SOA", "NS"):
             held = HeldSource()
             source = DomainLimit(held, 2)
-            self.showZone(source, held, "x.dead.example.test", "DEAD.example.test", rrType)
-            self.assertEqual([self.isBegun(source, f"x{number}.y.dead.example.test") for number in range(3)], [True, True, False])
-            self.assertTrue(self.isBegun(source, "www.example.test"))
+            self.showZone(source, held, "x.dead.test.example", "DEAD.test.example", rrType)
+            self.assertEqual([self.isBegun(source, f"x{number}.y.dead.test.example") for number in range(3)], [True, True, False])
+            self.assertTrue(self.isBegun(source, "www.test.example"))
 
     def test_foreignZoneCutsAreIgnored(self) -> None:
         """
@@ -145,12 +145,12 @@ class DomainLimitTests(SynchronousTestCase):
         """
         held = HeldSource()
         source = DomainLimit(held, 4)
-        self.assertEqual([self.isBegun(source, f"x{number}.dead.example.test") for number in range(5)], [True] * 4 + [False])
-        others = ["www.example.test", "mail.example.test", "a.b.example.test", "x.gone.example.test", "y.gone.example.test"]
+        self.assertEqual([self.isBegun(source, f"x{number}.dead.test.example") for number in range(5)], [True] * 4 + [False])
+        others = ["www.test.example", "mail.test.example", "a.b.test.example", "x.gone.test.example", "y.gone.test.example"]
         self.assertEqual([self.isBegun(source, name) for name in others], [True] * 4 + [False])
         held.release(ServerFailed("no", rcode=2))
         self.assertEqual((source._live, source._children, source._largest), ({}, {}, {}))
-        self.assertEqual([self.isBegun(source, f"x{number}.example.test") for number in range(5)], [True] * 4 + [False])
+        self.assertEqual([self.isBegun(source, f"x{number}.test.example") for number in range(5)], [True] * 4 + [False])
 
     def test_manyZonesShareTheDomainsLimit(self) -> None:
         """
@@ -160,10 +160,10 @@ class DomainLimitTests(SynchronousTestCase):
         held = HeldSource()
         source = DomainLimit(held, 2, 5, 16)
         for number in range(20):
-            self.showZone(source, held, f"x.z{number}.example.test", f"z{number}.example.test")
+            self.showZone(source, held, f"x.z{number}.test.example", f"z{number}.test.example")
         self.assertEqual(len(source._cuts), 16)
-        self.assertEqual(nameToText(next(iter(source._cuts))), "z4.example.test.")
-        begun = [self.isBegun(source, f"y{each}.z{10 + number}.example.test") for number in range(4) for each in range(2)]
+        self.assertEqual(nameToText(next(iter(source._cuts))), "z4.test.example.")
+        begun = [self.isBegun(source, f"y{each}.z{10 + number}.test.example") for number in range(4) for each in range(2)]
         self.assertEqual(begun.count(True), 5)
         self.assertTrue(self.isBegun(source, "www.other.test"))
         held.release(ServerFailed("no", rcode=2))
@@ -173,9 +173,9 @@ class DomainLimitTests(SynchronousTestCase):
         """
         Everything else is passed to the inner source.
         """
-        inner = CannedSource({("x.example.test", "A"): ANSWER}, now=True)
+        inner = CannedSource({("x.test.example", "A"): ANSWER}, now=True)
         source = DomainLimit(inner)
-        self.assertIs(atHand(source, questionOf("x.example.test"), QueryContext(5)), ANSWER)
+        self.assertIs(atHand(source, questionOf("x.test.example"), QueryContext(5)), ANSWER)
         self.assertEqual(source.sources(), (inner,))
         self.successResultOf(source.close())
         self.assertTrue(inner.closed)

@@ -15,12 +15,12 @@ from twisted_ext.testing.internet import Fault
 
 class OddTypesTests(RecursingTestCase):
     """
-    Tests of the zone C{example.test} with one server.
+    Tests of the zone C{test.example} with one server.
     """
 
     def setUp(self) -> None:
         super().setUp()
-        self.internet.zone("example.test", "* 300 A 192.0.2.80", ["ns.example.test"])
+        self.internet.zone("test.example", "* 300 A 192.0.2.80", ["ns.test.example"])
         self.start()
 
     def test_upwardReferralForOneType(self) -> None:
@@ -28,18 +28,18 @@ class OddTypesTests(RecursingTestCase):
         A server that refers upwards for AAAA gives its A records to the next client, and is not asked for AAAA again for a while; the text
         says what it has done.
         """
-        self.internet.inject(Fault.LAME_UPWARD, "ns.example.test", rrType="AAAA")
-        for name in ("one.example.test", "two.example.test"):
+        self.internet.inject(Fault.LAME_UPWARD, "ns.test.example", rrType="AAAA")
+        for name in ("one.test.example", "two.test.example"):
             found = self.look(name, "AAAA")
             self.assertIsInstance(found, ServerFailed)
             self.assertIn("to type AAAA as if", str(found))
             self.assertNotIn("has an address", str(found))
             self.assertEqual(addressesIn(self.look(name)), ["192.0.2.80"])
-        self.look("three.example.test", "AAAA")
-        self.assertEqual(self.packets("example.test"), 0)
+        self.look("three.test.example", "AAAA")
+        self.assertEqual(self.packets("test.example"), 0)
         self.internet.clear()
         self.internet.advance(LAME_SECONDS.default)
-        self.assertIsInstance(self.look("four.example.test", "AAAA"), Answer)
+        self.assertIsInstance(self.look("four.test.example", "AAAA"), Answer)
 
     def test_withoutTheTypeOneQueryStopsTheZone(self) -> None:
         """
@@ -47,9 +47,9 @@ class OddTypesTests(RecursingTestCase):
         """
         one = Delegation.isLame
         self.patch(Delegation, "isLame", lambda delegation, address, _, now: [one(delegation, address, kind, now) for kind in (1, 28)])
-        self.internet.inject(Fault.LAME_UPWARD, "ns.example.test", rrType="AAAA")
-        self.look("one.example.test", "AAAA")
-        self.assertIsInstance(self.look("one.example.test"), DNSFault)
+        self.internet.inject(Fault.LAME_UPWARD, "ns.test.example", rrType="AAAA")
+        self.look("one.test.example", "AAAA")
+        self.assertIsInstance(self.look("one.test.example"), DNSFault)
 
     def test_lameForAllTypes(self) -> None:
         """
@@ -57,12 +57,12 @@ class OddTypesTests(RecursingTestCase):
         """
         for fault in (Fault.LAME_UPWARD, Fault.SELF_REFERRAL):
             self.recursive.delegations.forget()
-            self.internet.inject(fault, "ns.example.test")
+            self.internet.inject(fault, "ns.test.example")
             for rrType in ("A", "AAAA"):
                 counts = []
                 for number in range(5):
-                    self.assertIsInstance(self.look(f"{fault.value}{number}.example.test", rrType), ServerFailed)
-                    counts.append(self.packets("example.test"))
+                    self.assertIsInstance(self.look(f"{fault.value}{number}.test.example", rrType), ServerFailed)
+                    counts.append(self.packets("test.example"))
                 self.assertEqual(counts, [1, 0, 0, 0, 0], fault)
             self.internet.clear()
 
@@ -71,9 +71,9 @@ class OddTypesTests(RecursingTestCase):
         A server that fails for AAAA, or does not reply, gives its A records to the next client.
         """
         for fault in (Fault.SERVFAIL, Fault.NOT_IMPLEMENTED, Fault.REFUSES, Fault.LAME_EMPTY, Fault.SELF_REFERRAL, Fault.DEAD):
-            self.internet.inject(fault, "ns.example.test", rrType="AAAA")
+            self.internet.inject(fault, "ns.test.example", rrType="AAAA")
             for number in range(3):
-                name = f"{fault.value}{number}.example.test"
+                name = f"{fault.value}{number}.test.example"
                 self.look(name, "AAAA")
                 self.assertEqual(addressesIn(self.look(name)), ["192.0.2.80"], fault)
             self.internet.clear()

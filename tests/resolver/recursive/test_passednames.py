@@ -17,12 +17,12 @@ _DEEP = "\n".join([f"n{number}.p1.p2.p3.p4 300 A 192.0.2.80" for number in range
 
 class PassedNamesTests(RecursingTestCase):
     """
-    Tests of the zone C{example.test}, with names five labels below its own.
+    Tests of the zone C{test.example}, with names five labels below its own.
     """
 
     def setUp(self) -> None:
         super().setUp()
-        self.zone = self.internet.zone("example.test", _DEEP + "\nx.y.alias A 192.0.2.1\nz.y.alias A 192.0.2.1", ["ns.example.test"])
+        self.zone = self.internet.zone("test.example", _DEEP + "\nx.y.alias A 192.0.2.1\nz.y.alias A 192.0.2.1", ["ns.test.example"])
         self.start()
 
     def total(self, count: int = 20) -> int:
@@ -31,8 +31,8 @@ class PassedNamesTests(RecursingTestCase):
         """
         packets = 0
         for number in range(count):
-            self.assertEqual(addressesIn(self.look(f"n{number}.p1.p2.p3.p4.example.test")), ["192.0.2.80"])
-            packets += self.packets("example.test")
+            self.assertEqual(addressesIn(self.look(f"n{number}.p1.p2.p3.p4.test.example")), ["192.0.2.80"])
+            packets += self.packets("test.example")
         return packets
 
     def test_namesBelowOneCostAPacketEach(self) -> None:
@@ -53,23 +53,23 @@ class PassedNamesTests(RecursingTestCase):
         A zone that is delegated at a name that was passed is found at once: its parent's servers refer to it.
         """
         self.total(1)
-        self.internet.zone("p3.p4.example.test", "n30.p1.p2 A 192.0.2.30\nn31.p1.p2 A 192.0.2.31", ["ns.p3.p4.example.test"])
+        self.internet.zone("p3.p4.test.example", "n30.p1.p2 A 192.0.2.30\nn31.p1.p2 A 192.0.2.31", ["ns.p3.p4.test.example"])
         for number in (30, 31):
-            self.assertEqual(addressesIn(self.look(f"n{number}.p1.p2.p3.p4.example.test")), [f"192.0.2.{number}"])
+            self.assertEqual(addressesIn(self.look(f"n{number}.p1.p2.p3.p4.test.example")), [f"192.0.2.{number}"])
 
     def test_memoryEnds(self) -> None:
         """
         A name is asked for again when the TTL of its denial has passed, or when delegations are forgotten.
         """
         self.total(1)
-        self.look("n1.p1.p2.p3.p4.example.test")
-        self.assertEqual(self.packets("example.test"), 1)
+        self.look("n1.p1.p2.p3.p4.test.example")
+        self.assertEqual(self.packets("test.example"), 1)
         self.recursive.delegations.forget()
-        self.look("n2.p1.p2.p3.p4.example.test")
-        self.assertEqual(self.packets("example.test"), 5)
+        self.look("n2.p1.p2.p3.p4.test.example")
+        self.assertEqual(self.packets("test.example"), 5)
         self.internet.advance(86_400 * 2)
-        self.look("n3.p1.p2.p3.p4.example.test")
-        self.assertEqual(self.packets("example.test"), 5 + self.signed)
+        self.look("n3.p1.p2.p3.p4.test.example")
+        self.assertEqual(self.packets("test.example"), 5 + self.signed)
 
     def test_otherTypesAndTheNamesThemselves(self) -> None:
         """
@@ -77,9 +77,9 @@ class PassedNamesTests(RecursingTestCase):
         """
         self.total(1)
         self.zone.add("p3.p4 A 192.0.2.3")
-        self.assertEqual(addressesIn(self.look("p3.p4.example.test")), ["192.0.2.3"])
+        self.assertEqual(addressesIn(self.look("p3.p4.test.example")), ["192.0.2.3"])
         for name in ("x.y.alias", "x.y.alias", "z.y.alias"):
-            self.assertEqual(addressesIn(self.look(f"{name}.example.test")), ["192.0.2.1"])
+            self.assertEqual(addressesIn(self.look(f"{name}.test.example")), ["192.0.2.1"])
 
 
 class AliasTests(RecursingTestCase):
@@ -94,18 +94,18 @@ class AliasTests(RecursingTestCase):
 
         def sectionsFor(question: Question) -> list[list[RRSet]] | None:
             name = question.key[:-4]
-            if not name.endswith(nameFromText("p1.p2.example.test")) or name[1:2] != b"e":
+            if not name.endswith(nameFromText("p1.p2.test.example")) or name[1:2] != b"e":
                 return None
             number = int(name[2 : name[0] + 1]) + 1
-            target = nameFromText(f"e{number}.p1.p2.example.test")
+            target = nameFromText(f"e{number}.p1.p2.test.example")
             return [[RRSet(question.name, CNAME, 1, 300, (target,))], [], []]
 
-        self.internet.zone("example.test", "n0.p1.p2 A 192.0.2.1", ["ns.example.test"])
+        self.internet.zone("test.example", "n0.p1.p2 A 192.0.2.1", ["ns.test.example"])
         self.start()
-        repliesWith(self.internet.servers[nameFromText("ns.example.test")], sectionsFor)
+        repliesWith(self.internet.servers[nameFromText("ns.test.example")], sectionsFor)
         packets = 0
         for number in range(30):
-            self.look(f"e{number * 1000}.p1.p2.example.test")
+            self.look(f"e{number * 1000}.p1.p2.test.example")
             packets += self.packets()
         self.assertEqual(packets, 3 + 2 + 30 * 12)
 
@@ -116,17 +116,17 @@ class AliasTests(RecursingTestCase):
 
         def sectionsFor(question: Question) -> list[list[RRSet]] | None:
             name = question.key[:-4]
-            if not name.endswith(nameFromText("denied.example.test")) or name[1:2] != b"e":
+            if not name.endswith(nameFromText("denied.test.example")) or name[1:2] != b"e":
                 return None
-            target = nameFromText(f"e{int(name[2 : name[0] + 1]) + 1}.denied.example.test")
+            target = nameFromText(f"e{int(name[2 : name[0] + 1]) + 1}.denied.test.example")
             return [[RRSet(question.name, CNAME, 1, 300, (target,))], [], []]
 
-        self.internet.zone("example.test", "www A 192.0.2.80", ["ns.example.test"])
+        self.internet.zone("test.example", "www A 192.0.2.80", ["ns.test.example"])
         self.start()
-        repliesWith(self.internet.servers[nameFromText("ns.example.test")], sectionsFor)
+        repliesWith(self.internet.servers[nameFromText("ns.test.example")], sectionsFor)
         packets = 0
         for number in range(30):
-            self.look(f"e{number * 1000}.denied.example.test")
+            self.look(f"e{number * 1000}.denied.test.example")
             packets += self.packets()
         # The root's servers and those of two zones are learned, and the name is denied, once.
         self.assertEqual(packets, 4 + 30 * 12)
@@ -135,17 +135,17 @@ class AliasTests(RecursingTestCase):
         """
         A name below an alias, which RFC 1034 forbids, is found each time if its server has it: the alias counts for itself alone.
         """
-        self.internet.zone("example.test", "n0.alias A 192.0.2.80\nn1.alias A 192.0.2.80\nother A 192.0.2.81", ["ns.example.test"])
-        alias = nameFromText("alias.example.test")
+        self.internet.zone("test.example", "n0.alias A 192.0.2.80\nn1.alias A 192.0.2.80\nother A 192.0.2.81", ["ns.test.example"])
+        alias = nameFromText("alias.test.example")
 
         def sectionsFor(question: Question) -> list[list[RRSet]] | None:
             if question.key[:-4] != alias:
                 return None
-            return [[RRSet(question.name, CNAME, 1, 300, (nameFromText("other.example.test"),))], [], []]
+            return [[RRSet(question.name, CNAME, 1, 300, (nameFromText("other.test.example"),))], [], []]
 
         self.start()
-        repliesWith(self.internet.servers[nameFromText("ns.example.test")], sectionsFor)
-        found = [addressesIn(self.look(f"{name}.example.test")) for name in ("n0.alias", "n1.alias", "alias")]
+        repliesWith(self.internet.servers[nameFromText("ns.test.example")], sectionsFor)
+        found = [addressesIn(self.look(f"{name}.test.example")) for name in ("n0.alias", "n1.alias", "alias")]
         self.assertEqual(found, [["192.0.2.80"], ["192.0.2.80"], ["192.0.2.81"]])
 
 

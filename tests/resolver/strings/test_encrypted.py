@@ -134,7 +134,7 @@ class TLSDescriptionTests(NetworkTestCase):
         for silent in (False, True):
             self.network.shape(destination="192.0.2.53", silent=silent)
             fault = self.fault(self.build(f"tls:192.0.2.53#dns.example:ca={self.ca}"))
-            self.assertRegex(str(fault), r"^www\.example\.test\. A: 192\.0\.2\.53:853 (cannot be reached over TLS|did not answer)[^\n]*$")
+            self.assertRegex(str(fault), r"^www\.test\.example\. A: 192\.0\.2\.53:853 (cannot be reached over TLS|did not answer)[^\n]*$")
         self.assertEqual((self.network.datagrams, plain.asked), ([], []))
         self.assertEqual({port for _, port in self.network.dialed}, {853})
 

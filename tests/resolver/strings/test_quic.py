@@ -46,7 +46,7 @@ class QuicDescriptionTests(QuicTestCase):
             self.source.close()
             self.network.advance(1.0)
         self.source = sourceFromString(self.here, description)
-        found = lookUp(self.source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5.0))
+        found = lookUp(self.source, questionOf("www.test.example"), QueryContext(self.here.seconds() + 5.0))
         self.network.advance(6.0)
         told: list[str] = []
 

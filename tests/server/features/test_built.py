@@ -224,7 +224,7 @@ class FeaturesTests(ServiceCase):
         self.patch(order, "ORDER", (self.feature, PickyFeature(), QueryLogFeature()))
         self.patch(DECLARED, "all", (*DECLARED.all, *FerrySettings.declared()))
 
-    def rcode(self, rrType: str = "A", name: str = "anna.example.test") -> int:
+    def rcode(self, rrType: str = "A", name: str = "anna.test.example") -> int:
         reply = self.asked(name, rrType)
         assert reply is not None
         return reply.rcode
@@ -243,7 +243,7 @@ class FeaturesTests(ServiceCase):
         Its gate refuses, its source answers, and C{--show-path} has both.
         """
         self.run_(ferryFleet=1)
-        self.assertEqual([self.rcode(), self.rcode(name="www.example.test")], 2 * [Rcode.NOERROR])
+        self.assertEqual([self.rcode(), self.rcode(name="www.test.example")], 2 * [Rcode.NOERROR])
         self.assertEqual(self.rcode("MX"), Rcode.REFUSED)
         path = pathOf(self.here, self.settings(ferryFleet=1, ferryName="berta"))
         self.assertEqual(path[path.index("gate: any") + 1], path[path.index("gate: ferry")])

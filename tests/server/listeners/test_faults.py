@@ -89,7 +89,7 @@ class DatagramTests(SynchronousTestCase):
         """
         Return four queries, of which every second one fails.
         """
-        return [queryOf("bad.example.test" if number & 1 else "www.example.test", id=number) for number in range(4)]
+        return [queryOf("bad.test.example" if number & 1 else "www.test.example", id=number) for number in range(4)]
 
     def test_failingRequestGetsSERVFAIL(self) -> None:
         """
@@ -201,7 +201,7 @@ class LaterTests(SynchronousTestCase):
         for transport in ("udp", "tcp"):
             self.assertTrue(responder.take(queryOf(), ("127.0.0.1", 4000), transport, sent.append))
         self.patch(responder.replyBuilder, "answer", lambda request, answer: 1 // 0)
-        source.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        source.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.assertEqual([Message.fromWire(octets).rcode for octets in sent], [Rcode.SERVFAIL] * 2)
         self.assertEqual((responder.counters.pending, responder.counters.faults), (0, 2))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -225,7 +225,7 @@ class MemoryTests(NetworkTestCase):
         listener.start()
         client = self.forward(Server("192.0.2.1", 53))
         for _ in range(2):
-            self.assertIn("SERVFAIL", str(self.fault(client, "bad.example.test", seconds=3.0)))
+            self.assertIn("SERVFAIL", str(self.fault(client, "bad.test.example", seconds=3.0)))
             self.assertEqual(self.find(client), ["192.0.2.80"])
         self.assertGreater(responder.counters.faults, 1)
         self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)

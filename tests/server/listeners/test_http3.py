@@ -128,7 +128,7 @@ class HTTP3ServingTests(QuicTestCase):
         """
         Repeated queries are answered by the packet cache that all encrypted transports share.
         """
-        listener = self.serve(CachedSource(CannedSource({("www.example.test", "A"): "192.0.2.80"}), self.there), http3=True)
+        listener = self.serve(CachedSource(CannedSource({("www.test.example", "A"): "192.0.2.80"}), self.there), http3=True)
         client = self.web()
         found = {self.asked(client, seconds=0.05).body for _ in range(10)}
         counters = listener.servings.replies.counters
@@ -245,7 +245,7 @@ class HTTP3ServingTests(QuicTestCase):
         self.network.advance(0.1)
         (serving,) = listener.servings.all()
         self.assertEqual((serving.open, serving.waiting), (0, 1))
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.1)
         self.assertEqual((serving.waiting, serving.resting, serving.held), (0, True, 0))
 
@@ -267,7 +267,7 @@ class HTTP3ServingTests(QuicTestCase):
         self.assertEqual((serving.waiting, held.held, listener.servings.replies.counters.faults), (0, [], 0))
         other = client.request(fieldsFor(), query())
         self.network.advance(0.1)
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.1)
         self.assertEqual(client.replies[other].status, b"200")
 

@@ -40,7 +40,7 @@ class QuicServingTests(QuicServingCase):
         """
         self.serve()
         client = self.client()
-        streams = [client.ask(self.framed()), client.ask(self.framed("other.example.test")), client.ask(self.framed())]
+        streams = [client.ask(self.framed()), client.ask(self.framed("other.test.example")), client.ask(self.framed())]
         self.network.advance(0.1)
         found = self.replies(client)
         self.assertEqual(sorted(found), streams)
@@ -138,7 +138,7 @@ class QuicServingTests(QuicServingCase):
         """
         Repeated queries are answered by the packet cache, with the same octets.
         """
-        source = CachedSource(CannedSource({("www.example.test", "A"): "192.0.2.80"}), self.there)
+        source = CachedSource(CannedSource({("www.test.example", "A"): "192.0.2.80"}), self.there)
         listener = self.serve(source)
         client = self.client()
         for _ in range(10):
@@ -225,7 +225,7 @@ class QuicServingTests(QuicServingCase):
         """
         The keepalive option of TCP is a protocol error (RFC 9250, section 5.5.2), also where a reply is stored.
         """
-        octets = buildMessage(Message(0, 0x100, (questionOf("www.example.test"),), edns=EDNS(1232, options=((11, b""),))))
+        octets = buildMessage(Message(0, 0x100, (questionOf("www.test.example"),), edns=EDNS(1232, options=((11, b""),))))
         self.refuses(frame(octets), "edns-tcp-keepalive is not for QUIC")
 
     def test_unidirectional(self) -> None:
@@ -343,7 +343,7 @@ class QuicServingTests(QuicServingCase):
         self.network.advance(0.1)
         (serving,) = self.serving
         self.assertEqual((serving.open, serving.waiting), (0, 1))
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.1)
         self.assertEqual((serving.waiting, self.replies(client)), (0, {}))
 
@@ -392,7 +392,7 @@ class QuicServingTests(QuicServingCase):
         client.connection.stop_stream(stream, REQUEST_CANCELLED)
         client.flush()
         self.network.advance(0.4)
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.1)
         self.assertEqual((serving.waiting, self.replies(client), self.serving), (0, {}, [serving]))
         self.assertEqual(listener.servings.replies.counters.faults, 0)
@@ -428,7 +428,7 @@ class QuicServingTests(QuicServingCase):
         listener.servings.mostInFlight = 5
         client = self.client()
         for number in range(8):
-            client.ask(self.framed(f"n{number}.example.test"))
+            client.ask(self.framed(f"n{number}.test.example"))
         self.network.advance(0.1)
         (serving,) = self.serving
         self.assertEqual((serving.waiting, client.of(StreamReset)), (5, []))
@@ -493,7 +493,7 @@ class QuicServingTests(QuicServingCase):
         listener = self.serve(held)
         client = self.client()
         listener.servings.mostInFlight = 5
-        streams = [client.ask(self.framed(f"n{number}.example.test")) for number in range(8)]
+        streams = [client.ask(self.framed(f"n{number}.test.example")) for number in range(8)]
         self.network.advance(0.1)
         refused = [event for event in client.events if isinstance(event, StreamReset)]
         self.assertEqual([(event.stream_id, event.error_code) for event in refused], [(each, EXCESSIVE_LOAD) for each in streams[5:]])
@@ -532,13 +532,13 @@ class QuicServingTests(QuicServingCase):
         The replies for a client that does not let them through are limited.
         """
         texts = [f'"{"x" * 200}"'] * 20
-        listener = self.serve(CannedSource({("www.example.test", "A"): "192.0.2.80", ("long.example.test", "TXT"): texts}))
+        listener = self.serve(CannedSource({("www.test.example", "A"): "192.0.2.80", ("long.test.example", "TXT"): texts}))
         listener.servings.mostUnread = 65_536
         greedy = RawClient(self.here, window=1)
         self.clients.append(greedy)
         greedy.connect()
         self.network.advance(0.2)
-        octets = frame(buildMessage(Message(0, 0x100, (questionOf("long.example.test", "TXT"),))))
+        octets = frame(buildMessage(Message(0, 0x100, (questionOf("long.test.example", "TXT"),))))
         for _ in range(60):
             greedy.ask(octets)
         self.assertEqual(self.closed(greedy), (EXCESSIVE_LOAD, "too many unread replies"))

@@ -172,7 +172,7 @@ class QuicSessionTests(QuicServingCase):
             end(client)
             self.network.advance(40.0)
             # Its look-up ends.
-            held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+            held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         # The test's reactor forgets the timers that are over.
         self.there.getDelayedCalls()
         self.assertEqual([each() for each in found], [None] * 12)

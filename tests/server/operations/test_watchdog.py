@@ -95,7 +95,7 @@ class WatchdogTests(ServiceCase):
         self.assertEqual((counters.tcpOpened, counters.tcpOpen), (0, 3))
         for client in clients[:2]:
             assert client.transport is not None
-            client.transport.write(frame(queryOf("www.example.test")))
+            client.transport.write(frame(queryOf("www.test.example")))
         self.network.advance(1.5)
         self.assertEqual((counters.tcpOpened, counters.tcpOpen), (2, 3))
         for client in clients:

@@ -25,7 +25,7 @@ _PADDING = 12
 _EDE = 15
 _REPORT = 18
 
-_WWW = nameFromText("www.example.test")
+_WWW = nameFromText("www.test.example")
 _DATA = (RRSet(_WWW, A, 1, 60, (b"\xc0\x00\x02\x01",)),)
 
 #: The same as octets that follow the question.
@@ -79,10 +79,10 @@ def test_expireOfNameWithCapitals() -> None:
     The time until a zone expires is found in whatever case of letters the client writes its name (RFC 7314).
     """
     builder = ReplyBuilder()
-    builder.expiring = lambda request: {nameFromText("example.test"): 77.0}.get(request.folded)
-    query = queryOf("Example.TEST", "SOA", opt=optOf(options=[(_EXPIRE, b"")]))
+    builder.expiring = lambda request: {nameFromText("test.example"): 77.0}.get(request.folded)
+    query = queryOf("TEST.Example", "SOA", opt=optOf(options=[(_EXPIRE, b"")]))
     assert optionsOf(builder, query) == [(_EXPIRE, b"\x00\x00\x00\x4d")]
-    assert optionsOf(builder, queryOf("Example.TEST", "A", opt=optOf(options=[(_EXPIRE, b"")]))) == []
+    assert optionsOf(builder, queryOf("TEST.Example", "A", opt=optOf(options=[(_EXPIRE, b"")]))) == []
 
 
 def test_errorsAreBounded() -> None:
@@ -99,11 +99,11 @@ def test_agentForReports() -> None:
     Replies from zones name the agent for reports of failures, except those for the agent's own names (RFC 9567): its failures would be
     reported to itself.
     """
-    agent = nameFromText("agent.example.test")
+    agent = nameFromText("agent.test.example")
     answer = Answer(Outcome.DATA, _DATA, origin=Origin("zone"))
     builder = ReplyBuilder(agent=agent)
     assert optionsOf(builder, queryOf(opt=optOf()), answer=answer) == [(_REPORT, agent)]
-    for name in ("agent.example.test", "x.Agent.example.test"):
+    for name in ("agent.test.example", "x.Agent.test.example"):
         assert optionsOf(builder, queryOf(name, opt=optOf()), answer=answer) == []
     assert optionsOf(builder, queryOf(opt=optOf())) == []
 
@@ -152,7 +152,7 @@ def test_additionalRecordsOfOthers() -> None:
     """
     Additional records of upstreams are left out of answers; those of designated servers, which are made here, are not.
     """
-    more = (RRSet(nameFromText("ns.example.test"), A, 1, 60, (b"\xc0\x00\x02\x02",)),)
+    more = (RRSet(nameFromText("ns.test.example"), A, 1, 60, (b"\xc0\x00\x02\x02",)),)
     for source, expected in (("udp", ()), ("cache", ()), ("special", more)):
         answer = Answer(Outcome.DATA, _DATA, (), more, origin=Origin(source))
         reply = Message.fromWire(ReplyBuilder().answer(requestOf(queryOf()), answer).octets).check()

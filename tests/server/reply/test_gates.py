@@ -168,7 +168,7 @@ class GatesTests(SynchronousTestCase):
         Every reply to a query with a cookie has a cookie as its last option; a malformed cookie gets FORMERR.
         """
         for _ in range(4):
-            for name in ("www.example.test", "no.example.test"):
+            for name in ("www.test.example", "no.test.example"):
                 edns = self.ask(queryOf(name, opt=optOf(options=[(COOKIE, b"clientA1")]))).edns
                 assert edns is not None
                 ((code, octets),) = edns.options
@@ -202,7 +202,7 @@ class GatesTests(SynchronousTestCase):
             edns = self.ask(asking).edns
             assert edns is not None
             good = queryOf(opt=optOf(options=edns.options))
-            mixed = queryOf("wWw.Example.test", opt=optOf(options=edns.options))
+            mixed = queryOf("wWw.test.Example", opt=optOf(options=edns.options))
             for _ in range(3):
                 for query, rcode, truncated in (
                     (good, 0, 0), (mixed, 0, 0), (plain, Rcode.REFUSED, TC), (empty, Rcode.REFUSED, TC), (asking, Rcode.BADCOOKIE, 0),
@@ -233,8 +233,8 @@ class GatesTests(SynchronousTestCase):
         for octets, transport, refused in (
             (queryOf(), "udp", True),
             (queryOf(), "tcp", False),
-            (queryOf("example.test", "SOA", flags=Opcode.NOTIFY << 11), "udp", False),
-            (queryOf("example.test", "SOA", flags=Opcode.UPDATE << 11), "udp", False),
+            (queryOf("test.example", "SOA", flags=Opcode.NOTIFY << 11), "udp", False),
+            (queryOf("test.example", "SOA", flags=Opcode.UPDATE << 11), "udp", False),
             (sign(queryOf(), key, self.clock.seconds())[0], "udp", False),
         ):
             request = Request.fromWire(octets, (NEAR, 53535), transport)
@@ -269,7 +269,7 @@ class GatesTests(SynchronousTestCase):
         Clients that may query zones only are refused all other names; requests of other opcodes have access rules of their own. A trusted
         proxy that names no client is told why it is refused.
         """
-        apex = nameFromText("example.test")
+        apex = nameFromText("test.example")
         gate = AccessGate(lambda name: apex if name.endswith(apex) else None)
 
         def refusal(name: str, opcode: int = Opcode.QUERY, group: str = "others", action: str = "zones") -> Refusal | None:
@@ -278,7 +278,7 @@ class GatesTests(SynchronousTestCase):
             request.record = Client("192.0.2.1", Group(group, action))
             return gate(request, 0.0)
 
-        self.assertIsNone(refusal("www.example.test"))
+        self.assertIsNone(refusal("www.test.example"))
         self.assertIsNone(refusal("other.test", Opcode.NOTIFY))
         self.assertIsNone(refusal("other.test", Opcode.UPDATE))
         for found, text in ((refusal("other.test"), ""), (refusal("other.test", group=PROXIES, action="refuse"), "names no client")):
@@ -291,9 +291,9 @@ class GatesTests(SynchronousTestCase):
         """
         ANY for a name in a zone of this server passes: the zone has an answer of its own that is as small.
         """
-        apex = nameFromText("example.test")
+        apex = nameFromText("test.example")
         gate = MinimalAnyGate(lambda request: apex if request.folded.endswith(apex) else None)
-        for name, passes in (("www.example.test", True), ("www.example.org", False)):
+        for name, passes in (("www.test.example", True), ("www.example.org", False)):
             request = Request.fromWire(queryOf(name, "ANY"), ("192.0.2.1", 53535), "udp")
             assert request is not None
             self.assertIs(gate(request, 0.0) is None, passes)
@@ -367,7 +367,7 @@ class GatesTests(SynchronousTestCase):
         key = Key(nameFromText("key.example"), b"secret")
         self.server.responder.gates = standardGates(cookies=self.cookies, today=self.clock.seconds, keys={key.name: key})
         now = self.clock.seconds()
-        name = "many.example.test"
+        name = "many.test.example"
         whole = len(self.ask(queryOf(name, opt=optOf(1232))).wire)
         more = signatureSize(key)
         for size, truncated in ((whole, True), (whole + more - 1, True), (whole + more, False)):
@@ -386,7 +386,7 @@ class GatesTests(SynchronousTestCase):
         self.server.responder.gates = standardGates(cookies=self.cookies, today=self.clock.seconds, keys={key.name: key})
         now = self.clock.seconds()
         for tail in (b"\x00", queryOf("other.test"), optOf()):
-            signed, mac = sign(queryOf("www.example.test"), key, now)
+            signed, mac = sign(queryOf("www.test.example"), key, now)
             (octets,) = self.server.askAll([signed + tail])
             verdict = verify(octets, {key.name: key}, now, requestMac=mac)
             self.assertEqual((verdict.error, Message.fromWire(verdict.octets).check().rcode), (0, 0))
@@ -400,8 +400,8 @@ class GatesTests(SynchronousTestCase):
         signatures = SignatureGate({key.name: key}, self.clock.seconds)
         form = FormGate(None, signatures.isForged)
         now = self.clock.seconds()
-        zone = (Question(nameFromText("example.test"), 6),)
-        rrset = rrsetOf(nameFromText("example.test"), 1, [f"192.0.2.{number}" for number in range(60)])
+        zone = (Question(nameFromText("test.example"), 6),)
+        rrset = rrsetOf(nameFromText("test.example"), 1, [f"192.0.2.{number}" for number in range(60)])
         for records, signer, read in (((rrset,), other, False), ((rrset,), key, True), ((), other, True)):
             wire = buildMessage(Message(1, Opcode.UPDATE << 11, zone, authority=records))
             request = Request.fromWire(sign(wire, signer, now)[0], ("192.0.2.1", 53), "udp")
@@ -482,7 +482,7 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual([(each.rrType, each.rdatas) for each in reply.answer], [(13, (b"\x07RFC8482\x00",))])
         self.assertEqual(self.server.inner.asked, 0)
         self.server.responder.gates = standardGates(minimalAny=False)
-        self.ask(queryOf("www.example.test", "ANY", id=2))
+        self.ask(queryOf("www.test.example", "ANY", id=2))
         self.assertEqual(self.server.inner.asked, 1)
 
     def test_rateLimitSparesVerifiedClients(self) -> None:
@@ -501,11 +501,11 @@ class GatesTests(SynchronousTestCase):
         self.assertTrue(all(len(reply) <= len(queryOf()) for reply in short))
         self.assertEqual(len(self.server.askAll([queryOf(opt=optOf(options=[(COOKIE, mine)]))] * 50, "127.0.0.2")), 50)
         # Its queries count all the same, also those that no reply is kept for, so that its others are limited.
-        third = self.ask(queryOf("0.example.test", opt=optOf(options=[(COOKIE, b"clientA2")])), "127.0.0.4").edns
+        third = self.ask(queryOf("0.test.example", opt=optOf(options=[(COOKIE, b"clientA2")])), "127.0.0.4").edns
         assert third is not None
-        verified = [queryOf(f"{number}.example.test", opt=optOf(options=[third.options[0]])) for number in range(1, 10)]
+        verified = [queryOf(f"{number}.test.example", opt=optOf(options=[third.options[0]])) for number in range(1, 10)]
         self.assertEqual(len(self.server.askAll(verified, "127.0.0.4")), 9)
-        plain = self.server.askAll([queryOf(f"p{number}.example.test") for number in range(2)], "127.0.0.4")
+        plain = self.server.askAll([queryOf(f"p{number}.test.example") for number in range(2)], "127.0.0.4")
         self.assertFalse([reply for reply in plain if not reply[2] & 2])
         self.assertFalse(self.ask(queryOf(), "127.0.0.3").flags & TC)
         self.assertEqual(sum([self.server.stream(queryOf()) is not None for _ in range(50)]), 50)

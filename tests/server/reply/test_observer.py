@@ -30,7 +30,7 @@ from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.zone.store.version import DirectAnswer
 
-WWW = questionOf("www.example.test")
+WWW = questionOf("www.test.example")
 
 
 
@@ -157,7 +157,7 @@ class ObserverTests(SynchronousTestCase):
         held = HeldSource()
         server = self.server(held, waiting=1)
         server.ask(queryOf())
-        server.ask(queryOf("other.example.test"), "127.0.0.7")
+        server.ask(queryOf("other.test.example"), "127.0.0.7")
         self.assertEqual(self.observer.dropped_, [("127.0.0.7", "overflow")])
         self.clock.advance(3.5)
         held.release(answerOf(WWW, "192.0.2.80"))
@@ -280,7 +280,7 @@ class QueryLogTests(SynchronousTestCase):
         A reply of the packet cache is logged with what is in its octets: rcode, size, truncation and extended errors; that for a blocked
         name is known as such. Names are written as asked.
         """
-        query = queryOf("wWw.example.test", "TXT")
+        query = queryOf("wWw.test.example", "TXT")
         body = b"\x82\x03" + bytes(8)
         opt = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x0a\x00\x0f\x00\x06\x00\x0fkids"
         clients = [Client(address, Group("all")) for address in ("192.0.2.1", "192.0.2.2")]
@@ -290,8 +290,8 @@ class QueryLogTests(SynchronousTestCase):
         self.assertEqual(
             [formatEvent(each) for each in lines],
             [
-                "query wWw.example.test. IN TXT from 192.0.2.1 by tcp: NXDOMAIN, 12 octets, truncated, 0.0 ms, packet-cache",
-                "query wWw.example.test. IN TXT from 192.0.2.2 by tcp: NXDOMAIN, 33 octets, 0.0 ms, blocked, EDE 15 (kids)",
+                "query wWw.test.example. IN TXT from 192.0.2.1 by tcp: NXDOMAIN, 12 octets, truncated, 0.0 ms, packet-cache",
+                "query wWw.test.example. IN TXT from 192.0.2.2 by tcp: NXDOMAIN, 33 octets, 0.0 ms, blocked, EDE 15 (kids)",
             ],
         )
         self.said.clear()

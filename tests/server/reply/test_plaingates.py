@@ -30,7 +30,7 @@ queries = st.builds(
     lambda query, tail, keep: query[:keep] + tail,
     st.builds(
         queryOf,
-        st.sampled_from(("www.example.test", "id.server", b"\x00")),
+        st.sampled_from(("www.test.example", "id.server", b"\x00")),
         st.sampled_from(("A", "TXT", "ANY", "AXFR", "TSIG", "MAILB", 0)),
         flags=st.sampled_from((0x0100, 0x0000, 0x2800, 0x7900, 0x8100)),
         rrClass=st.sampled_from((1, 1, 3, 255)),

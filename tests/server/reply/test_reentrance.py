@@ -44,7 +44,7 @@ class ReentranceTests(SynchronousTestCase):
         source = _FailingOnNextQuery()
         server = Server(clock, source, perClient=3)
         for number in range(20):
-            server.ask(queryOf(f"n{number}.example.test"))
+            server.ask(queryOf(f"n{number}.test.example"))
             self.assertEqual(len(server.sent), number)
         source.release(ServerFailed("nobody is there", rcode=2))
         counters = server.responder.counters

@@ -16,9 +16,9 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 
-NAME = nameFromText("www.example.test")
+NAME = nameFromText("www.test.example")
 START = queryOf()
-SOA = rrsetOf(nameFromText("example.test"), 6, "ns.example.test. hostmaster.example.test. 1 3600 600 86400 60", 60)
+SOA = rrsetOf(nameFromText("test.example"), 6, "ns.test.example. hostmaster.test.example. 1 3600 600 86400 60", 60)
 
 
 def setOf(count: int, name: bytes = NAME) -> RRSet:
@@ -37,8 +37,8 @@ class ComposeTests(SynchronousTestCase):
         """
         A written reply reads back as the same records; names are compressed regardless of case.
         """
-        target = nameFromText("Mail.EXAMPLE.test")
-        mail = rrsetOf(nameFromText("WWW.example.test"), 15, "10 Mail.EXAMPLE.test.", 300)
+        target = nameFromText("Mail.test.EXAMPLE")
+        mail = rrsetOf(nameFromText("WWW.test.example"), 15, "10 Mail.test.EXAMPLE.", 300)
         composed = compose(START, NAME, QR, ((mail,), (SOA,), (setOf(2, target),)), optOf(), 1232)
         read = Message.fromWire(composed.octets).check()
         self.assertEqual((read.authority, read.additional), ((SOA,), (setOf(2, target),)))
@@ -51,7 +51,7 @@ class ComposeTests(SynchronousTestCase):
         """
         The case of the question does not change the octets behind it.
         """
-        sections = ((setOf(3),), (SOA,), (setOf(1, nameFromText("ns.example.test")),))
+        sections = ((setOf(3),), (SOA,), (setOf(1, nameFromText("ns.test.example")),))
         plain = compose(START, NAME, QR, sections, b"", 1232)
         for bits in (0, 0x5555555555, 0xFFFFFFFFFF):
             start = mixedCase(START, bits)
@@ -77,7 +77,7 @@ class ComposeTests(SynchronousTestCase):
         """
         A reply never exceeds its size; RRsets are in it whole or not at all, and TC is set if one is missing.
         """
-        sets = tuple([setOf(count, nameFromText(f"n{index}.example.test")) for index, count in enumerate(counts)])
+        sets = tuple([setOf(count, nameFromText(f"n{index}.test.example")) for index, count in enumerate(counts)])
         for sections in ((sets, (), ()), ((), sets, ()), ((), (), sets)):
             composed = compose(START, NAME, QR, sections, optOf() if edns else b"", size)
             self.assertLessEqual(len(composed.octets), size)
@@ -93,7 +93,7 @@ class ComposeTests(SynchronousTestCase):
         """
         An RRset that did not fit leaves no dangling compression pointers.
         """
-        target = nameFromText("a.very.long.name.of.a.host.example.test")
+        target = nameFromText("a.very.long.name.of.a.host.test.example")
         large = RRSet(target, 1, 1, 300, setOf(60).rdatas)
         small = RRSet(target, 28, 1, 300, (bytes(16),))
         composed = compose(START, NAME, QR, ((), (), (large, small)), b"", 512)
@@ -104,9 +104,9 @@ class ComposeTests(SynchronousTestCase):
         TC is set in a referral that lacks addresses of name servers inside the delegated zone (RFC 9471, section 3.1). Addresses of other
         name servers, and additional records of other replies, may be omitted without TC.
         """
-        cut = nameFromText("sub.example.test")
-        inside = nameFromText("ns.sub.example.test")
-        beside = nameFromText("ns.other.example.test")
+        cut = nameFromText("sub.test.example")
+        inside = nameFromText("ns.sub.test.example")
+        beside = nameFromText("ns.other.test.example")
         servers = RRSet(cut, 2, 1, 300, (inside, beside))
         for large, flags, expected in ((inside, QR, True), (beside, QR, False), (inside, QR | AA, False)):
             glue = (setOf(60, large), setOf(1, beside if large == inside else inside))

@@ -38,14 +38,14 @@ class RequestTests(SynchronousTestCase):
         """
         A request has the fields of the query, the client's address and the size limit of the reply.
         """
-        request = read(queryOf("wWw.Example.test", "AAAA"))
+        request = read(queryOf("wWw.test.Example", "AAAA"))
         self.assertIsNone(request.fault)
         self.assertEqual((request.id, request.flags, request.opcode), (0x1234, 0x0100, 0))
-        self.assertEqual(request.question.toWire(), nameFromText("wWw.Example.test") + b"\x00\x1c\x00\x01")
+        self.assertEqual(request.question.toWire(), nameFromText("wWw.test.Example") + b"\x00\x1c\x00\x01")
         self.assertEqual(request.wire[12 : request.questionEnd], request.question.toWire())
         self.assertEqual((request.client, request.size, request.edns), ("192.0.2.7", 512, None))
         self.assertEqual(read(queryOf(), "tcp").size, 65535)
-        self.assertIn("www.example.test", repr(read(queryOf())))
+        self.assertIn("www.test.example", repr(read(queryOf())))
 
     def test_replySizeIsClamped(self) -> None:
         """

@@ -26,7 +26,7 @@ from twisted_ext.wire.options import ExtendedError
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
 
-WWW = questionOf("www.example.test")
+WWW = questionOf("www.test.example")
 
 
 class RespondTests(SynchronousTestCase):
@@ -60,7 +60,7 @@ class RespondTests(SynchronousTestCase):
         """
         An answer that takes time is sent to each client that asked, with the ID and the case of its query.
         """
-        self.server.ask(queryOf("wWw.example.test", id=7), "127.0.0.5")
+        self.server.ask(queryOf("wWw.test.example", id=7), "127.0.0.5")
         self.server.ask(queryOf(id=8), "127.0.0.6")
         self.assertEqual(self.server.sent, [])
         self.clock.advance(0.5)
@@ -68,7 +68,7 @@ class RespondTests(SynchronousTestCase):
         self.assertEqual([address for _, address in self.server.sent], ["127.0.0.5", "127.0.0.6"])
         first, second = self.replies()
         self.assertEqual((first.id, second.id), (7, 8))
-        self.assertEqual(first.questions[0].name, queryOf("wWw.example.test")[12:-4])
+        self.assertEqual(first.questions[0].name, queryOf("wWw.test.example")[12:-4])
         counters = self.server.responder.counters
         self.assertEqual((counters.pending, sum(counters.latency.counts), counters.replies[0]), (0, 2, 2))
 
@@ -98,7 +98,7 @@ class RespondTests(SynchronousTestCase):
         for source, rcode in (("denials", Rcode.REFUSED), ("recursive", Rcode.REFUSED), ("cache", Rcode.REFUSED), ("hosts", Rcode.NOERROR)):
             known = answerOf(WWW, "192.0.2.80")
             known.origin = Origin(source)
-            server = Server(self.clock, CannedSource({("www.example.test", "A"): known}, now=True), remembers=False)
+            server = Server(self.clock, CannedSource({("www.test.example", "A"): known}, now=True), remembers=False)
             for flags, wanted in ((0, rcode), (RD, Rcode.NOERROR)):
                 reply = server.ask(queryOf(flags=flags))
                 assert reply is not None
@@ -117,9 +117,9 @@ class RespondTests(SynchronousTestCase):
         """
         Name servers and their addresses are omitted unless a setting turns that off; the proofs of a denial are kept for DNSSEC clients.
         """
-        servers = rrsetOf(b"\x07example\x04test\x00", 2, "ns.example.test.")
-        address = rrsetOf(b"\x02ns\x07example\x04test\x00", 1, "192.0.2.53")
-        proof = rrsetOf(b"\x07example\x04test\x00", 47, "a.example.test. A")
+        servers = rrsetOf(b"\x04test\x07example\x00", 2, "ns.test.example.")
+        address = rrsetOf(b"\x02ns\x04test\x07example\x00", 1, "192.0.2.53")
+        proof = rrsetOf(b"\x04test\x07example\x00", 47, "a.test.example. A")
         answer = Answer(Outcome.DATA, answerOf(WWW, "192.0.2.80").answer, (servers, proof), (address,))
         reply = self.replyFor(answer)
         self.assertEqual((len(reply.answer), reply.authority, reply.additional), (1, (), ()))
@@ -167,7 +167,7 @@ class RespondTests(SynchronousTestCase):
                 raise KeyError
 
         self.server.responder.source = Broken()
-        for name in ("www.example.test", "other.example.test"):
+        for name in ("www.test.example", "other.test.example"):
             reply = self.server.ask(queryOf(name))
             assert reply is not None
             self.assertEqual(reply[3] & 15, Rcode.SERVFAIL)
@@ -222,7 +222,7 @@ class RespondTests(SynchronousTestCase):
         """
         for origin, rcode in ((Origin("blocked", epoch=Epoch()), 3), (Origin("blocked", learned=5.0, expires=90.0), 5)):
             answer = Answer(Outcome.NXDOMAIN, rcode=3, origin=origin)
-            server = Server(self.clock, CannedSource({("www.example.test", "A"): answer}, now=True))
+            server = Server(self.clock, CannedSource({("www.test.example", "A"): answer}, now=True))
             server.ask(queryOf(flags=0))
             self.assertEqual(server.sent[0][0][3] & 15, rcode)
 

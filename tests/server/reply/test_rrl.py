@@ -85,8 +85,8 @@ class LimitingTests(SynchronousTestCase):
         """
         Each kind of reply is limited separately: denials for a network do not use up its answers.
         """
-        self.assertEqual(countWhole(self.server.askAll([queryOf(f"no{number}.example.test") for number in range(50)], VICTIM)), 10)
-        self.assertEqual(countWhole(self.server.askAll([queryOf("no.example.test")] * 50, VICTIM)), 0)
+        self.assertEqual(countWhole(self.server.askAll([queryOf(f"no{number}.test.example") for number in range(50)], VICTIM)), 10)
+        self.assertEqual(countWhole(self.server.askAll([queryOf("no.test.example")] * 50, VICTIM)), 0)
         self.assertEqual(countWhole(self.server.askAll([queryOf(rrType="AAAA")] * 50, VICTIM)), 10)
         self.assertEqual(countWhole(self.server.askAll([queryOf(rrType="AXFR")] * 50, VICTIM)), 10)
         self.assertEqual(countWhole(self.server.askAll([queryOf()] * 50, VICTIM)), 10)

@@ -31,7 +31,7 @@ from twisted_ext.wire.rrtypes import CNAME
 
 _LAB = {"name": "lab", "clients": ["10.0.1.0/24"], "upstream": ["192.0.2.54"]}
 _TWIN = {**_LAB, "name": "twin", "clients": ["10.0.2.0/24"]}
-_NAME = "www.example.test"
+_NAME = "www.test.example"
 
 
 def _withoutAuthority(octets: bytes, way: str) -> Sequence[bytes]:
@@ -144,14 +144,14 @@ class BackendsTests(StackCase):
         A look-up of a view that shared the upstreams of all is not continued by their next ones when the view goes over to others.
         """
         for last, server in self.servers.items():
-            server.set("target.test", "A", f"10.0.0.{last}")
-        alias = [rrsetOf(questionOf("alias.test", "A").name, CNAME, "target.test.")]
-        self.servers[53].set("alias.test", "A", alias)
+            server.set("target.test.example", "A", f"10.0.0.{last}")
+        alias = [rrsetOf(questionOf("alias.test.example", "A").name, CNAME, "target.test.example.")]
+        self.servers[53].set("alias.test.example", "A", alias)
         # It says nothing of the target, so that is asked for.
         self.servers[53].tamper = _withoutAuthority
         self.servers[53].delay = 1.0
         stack = self.stack(upstream=["192.0.2.53"], view=["plain=10.0.3.0/24"])
-        waiting = self.lookUp(stack, "plain", "alias.test")
+        waiting = self.lookUp(stack, "plain", "alias.test.example")
         self.network.advance(0.1)
         own = {"name": "plain", "clients": ["10.0.3.0/24"], "upstream": ["192.0.2.54"]}
         reloadStack(stack, Settings.of(hostsFile="", upstream=["192.0.2.55"], view=[own]))
@@ -165,7 +165,7 @@ class BackendsTests(StackCase):
         """
         name = "5.0.0.10.in-addr.arpa"
         for address in ("9.9.9.9", "10.0.0.53"):
-            CannedServer({(name, "PTR"): "host.test."}).listen(self.network.reactor(address))
+            CannedServer({(name, "PTR"): "host.test.example."}).listen(self.network.reactor(address))
         stack = self.stack(upstream=["9.9.9.9"], view=[{**_LAB, "upstream": ["10.0.0.53"]}, "plain=10.0.3.0/24"])
         found = []
         for view in ("lab", "plain", ""):
@@ -202,9 +202,9 @@ class BackendsTests(StackCase):
         """
         The cache of a view knows which domains have an upstream of their own there.
         """
-        stack = self.stack(upstream=["192.0.2.53"], view=[{**_LAB, "route": ["Corp.test=192.0.2.55"]}])
+        stack = self.stack(upstream=["192.0.2.53"], view=[{**_LAB, "route": ["Corp.test.example=192.0.2.55"]}])
         apart = [each.caching.store.apart for each in stack.backends.all]
-        self.assertEqual(apart, [frozenset(), frozenset([questionOf("corp.test", "A").name])])
+        self.assertEqual(apart, [frozenset(), frozenset([questionOf("corp.test.example", "A").name])])
 
     def test_nothingIsLeftOpen(self) -> None:
         """
@@ -236,7 +236,7 @@ class BackendsTests(StackCase):
         self.servers[54].silent = self.servers[53].silent = True
         for number in range(20):
             for view in ("lab", ""):
-                self.lookUp(stack, view, f"n{number}.test").addErrback(lambda _: None)
+                self.lookUp(stack, view, f"n{number}.test.example").addErrback(lambda _: None)
             self.network.advance(5)
             stack.look()
         lines = [formatEvent(each).partition(" does not reply")[0] for each in said if each.get("log_namespace") == "twisted_ext.upstreams"]

@@ -77,10 +77,10 @@ class ForwardStackTests(StackCase):
         Local records come before the hosts file, the hosts file before special names, and all of them before upstreams.
         """
         canned, server = self.serve()
-        hosts = self.file("192.0.2.11 www.example.test\n192.0.2.12 router.lan\n")
+        hosts = self.file("192.0.2.11 www.test.example\n192.0.2.12 router.lan\n")
         stack = self.stack(upstream=server.label, hostsFile=hosts, local=["router.lan A 192.0.2.1"])
         self.assertEqual(self.find(stack, "router.lan"), ["192.0.2.1"])
-        self.assertEqual(self.find(stack, "www.example.test"), ["192.0.2.11"])
+        self.assertEqual(self.find(stack, "www.test.example"), ["192.0.2.11"])
         self.assertEqual(self.find(stack, "localhost"), ["127.0.0.1"])
         self.assertEqual(canned.asked, [])
 
@@ -91,7 +91,7 @@ class ForwardStackTests(StackCase):
         canned, server = self.serve()
         stack = self.stack(upstream=server.label)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
-        ready = atHand(stack, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5))
+        ready = atHand(stack, questionOf("www.test.example"), QueryContext(self.here.seconds() + 5))
         assert ready is not None
         self.assertEqual(textsOf(ready), ["192.0.2.80"])
         self.assertEqual(len(canned.asked), 1)
@@ -127,7 +127,7 @@ class ForwardStackTests(StackCase):
         serving.ask(queryOf())
         self.network.advance(0.05)
         self.patch(Deferred, "__init__", noted)
-        serving.ask(queryOf("other.example.test"))
+        serving.ask(queryOf("other.test.example"))
         while not serving.sent:
             self.network.advance(0.01)
         self.assertEqual(serving.responder.counters.pending, 1)
@@ -186,7 +186,7 @@ class ForwardStackTests(StackCase):
         """
         A dead upstream does not delay every look-up: after some of them other upstreams are asked first, until it answers a probe.
         """
-        names = {(f"h{number}.example.test", "A"): f"192.0.2.{number}" for number in range(100)}
+        names = {(f"h{number}.test.example", "A"): f"192.0.2.{number}" for number in range(100)}
         silent, first = self.serve("192.0.2.53", names)
         silent.silent = True
         other, second = self.serve("192.0.2.54", names)
@@ -194,7 +194,7 @@ class ForwardStackTests(StackCase):
 
         def elapsed(number: int) -> float:
             began = self.here.seconds()
-            asked = self.ask(stack, f"h{number}.example.test")
+            asked = self.ask(stack, f"h{number}.test.example")
             while not asked.called:
                 self.network.advance(0.01)
             self.assertEqual(self.told(asked), [f"192.0.2.{number}"])
@@ -206,7 +206,7 @@ class ForwardStackTests(StackCase):
         silent.silent = False
         self.network.advance(2)
         elapsed(20)
-        self.assertEqual(len([each for each in other.asked if each.question == questionOf("h20.example.test")]), 0)
+        self.assertEqual(len([each for each in other.asked if each.question == questionOf("h20.test.example")]), 0)
         self.assertLess(elapsed(21), 0.1)
 
     def test_staleAnswerIfUpstreamsFail(self) -> None:
@@ -261,16 +261,16 @@ class ReloadTests(StackCase):
         A reload keeps the cache, and running look-ups finish with their upstream.
         """
         _, first = self.serve("192.0.2.53")
-        other, second = self.serve("192.0.2.54", {("new.example.test", "A"): "192.0.2.2"})
+        other, second = self.serve("192.0.2.54", {("new.test.example", "A"): "192.0.2.2"})
         stack = self.stack(upstream=first.label)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
-        running = self.ask(stack, "gone.example.test")
+        running = self.ask(stack, "gone.test.example")
         reloadStack(stack, Settings.of(hostsFile="", upstream=second.label, local=["router.lan A 192.0.2.1"]))
         self.network.advance(1)
         self.assertEqual(self.told(running), [])
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual(other.asked, [])
-        self.assertEqual(self.find(stack, "new.example.test"), ["192.0.2.2"])
+        self.assertEqual(self.find(stack, "new.test.example"), ["192.0.2.2"])
         self.assertEqual(self.find(stack, "router.lan"), ["192.0.2.1"])
         self.assertEqual(self.changes, 1)
 
@@ -320,8 +320,8 @@ class SystemTests(StackCase):
         When the file names other servers, they are asked, and the answers of the former ones are forgotten.
         """
         self.serve("192.0.2.53")
-        self.serve("192.0.2.54", {("www.example.test", "A"): "192.0.2.2"})
-        path = self.file("nameserver 192.0.2.53\nsearch example.test\n")
+        self.serve("192.0.2.54", {("www.test.example", "A"): "192.0.2.2"})
+        path = self.file("nameserver 192.0.2.53\nsearch test.example\n")
         stack = self.stack(resolvConf=path)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         Path(path).write_text("nameserver 192.0.2.54 # the next network\n")
@@ -363,17 +363,17 @@ class SystemTests(StackCase):
         observer = observing(lambda event: said.append(formatEvent(event)))
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        canned, _ = self.serve("192.0.2.53", {("www.example.test", "A"): "192.0.2.80", ("new.example.test", "A"): "192.0.2.81"})
+        canned, _ = self.serve("192.0.2.53", {("www.test.example", "A"): "192.0.2.80", ("new.test.example", "A"): "192.0.2.81"})
         path = self.file("nameserver 192.0.2.53\n")
         stack = self.stack(resolvConf=path)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
-        for text in (None, "", "search example.test\n", "nameserver\n"):
+        for text in (None, "", "search test.example\n", "nameserver\n"):
             if not Path(path).exists():
                 Path(path).touch()
             self.rewrite(stack, path, text)
             self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual((self.changes, len(canned.asked)), (0, 1))
-        self.assertEqual(self.find(stack, "new.example.test"), ["192.0.2.81"])
+        self.assertEqual(self.find(stack, "new.test.example"), ["192.0.2.81"])
         self.rewrite(stack, path, "nameserver 192.0.2.53\n")
         self.assertEqual((self.changes, self.find(stack), len(canned.asked)), (0, ["192.0.2.80"], 2))
         lines = [line for line in said if path in line]
@@ -530,7 +530,7 @@ class LoopTests(StackCase):
         stack.started()
         self.network.advance(1)
         started = len(canned.asked)
-        self.find(stack, "www.example.test", seconds=1.0)
+        self.find(stack, "www.test.example", seconds=1.0)
         return started, len(canned.asked) - started
 
     def test_loopingUpstreamIsDetected(self) -> None:

@@ -39,7 +39,8 @@ _VIEWS = ("lab", "guests", "twins", "empty", "other")
 
 class _Asked(NamedTuple):
     """
-    What tells backends apart: the number of the upstream, that for corp.test (0 for none), and the longest TTL (0 for the usual one).
+    What tells backends apart: the number of the upstream, that for corp.test.example (0 for none), and the longest TTL (0 for the
+    usual one).
     """
 
     upstream: int
@@ -49,11 +50,11 @@ class _Asked(NamedTuple):
     def settings(self) -> dict[str, object]:
         found: dict[str, object] = {"upstream": [f"192.0.2.5{self.upstream}"]}
         if self.route:
-            found["route"] = [f"corp.test=192.0.2.5{self.route}"]
+            found["route"] = [f"corp.test.example=192.0.2.5{self.route}"]
         return found | ({"max-ttl": self.longest} if self.longest else {})
 
     def serverOf(self, name: str) -> int:
-        return self.route if self.route and name.endswith(".corp.test.") else self.upstream
+        return self.route if self.route and name.endswith(".corp.test.example.") else self.upstream
 
 
 class _Upstream(CannedServer):
@@ -79,7 +80,7 @@ class _Upstream(CannedServer):
         if kind == "f" and self.number % 2 == 0:
             rcode = 2
         elif kind in "ck" and "u" not in host:
-            zone = {"corp.test.": "site.test.", "site.test.": "corp.test."}[zone] if kind == "k" else zone
+            zone = {"corp.test.example.": "site.test.example.", "site.test.example.": "corp.test.example."}[zone] if kind == "k" else zone
             answer.append(rrsetOf(question.name, CNAME, f"a{host[1:]}u{self.number}.{zone}", 4))
         elif isThere and question.rrType == A:
             answer.append(rrsetOf(question.name, A, f"10.{self.number}.0.1", self._dice.choice((2, 8))))
@@ -87,7 +88,7 @@ class _Upstream(CannedServer):
             answer.append(rrsetOf(question.name, TXT, f'"u{self.number}"', 8))
         else:
             rcode = 0 if isThere else 3
-            authority.append(rrsetOf(b"\x04test\x00", SOA, f"u{self.number}. h. 1 5 5 5 5", 5))
+            authority.append(rrsetOf(b"\x04test\x07example\x00", SOA, f"u{self.number}. h. 1 5 5 5 5", 5))
         return buildMessage(Message(query.id, flags | rcode, query.questions, tuple(answer), tuple(authority)))
 
 
@@ -153,7 +154,7 @@ class _Site:
         tables = []
         for number, view in enumerate(_VIEWS, 1):
             own = {} if view == "empty" else {"route": [], "max-ttl": 86400, **self.asked[view].settings()}
-            blocked = {"block": ["blocked.site.test"]} if view in self.blocked else {}
+            blocked = {"block": ["blocked.site.test.example"]} if view in self.blocked else {}
             tables.append({"name": view, "clients": [f"10.0.{number}.0/24"], **own, **blocked})
         return Settings.of(
             **{"hostsFile": "", "view": tables, "cacheSize": "16M", "maxTtl": 86400, **common}
@@ -206,9 +207,9 @@ class _Site:
     def ask(self) -> None:
         dice = self.dice
         kind = dice.choice("aaaaaaaacckxnf")
-        name = f"{kind}{dice.randrange(2)}.{dice.choice(('site', 'site', 'corp'))}.test."
+        name = f"{kind}{dice.randrange(2)}.{dice.choice(('site', 'site', 'corp'))}.test.example."
         if dice.randrange(20) == 0:
-            name = "blocked.site.test."
+            name = "blocked.site.test.example."
         index = dice.randrange(len(_VIEWS) + 1)
         view = ("", *_VIEWS)[index]
         client = f"10.0.{index}.{dice.randrange(1, 4)}"

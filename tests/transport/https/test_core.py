@@ -22,7 +22,7 @@ from twisted_ext.transport.urls import ServerURL
 URL = ServerURL.fromText("https://dns.example/dns-query")
 
 #: A query without its id, and a reply with it.
-QUERY = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + questionOf("www.example.test").toWire()
+QUERY = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + questionOf("www.test.example").toWire()
 REPLY = b"\x00\x00\x81\x80" + QUERY[2:]
 
 

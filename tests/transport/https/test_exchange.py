@@ -110,7 +110,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         """
         Many queries share one connection, more than it carries at the same time, and each gets its own reply.
         """
-        waiters = [Waiter(f"host{number}.example.test") for number in range(250)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(250)]
         self.ask_(*waiters)
         self.network.advance(1)
         self.assertEqual((self.dialed, [len(waiter.replies) for waiter in waiters]), (1, [1] * 250))
@@ -123,7 +123,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         Replies may come in any order, and each reaches its own query.
         """
         self.web.holds = True
-        waiters = [Waiter(f"host{number}.example.test") for number in range(5)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(5)]
         self.ask_(*waiters)
         self.network.advance(1)
         self.web.release()
@@ -188,7 +188,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         Queries are sent again on other connections if theirs is lost without a reply, one at a time, and fail if those are lost as well.
         """
         self.web.holds = True
-        waiters = [Waiter(f"host{number}.example.test") for number in range(3)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(3)]
         self.ask_(*waiters)
         self.network.advance(1)
         self.web.cut()
@@ -206,13 +206,13 @@ class HTTPSExchangeTests(HTTPSTestCase):
         After GOAWAY, the server's last replies still arrive, while new queries use another connection. Nothing is sent twice.
         """
         self.web.holds = True
-        first = Waiter("first.example.test")
+        first = Waiter("first.test.example")
         self.ask_(first)
         self.network.advance(1)
         self.web.peers[0].http._data_to_send += frame(7, (1).to_bytes(4, "big") + bytes(4))
         self.web.flush()
         self.network.advance(1)
-        second = Waiter("second.example.test")
+        second = Waiter("second.test.example")
         self.ask_(second)
         self.network.advance(1)
         self.assertEqual((self.dialed, len(self.web.requests), len(self.web.connections)), (2, 2, 2))
@@ -265,7 +265,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
                 self.there.callLater(0, self.web.cut)
 
         self.web.handle = handle
-        waiters = [Waiter(f"host{number}.example.test") for number in range(60)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(60)]
         self.ask_(*waiters)
         self.network.advance(4)
         self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 60)
@@ -288,7 +288,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
 
             self.web.handle = stumble
             before = self.dialed
-            other, waiter = Waiter("other.example.test"), Waiter()
+            other, waiter = Waiter("other.test.example"), Waiter()
             self.ask_(other, waiter)
             self.network.advance(1)
             self.assertEqual((len(other.replies), len(waiter.replies), self.dialed - before), (0, 1, 2 - bool(before)))
@@ -318,7 +318,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
                 request.peer.http._data_to_send += frame(7, (39).to_bytes(4, "big") + bytes(4))
 
         self.web.handle = handle
-        waiters = [Waiter(f"host{number}.example.test") for number in range(200)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(200)]
         self.ask_(*waiters)
         self.network.advance(2)
         self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 200)
@@ -338,7 +338,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
                 held.append(request)
 
         self.web.handle = handle
-        waiters = [Waiter(f"host{number}.example.test") for number in range(200)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(200)]
         self.ask_(*waiters)
         for _ in range(30):
             self.network.advance(0.1)
@@ -393,7 +393,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         If a query is given up on a connection that has been silent for a while, the others move to a new one.
         """
         self.web.holds = True
-        first, second = Waiter("first.example.test"), Waiter("second.example.test")
+        first, second = Waiter("first.test.example"), Waiter("second.test.example")
         key, _ = self.ask_(first, second)
         self.network.advance(STREAM_WAIT.default + 0.1)
         self.web.holds = False
@@ -406,7 +406,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         If a query is given up while the TLS handshake makes no progress, the others move to a new connection.
         """
         self.network.shape(source="192.0.2.53", silent=True)
-        first, second = Waiter("first.example.test"), Waiter("second.example.test")
+        first, second = Waiter("first.test.example"), Waiter("second.test.example")
         key, _ = self.ask_(first, second)
         self.network.advance(STREAM_WAIT.default + 0.1)
         self.network.shape(source="192.0.2.53", delay=0.01)
@@ -434,7 +434,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         A query that is given up is reset at the server.
         """
         self.web.holds = True
-        first, second = Waiter("first.example.test"), Waiter("second.example.test")
+        first, second = Waiter("first.test.example"), Waiter("second.test.example")
         key, _ = self.ask_(first, second)
         self.network.advance(0.5)
         self.exchange.release(key)
@@ -461,7 +461,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
             self.network.advance(1)
             self.exchange = self.exchangeTo()
             before = self.dialed
-            waiters = [Waiter(f"host{number}.example.test") for number in range(300)]
+            waiters = [Waiter(f"host{number}.test.example") for number in range(300)]
             self.ask_(*waiters)
             for _ in range(10):
                 self.network.advance(1)
@@ -493,7 +493,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         self.web.handle = fickle
         ended: list[Waiter] = []
         for _ in range(60):
-            waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
+            waiters = [Waiter(f"host{number}.test.example") for number in range(50)]
             keys = self.ask_(*waiters)
             self.network.advance(dice.random() / 5)
             if dice.random() < 0.3:

@@ -110,7 +110,7 @@ class HTTP3Tests(HTTP3TestCase):
         self.assertEqual((request.fields[b":authority"], request.fields[b":path"]), (b"dns.example", b"/dns-query"))
         self.assertEqual((request.fields[b"content-type"], request.body[:2]), (TYPE[1], b"\x00\x00"))
         for datagram in self.network.datagrams:
-            self.assertNotIn(b"example\x04test", datagram.octets)
+            self.assertNotIn(b"test\x07example", datagram.octets)
             self.assertIn(443, (datagram.source[1], datagram.destination[1]))
         self.assertEqual(self.web.requests, [])
 
@@ -231,7 +231,7 @@ class HTTP3Tests(HTTP3TestCase):
 
             server.handle = handle
             self.exchange = self.exchangeTo()
-            waiters = [Waiter(f"host{number}.example.test") for number in range(200)]
+            waiters = [Waiter(f"host{number}.test.example") for number in range(200)]
             self.ask_(*waiters)
             self.network.advance(2)
             self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 200)
@@ -253,7 +253,7 @@ class HTTP3Tests(HTTP3TestCase):
                 request.peer.quic.send_stream_data(request.peer.http._local_control_stream_id, b"\x07\x01\x00")
 
         server.handle = goAway
-        waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(50)]
         self.ask_(*waiters)
         self.network.advance(2)
         self.assertEqual([(len(waiter.replies), len(waiter.faults)) for waiter in waiters], [(0, 1)] * 50)

@@ -119,7 +119,7 @@ class ProxyTests(HTTPSTestCase):
         """
         The proxy is told the server's name and port, and relays what it cannot read.
         """
-        waiters = [Waiter(f"host{number}.example.test") for number in range(20)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(20)]
         self.ask_(*waiters)
         self.network.advance(1)
         self.assertEqual([len(waiter.replies) for waiter in waiters], [1] * 20)

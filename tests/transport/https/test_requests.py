@@ -26,12 +26,12 @@ def replyWith(*ttls: int) -> bytes:
     """
     Return a reply with these TTLs in its sections, and an OPT record whose flags are set.
     """
-    name = b"\x03www\x07example\x04test\x00"
-    rdatas = (b"\xc0\x00\x02\x01", b"\x02ns\x07example\x04test\x00", b"\xc0\x00\x02\x02")
+    name = b"\x03www\x04test\x07example\x00"
+    rdatas = (b"\xc0\x00\x02\x01", b"\x02ns\x04test\x07example\x00", b"\xc0\x00\x02\x02")
     answer, authority, additional = [
         RRSet(name, rrType, 1, ttl, (rdata,)) for rrType, ttl, rdata in zip((A, NS, A), ttls, rdatas, strict=True)
     ]
-    question = questionOf("www.example.test")
+    question = questionOf("www.test.example")
     return buildMessage(Message(0, 0x8180, (question,), (answer,), (authority,), (additional,), EDNS(1232, 0x8000)))
 
 

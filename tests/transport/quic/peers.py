@@ -56,7 +56,7 @@ def certified(name: str = NAME) -> Pair:
     return Pair(pem, pem, name)
 
 
-def query(name: str = "www.example.test", number: int = 0, flags: int = 0x100) -> bytes:
+def query(name: str = "www.test.example", number: int = 0, flags: int = 0x100) -> bytes:
     """
     Return the octets of a query.
     """
@@ -230,7 +230,7 @@ class QuicTestCase(SynchronousTestCase):
         @param access: the other lists of clients.
         """
         self.certificates = Certificates([certificate or certified()], self.there.seconds)
-        known = source or CannedSource({("www.example.test", "A"): "192.0.2.80"})
+        known = source or CannedSource({("www.test.example", "A"): "192.0.2.80"})
         responder = Responder(known, self.there, packetCache=packetCacheFor(Access({"allow": ["any"], **access})))
         heads = HeadMemory(Endpoint()) if http3 else None
         made = QuicListener(
@@ -266,5 +266,5 @@ class QuicTestCase(SynchronousTestCase):
             self.network.advance(0.2)
         return made
 
-    def framed(self, name: str = "www.example.test", number: int = 0, flags: int = 0x100) -> bytes:
+    def framed(self, name: str = "www.test.example", number: int = 0, flags: int = 0x100) -> bytes:
         return frame(query(name, number, flags))

@@ -95,7 +95,7 @@ class QuicExchangeTests(QuicTestCase):
         (reply,) = waiter.replies
         self.assertEqual(Message.fromWire(reply).answer[0].rdatas, (bytes((192, 0, 2, 80)),))
         for datagram in self.network.datagrams:
-            self.assertNotIn(b"example\x04test", datagram.octets)
+            self.assertNotIn(b"test\x07example", datagram.octets)
             self.assertIn(853, (datagram.source[1], datagram.destination[1]))
 
     def test_details(self) -> None:
@@ -116,7 +116,7 @@ class QuicExchangeTests(QuicTestCase):
         """
         source = RudeSource()
         self.rude(source)
-        waiters = [Waiter("a.example.test"), Waiter("quite-a-long-name-below.example.test")]
+        waiters = [Waiter("a.test.example"), Waiter("quite-a-long-name-below.test.example")]
         for waiter in waiters:
             waiter.query = waiter.query[:9] + b"\x01" + waiter.query[10:] + bytes.fromhex("00 0029 04d0 00000000 0000")
         self.ask(*waiters, seconds=0.1)
@@ -128,14 +128,14 @@ class QuicExchangeTests(QuicTestCase):
         """
         held = HeldSource()
         listener = self.serve(held)
-        first, second = Waiter("one.example.test"), Waiter("two.example.test")
+        first, second = Waiter("one.test.example"), Waiter("two.test.example")
         self.ask(first, second)
         self.assertEqual(len(listener.servings), 1)
-        question = questionOf("two.example.test")
+        question = questionOf("two.test.example")
         held.release(answerOf(question, "192.0.2.2"), question)
         self.network.advance(0.1)
         self.assertEqual((len(first.replies), len(second.replies)), (0, 1))
-        question = questionOf("one.example.test")
+        question = questionOf("one.test.example")
         held.release(answerOf(question, "192.0.2.1"), question)
         self.network.advance(0.1)
         self.assertEqual(len(first.replies), 1)
@@ -256,7 +256,7 @@ class QuicExchangeTests(QuicTestCase):
         self.network.advance(0.1)
         (serving,) = listener.servings.all()
         self.assertEqual((serving.open, serving.waiting), (0, 1))
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.1)
         self.assertEqual((serving.waiting, len(listener.servings)), (0, 1))
 
@@ -273,9 +273,9 @@ class QuicExchangeTests(QuicTestCase):
         self.exchange.release(keys[135])
         self.network.advance(0.2)
         self.assertEqual(serving.waiting, 128)
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.2)
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.2)
         self.assertEqual(sum([len(waiter.replies) for waiter in waiters]), 139)
         self.assertEqual(listener.servings.all(), [serving])
@@ -298,7 +298,7 @@ class QuicExchangeTests(QuicTestCase):
         self.network.advance(0.2)
         self.assertEqual((serving.waiting, serving.open), (10, 5))
         for _ in range(2):
-            held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+            held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
             self.network.advance(0.2)
         self.assertEqual([len(waiter.replies) for waiter in waiters], [1] * 5)
         self.assertEqual(listener.servings.all(), [serving])
@@ -539,7 +539,7 @@ class QuicExchangeTests(QuicTestCase):
         """
         A reply to another question fails the query, as no better one can follow.
         """
-        other = Waiter("other.example.test").query
+        other = Waiter("other.test.example").query
         self.rude(RudeSource(lambda serving, stream, octets: serving.link.write(stream, frame(b"\x00\x00" + other), True)))
         waiter = Waiter()
         self.ask(waiter)
@@ -555,9 +555,9 @@ class QUICTests(QuicTestCase):
         """
         A forwarder with this transport looks names up over QUIC only.
         """
-        self.serve(CannedSource({("www.example.test", "A"): "192.0.2.80"}))
+        self.serve(CannedSource({("www.test.example", "A"): "192.0.2.80"}))
         source = ForwardingSource(self.here, [self.server], transport=QUIC(TLSTerms(pins=[pinOf(certified().leaf)])))
-        found = lookUp(source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5.0))
+        found = lookUp(source, questionOf("www.test.example"), QueryContext(self.here.seconds() + 5.0))
         self.network.advance(0.5)
         answer = self.successResultOf(found)
         assert answer.origin is not None
@@ -609,7 +609,7 @@ class QuicLeakTests(QuicTestCase):
         # The connection is replaced.
         exchange.release(key)
         exchange.close()
-        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        held.release(answerOf(questionOf("www.test.example"), "192.0.2.80"))
         self.network.advance(0.1)
         self.here.getDelayedCalls()
         self.assertEqual([each() for each in found], [None] * 15)
@@ -628,7 +628,7 @@ class QuicLeakTests(QuicTestCase):
         for _ in range(60):
             asked: list[tuple[Waiter, bytes]] = []
             for _ in range(dice.randrange(1, 20)):
-                waiter = Waiter(dice.choice(("www.example.test", "other.example.test")))
+                waiter = Waiter(dice.choice(("www.test.example", "other.test.example")))
                 try:
                     asked.append((waiter, exchange.ask(waiter, self.here.seconds())[1]))
                 except Unreachable:

@@ -99,7 +99,7 @@ class MessageTests(SynchronousTestCase):
         """
         The keepalive option is found, and only as an option.
         """
-        question = questionOf("www.example.test")
+        question = questionOf("www.test.example")
         for options, wanted in (
             ((), False),
             (((11, b""),), True),

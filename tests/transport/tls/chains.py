@@ -242,7 +242,7 @@ class Rig:
         """
         if transport in ("quic", "http3"):
             certificates = Certificates([shown.pair()], self.there.seconds)
-            source = CannedSource({("www.example.test", "A"): "192.0.2.80"})
+            source = CannedSource({("www.test.example", "A"): "192.0.2.80"})
             responder = Responder(source, self.there, packetCache=packetCacheFor(Access({"allow": ["any"]})))
             heads = HeadMemory(Endpoint()) if transport == "http3" else None
             port = 853 if heads is None else 443
@@ -262,7 +262,7 @@ class Rig:
         """
         source = sourceFromString(self.here, description)
         outcome: list[str] = []
-        found = lookUp(source, questionOf("www.example.test"), QueryContext(self.here.seconds() + seconds))
+        found = lookUp(source, questionOf("www.test.example"), QueryContext(self.here.seconds() + seconds))
         found.addCallbacks(lambda answer: outcome.append(""), lambda failure: outcome.append(failure.getErrorMessage()))
         self.network.advance(seconds + 1)
         source.close()

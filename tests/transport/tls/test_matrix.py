@@ -235,7 +235,7 @@ def test_certificateDecides(rig: Rig, what: str, transport: str) -> None:
     web = f"{ADDRESS}:443" if case.name == ADDRESS else f"{case.name} at {ADDRESS}:443"
     server = web if transport in ("https", "http3") else f"{ADDRESS}:853"
     way = "HTTP/3" if transport == "http3" else transport.upper()
-    assert start == f"www.example.test. A: {server} cannot be reached over {way}"
+    assert start == f"www.test.example. A: {server} cannot be reached over {way}"
     wanted = f"a certificate for '{case.name}' from an authority in {ca}"
     if case.options:
         wanted += f" and a key with the pin {case.options.format(pin=came).removeprefix(':pins=')}"

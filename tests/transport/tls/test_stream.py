@@ -113,7 +113,7 @@ class TLSExchangeTests(TLSTestCase):
             return held[::-1] if len(held) == 50 else []
 
         self.canned.tamper = reverse
-        waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
+        waiters = [Waiter(f"host{number}.test.example") for number in range(50)]
         for waiter in waiters:
             self.exchange.ask(waiter, 0.0)
         self.network.advance(1)

@@ -37,7 +37,7 @@ def largeImage(names: int) -> bytes:
     Return the image of a zone with many names.
     """
     builder = ImageBuilder(APEX)
-    builder.addSets([SOA_SET, record("Example.test. 60 NS h1"), record("Example.test. 60 NSEC h1 SOA")])
+    builder.addSets([SOA_SET, record("test.Example. 60 NS h1"), record("test.Example. 60 NSEC h1 SOA")])
     for number in range(names):
         owner = b"\x06h%05d" % number
         builder.add(owner, 1, 60, pack(">I", number))
@@ -123,8 +123,8 @@ class ImageTests(SynchronousTestCase):
             swapped[8:12] = swapped[8:12][::-1]
             for octets, words in (
                 (b"", "empty file"),
-                (b"$ORIGIN example.test.\n", "too short"),
-                (b"$ORIGIN example.test.\n" * 100, "no image"),
+                (b"$ORIGIN test.example.\n", "too short"),
+                (b"$ORIGIN test.example.\n" * 100, "no image"),
                 (MAGIC[:-1] + b"9" + largeImage(1)[8:], "another version"),
                 (bytes(swapped), "another kind of machine"),
                 (largeImage(1)[:100], "octets of which 100"),

@@ -118,7 +118,7 @@ class ImageBuilderTests(SynchronousTestCase):
         """
         Signatures of one type are a set with one TTL. Those of different types are not.
         """
-        signature = "a {} RRSIG {} 8 3 60 20300101000000 20200101000000 {} example.test. AAAA"
+        signature = "a {} RRSIG {} 8 3 60 20300101000000 20200101000000 {} test.example. AAAA"
         lines = [signature.format(*words) for words in ((60, "A", 1), (50, "NSEC", 1), (40, "A", 2), (60, "A", 1))]
         for count, ttls in ((2, [60, 50]), (3, [40, 50]), (4, [40, 50])):
             image = Image(builder(*lines[:count]).finish())
@@ -167,7 +167,7 @@ class ImageBuilderTests(SynchronousTestCase):
         made = builder(
             "cut 60 NS ns.cut", "ns.cut 60 A 192.0.2.1", "gone 60 DNAME elsewhere.", "x.gone 60 A 192.0.2.1", "alias 60 CNAME cut",
             "alias 60 NSEC cut CNAME", "aaaa 60 NSEC3 1 0 0 - aaaaaaaa A", "bbbb 60 NSEC3 1 0 0 - aaaaaaaa A", "bbbb 60 A 192.0.2.1",
-            "Example.test. 60 NS ns.cut",
+            "test.Example. 60 NS ns.cut",
         )  # fmt: skip
         image = Image(made.finish())
         flags = {key: image.flags(image.find(key)) for key in map(image.key, range(image.nodes))}
@@ -186,7 +186,7 @@ class ImageBuilderTests(SynchronousTestCase):
         """
         made = ImageBuilder(APEX)
         made.nodes = {b"\x01a": b"\x01a\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01"}
-        made.addSets([record("Example.test. 60 A 192.0.2.1"), SOA_SET, record("Example.test. 60 NS a")])
+        made.addSets([record("test.Example. 60 A 192.0.2.1"), SOA_SET, record("test.Example. 60 NS a")])
         image = Image(made.finish())
         self.assertEqual(image.key(0), b"")
         self.assertEqual(image.rendered(0)[2:4], b"\x00\x06")

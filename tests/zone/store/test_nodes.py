@@ -84,7 +84,7 @@ class NodeTests(SynchronousTestCase):
         octets = b"".join(recordsOf(sets, 4))
         self.assertEqual([rrset.name for rrset in decoded(octets, 4, APEX)], [b"\x03wWw" + APEX] * 2)
         self.assertEqual(decoded(octets, 4, APEX), sets)
-        top = gathered([record("Example.test. 60 A 192.0.2.1"), record("Example.test. 60 SOA a b 1 2 3 4 5")])
+        top = gathered([record("test.Example. 60 A 192.0.2.1"), record("test.Example. 60 SOA a b 1 2 3 4 5")])
         self.assertEqual(recordsOf(top, 0)[0][2:4], b"\x00\x06")
 
     def test_truncatedRecordsRaise(self) -> None:
@@ -100,7 +100,7 @@ class NodeTests(SynchronousTestCase):
         """
         The NSEC3 chain in use is the one with flags 0 and the only assigned algorithm (RFC 5155, section 4).
         """
-        lines = ("Example.test. 0 NSEC3PARAM 1 1 1 -", "Example.test. 0 NSEC3PARAM 7 0 2 -", "Example.test. 0 NSEC3PARAM 1 0 3 AB")
+        lines = ("test.Example. 0 NSEC3PARAM 1 1 1 -", "test.Example. 0 NSEC3PARAM 7 0 2 -", "test.Example. 0 NSEC3PARAM 1 0 3 AB")
         self.assertEqual(hashingOf(gathered([record(line) for line in lines])), (1, 3, b"\xab"))
         self.assertIsNone(hashingOf(gathered([record(line) for line in lines[:2]])))
 

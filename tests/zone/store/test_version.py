@@ -38,7 +38,7 @@ def versionWith(*lines: str) -> Version:
     Return a version with SOA and NS records and these.
     """
     builder = ImageBuilder(APEX)
-    builder.addSets([SOA_SET, record("Example.test. 3600 NS a"), *[record(line) for line in lines]])
+    builder.addSets([SOA_SET, record("test.Example. 3600 NS a"), *[record(line) for line in lines]])
     return Version(Image(builder.finish()))
 
 
@@ -169,7 +169,7 @@ class VersionTests(SynchronousTestCase):
         """
         The signatures of each type are found by that type.
         """
-        signature = "RRSIG {} 8 3 60 20300101000000 20200101000000 1 example.test. AAAA"
+        signature = "RRSIG {} 8 3 60 20300101000000 20200101000000 1 test.example. AAAA"
         version = versionWith("a 60 A 192.0.2.1", "a 60 " + signature.format("A"), "a 30 " + signature.format("NSEC"))
         node = self.node(version, b"\x01a")
         ofA, ofNSEC = node.signatures(1), node.signatures(47)
@@ -204,7 +204,7 @@ class VersionTests(SynchronousTestCase):
         """
         lines = ["x.y.b 60 A 192.0.2.1", "a 60 A 192.0.2.1"]
         self.assertFalse(versionWith(*lines).settled().image.isOrdered)
-        for line in ("Example.test. 60 NSEC a A", "Example.test. 0 NSEC3PARAM 1 0 0 -"):
+        for line in ("test.Example. 60 NSEC a A", "test.Example. 0 NSEC3PARAM 1 0 0 -"):
             image = versionWith(*lines, line).settled().image
             self.assertTrue(image.isOrdered)
             keys = [image.key(index) for index in range(image.nodes)]
@@ -228,7 +228,7 @@ class VersionTests(SynchronousTestCase):
         An edit without exactly one SOA record is refused.
         """
         version = versionWith()
-        self.assertRaises(BadChange, version.edited, {b"": (record("Example.test. 60 NS a"),)})
+        self.assertRaises(BadChange, version.edited, {b"": (record("test.Example. 60 NS a"),)})
         two = RRSet(APEX, SOA, 1, 60, (SOA_SET.rdatas[0], SOA_SET.rdatas[0][:-4] + b"\x00\x00\x00\x01"))
         self.assertRaises(BadChange, version.edited, {b"": (two,)})
 
@@ -298,12 +298,12 @@ class VersionTests(SynchronousTestCase):
         """
         versions = [versionWith()]
         for number in range(600):
-            versions.append(versions[-1].edited({b"\x04n%03d" % number: (record(f"n{number:03d}.example.test. 60 A 192.0.2.1"),)}))
+            versions.append(versions[-1].edited({b"\x04n%03d" % number: (record(f"n{number:03d}.test.example. 60 A 192.0.2.1"),)}))
         self.assertEqual(set(versions[600].keysSince(versions[599])), {b"\x04n599", b""})
         self.assertEqual(set(versions[600].keysSince(versions[597])), {b"\x04n597", b"\x04n598", b"\x04n599", b""})
         self.assertEqual(list(versions[600].keysSince(versions[600])), [])
-        other = versions[599].edited({b"\x01x": (record("x.example.test. 60 A 192.0.2.1"),)})
-        last = other.edited({b"\x01y": (record("y.example.test. 60 A 192.0.2.1"),)})
+        other = versions[599].edited({b"\x01x": (record("x.test.example. 60 A 192.0.2.1"),)})
+        last = other.edited({b"\x01y": (record("y.test.example. 60 A 192.0.2.1"),)})
         self.assertEqual(set(last.keysSince(other)), {b"\x01y", b""})
         for later, before in ((versions[600], other), (last, versions[600]), (versions[600], versions[1]), (versions[3], None)):
             self.assertEqual(set(later.keysSince(before)), set(later.overlay))
@@ -316,10 +316,10 @@ class VersionTests(SynchronousTestCase):
         Only the NSEC3 chain that NSEC3PARAM names is used while a zone changes from one chain to another.
         """
         lines = [f"{letter * 4} 60 NSEC3 1 0 {rounds} - {'a' * 8} A" for letter, rounds in zip("abcdefgh", (0, 5) * 4, strict=True)]
-        version = versionWith("Example.test. 0 NSEC3PARAM 1 0 0 -", *lines)
+        version = versionWith("test.Example. 0 NSEC3PARAM 1 0 0 -", *lines)
         for each in (version, version.settled()):
             self.assertEqual(self.covering(each), [b"gggg", b"aaaa", b"aaaa", b"gggg"])
-        other = version.edited({b"": (*version.top.sets[:2], record("Example.test. 0 NSEC3PARAM 1 0 5 -"))})
+        other = version.edited({b"": (*version.top.sets[:2], record("test.Example. 0 NSEC3PARAM 1 0 5 -"))})
         for each in (other, other.settled()):
             self.assertEqual(self.covering(each), [b"hhhh", b"hhhh", b"bbbb", b"hhhh"])
         self.patch(versions, "NSEC3_STEPS", type(OVERLAY_NODES)(1, 1, 1))
@@ -334,7 +334,7 @@ class VersionTests(SynchronousTestCase):
         A look-up in the NSEC3 chain skips any number of removed names in one step.
         """
         labels = [f"{number:08x}" for number in range(1000)]
-        version = versionWith("Example.test. 0 NSEC3PARAM 1 0 0 -", *[f"{label} 60 NSEC3 1 0 0 - {'a' * 8} A" for label in labels])
+        version = versionWith("test.Example. 0 NSEC3PARAM 1 0 0 -", *[f"{label} 60 NSEC3 1 0 0 - {'a' * 8} A" for label in labels])
         gone = version.edited({b"\x08" + label.encode(): () for label in labels[1:]})
         found = gone.nsec3For(b"000003e7")
         assert found is not None

@@ -1,6 +1,7 @@
 """
-Names that are never sent to a server: special-use names, addresses given in place of names, and the reverse names of private addresses
-(RFC 6303): such queries have no answer on the internet and disclose a network's structure.
+Names that are never sent to a server: special-use names, addresses given in place of names, and those that only the network knows: the
+reverse names of private addresses (RFC 6303), and names such as C{home.arpa}. Such queries have no answer on the internet and disclose a
+network's structure.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, ANY, NS, PTR, SOA, A
+from twisted_ext.wire.rrtypes import AAAA, ANY, DS, NS, PTR, SOA, A
 
-__all__ = ["EMPTY_ZONES", "PrivateReverse", "SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
+__all__ = ["EMPTY_ZONES", "LOCAL_ZONES", "PrivateNames", "SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
 
 #: How a name and all names below it are answered.
 _DENIED: Final = "denied"
@@ -30,8 +31,8 @@ _REVERSE: Final = "reverse"
 _MULTICAST: Final = "multicast"
 
 #: Every special-use name that is answered here, how, and by which document. Left to the configured servers, as their documents require of
-#: applications and stub resolvers: test (RFC 6761, section 6.2), example (6.5), home.arpa (RFC 8375, section 4), resolver.arpa (RFC 9462,
-#: section 4), service.arpa (RFC 9665, section 10), and private reverse zones (RFC 6761, section 6.1).
+#: applications and stub resolvers: those of L{LOCAL_ZONES} and L{EMPTY_ZONES}, example (RFC 6761, section 6.5) and resolver.arpa (RFC 9462,
+#: section 4).
 SPECIAL_NAMES: Final = (
     ("localhost", _LOOPBACK, "RFC 6761, section 6.3"),
     ("127.in-addr.arpa", _REVERSE, "RFC 6303, section 4.2"),
@@ -73,8 +74,21 @@ EMPTY_ZONES: Final = (
     "8.b.d.0.1.0.0.2.ip6.arpa",
 )
 
-_REVERSE_TAILS: Final = (nameFromText("in-addr.arpa"), nameFromText("ip6.arpa"))
-_EMPTY: Final = frozenset([nameFromText(text) for text in EMPTY_ZONES])
+#: The same for names that are no reverse names, with the document that has servers do so: a network's own, those of services that register
+#: themselves in it, and those of tests.
+LOCAL_ZONES: Final = {
+    "home.arpa": "RFC 8375, section 4",
+    "service.arpa": "RFC 9665, section 10",
+    "test": "RFC 6761, section 6.2",
+}
+
+_EMPTY: Final = {
+    **{nameFromText(text): "RFC 6303" for text in EMPTY_ZONES},
+    **{nameFromText(text): reason for text, reason in LOCAL_ZONES.items()},
+}
+
+#: Nearly all other names end otherwise.
+_EMPTY_TAILS: Final = tuple([nameFromText(text) for text in ("in-addr.arpa", "ip6.arpa", *LOCAL_ZONES)])
 
 #: Seconds (RFC 6303, section 3).
 _EMPTY_TTL: Final = 10800
@@ -195,10 +209,11 @@ def literalOf(name: bytes) -> bytes | None:
     return None
 
 
-class PrivateReverse(LocalSource):
+class PrivateNames(LocalSource):
     """
-    Denies the reverse names of private addresses (RFC 6303), unless the upstream servers are inside the network as well. It does not answer
-    for other names.
+    Denies what only the network knows, unless the upstream servers are inside it as well: the names below L{EMPTY_ZONES} and
+    L{LOCAL_ZONES}. It does not answer for other names, nor for the DS records of these zones: they belong to the zone above, and clients
+    that validate need the proof that there are none.
     """
 
     __slots__ = ("_inside", "_routed")
@@ -214,17 +229,19 @@ class PrivateReverse(LocalSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         name = question.key[:-4]
-        if not name.endswith(_REVERSE_TAILS) or question.rrClass != IN:
+        if not name.endswith(_EMPTY_TAILS) or question.rrClass != IN:
             return None
         zone = _zoneOf(name)
         if zone is None or self._inside() or any(isBelow(name, routed) for routed in self._routed):
             return None
+        if name == zone and question.rrType == DS:
+            return None
         if context.trace is not None:
-            context.trace.note(lastTime(context.trace), "special", "denied", reason="RFC 6303")
+            context.trace.note(lastTime(context.trace), "special", "denied", reason=_EMPTY[zone])
         return _emptiness(question, zone, name)
 
 
-classImplements(PrivateReverse, IAnswerSource)
+classImplements(PrivateNames, IAnswerSource)
 
 
 def _zoneOf(name: bytes) -> bytes | None:

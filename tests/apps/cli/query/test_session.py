@@ -55,7 +55,7 @@ class SessionTests(NetworkTestCase):
         """
         servers = {upstream.server: upstream.stream for upstream in self.source.upstreams}
         direct = DirectSource(self.here, list(servers), parseQuery(words.split()), encrypted=servers)
-        done = Deferred.fromCoroutine(direct.exchange(questionOf("www.example.test"), list(servers)))
+        done = Deferred.fromCoroutine(direct.exchange(questionOf("www.test.example"), list(servers)))
         self.network.advance(5)
         return done
 

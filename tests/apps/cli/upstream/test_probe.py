@@ -37,9 +37,9 @@ from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import RRSIG
 
-RECORDS = {("www.example.test", "SOA"): "a. b. 1 2 3 4 5"}
+RECORDS = {("www.test.example", "SOA"): "a. b. 1 2 3 4 5"}
 
-SIGNATURE = "SOA 13 3 300 20361220220212 20261120220212 13552 example.test. yIyym3lQyGAoMYWd0i9hNG5Seqd9kjH2UANn4jYhwA=="
+SIGNATURE = "SOA 13 3 300 20361220220212 20261120220212 13552 test.example. yIyym3lQyGAoMYWd0i9hNG5Seqd9kjH2UANn4jYhwA=="
 
 
 class ProbeTests(NetworkTestCase):
@@ -62,7 +62,7 @@ class ProbeTests(NetworkTestCase):
         Return the findings on one server.
         """
         (server,) = serversIn(words)
-        probe = Probe(self.here, nameFromText("www.example.test"), 3, 2.0, self.said.append)
+        probe = Probe(self.here, nameFromText("www.test.example"), 3, 2.0, self.said.append)
         targets = server.targets("192.0.2.53", self.encryption, only)
         done = Deferred.fromCoroutine(probe.server(server.host, "dns.example", targets))
         self.network.advance(40)
@@ -85,7 +85,7 @@ class ProbeTests(NetworkTestCase):
         The certificate of a server that speaks only QUIC and HTTP/3 is described with its authority and its end, like others.
         """
         cache = packetCacheFor(Access({"allow": ["any"]}))
-        responder = Responder(CannedSource({("www.example.test", "SOA"): "a. b. 1 2 3 4 5"}), self.there, packetCache=cache)
+        responder = Responder(CannedSource({("www.test.example", "SOA"): "a. b. 1 2 3 4 5"}), self.there, packetCache=cache)
         certificates = Certificates([certified("dns.example")], self.there.seconds)
         for port, heads in ((853, None), (443, HeadMemory(Endpoint()))):
             listener = QuicListener(self.there, responder, certificates, "192.0.2.53", port, heads=heads)
@@ -208,7 +208,7 @@ class ProbeTests(NetworkTestCase):
         text = self.report(found)
         self.assertIn("says that the answer is secure (AD), and returns the signatures", text)
         self.assertIn("keeps idle connections for 10 seconds", text)
-        self.assertIn("Replies to www.example.test. IN SOA\n", text)
+        self.assertIn("Replies to www.test.example. IN SOA\n", text)
 
     def test_simpleServers(self) -> None:
         """

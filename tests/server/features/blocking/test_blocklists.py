@@ -413,8 +413,8 @@ class BlockingServerTests(ListCase, ServiceCase):
         self.assertIsNone(self.asked("www.ads.example"))
         self.children.finish()
         self.network.advance(0.1)
-        self.assertEqual(self.rcodes(*["www.ads.example"] * 5, *["www.example.test"] * 5), [3] * 5 + [0] * 5)
-        self.assertEqual([str(query.question.name) for query in self.upstream.asked], [repr(b"\x03www\x07example\x04test\x00")])
+        self.assertEqual(self.rcodes(*["www.ads.example"] * 5, *["www.test.example"] * 5), [3] * 5 + [0] * 5)
+        self.assertEqual([str(query.question.name) for query in self.upstream.asked], [repr(b"\x03www\x04test\x07example\x00")])
         self.assertEqual((self.figures()["blocked"], self.figures()["blockNames"]), (6, 1))
         self.assertGreater(self.service.counters.hits, 4)
         figures, samples = self.successResultOf(self.service.status.figures()), self.service.status.samples()
@@ -431,19 +431,19 @@ class BlockingServerTests(ListCase, ServiceCase):
         self.assertEqual(shown, {"lists": [listed], "paused": ["default"]})
         self.successResultOf(self.service.status.do("resume", {"view": "default"}))
         self.assertIn('\ntxdns_replies_total{rcode="NXDOMAIN"} 6\n', page)
-        self.list.write_text("example.test\n")
+        self.list.write_text("test.example\n")
         self.network.advance(3.0)
-        self.assertEqual(self.rcodes("www.ads.example", "www.example.test"), [3, 0])
+        self.assertEqual(self.rcodes("www.ads.example", "www.test.example"), [3, 0])
         self.children.finish()
-        self.assertEqual(self.rcodes("www.ads.example", "www.example.test"), [0, 3])
+        self.assertEqual(self.rcodes("www.ads.example", "www.test.example"), [0, 3])
 
     def test_reloadedSettings(self) -> None:
         """
         A reload blocks other domains at once, answers otherwise, and reads the lists again.
         """
-        self.service = self.run_(block="example.test")
-        self.assertEqual(self.rcodes("www.example.test", "www.example.test", "www.example.test"), [3, 3, 3])
-        self.wanted = self.settings(block="example.test", blockReply="null", blockList=str(self.list))
+        self.service = self.run_(block="test.example")
+        self.assertEqual(self.rcodes("www.test.example", "www.test.example", "www.test.example"), [3, 3, 3])
+        self.wanted = self.settings(block="test.example", blockReply="null", blockList=str(self.list))
         reloaded = self.service.reload()
         self.network.advance(0.1)
         self.successResultOf(reloaded)
@@ -462,12 +462,12 @@ class BlockingServerTests(ListCase, ServiceCase):
         Local records and the hosts file come before block lists; the target of a local alias may be blocked.
         """
         hosts = self.folder / "hosts"
-        hosts.write_text("192.0.2.33 host.example.test\n")
-        local = ["router.example.test A 192.0.2.31", "alias.lan CNAME www.example.test"]
-        self.service = self.run_(block="example.test", local=local, hostsFile=str(hosts))
-        self.assertEqual(self.addressOf("router.example.test"), "192.0.2.31")
-        self.assertEqual(self.addressOf("host.example.test"), "192.0.2.33")
-        self.assertEqual(self.rcodes("alias.lan", "www.example.test"), [3, 3])
+        hosts.write_text("192.0.2.33 host.test.example\n")
+        local = ["router.test.example A 192.0.2.31", "alias.lan CNAME www.test.example"]
+        self.service = self.run_(block="test.example", local=local, hostsFile=str(hosts))
+        self.assertEqual(self.addressOf("router.test.example"), "192.0.2.31")
+        self.assertEqual(self.addressOf("host.test.example"), "192.0.2.33")
+        self.assertEqual(self.rcodes("alias.lan", "www.test.example"), [3, 3])
         self.assertEqual(self.upstream.asked, [])
 
     def test_blockedAliasesAreCounted(self) -> None:

@@ -15,20 +15,20 @@ class DenyAnswersTests(StackCase):
         IPv6 address is made of a denied one.
         """
         canned, server = self.serve()
-        canned.set("lost.example.test", "A", "198.51.100.7")
-        canned.set("lost.example.test", "AAAA", [])
+        canned.set("lost.test.example", "A", "198.51.100.7")
+        canned.set("lost.test.example", "AAAA", [])
         local, prefix = ["own.lan A 198.51.100.7"], ["2001:db8::/96"]
         stack = self.stack(
             upstream=server.label, local=local, dns64=prefix, denyAnswerAddresses=["198.51.100.0/24"], denyAnswerAliases=["search.test"]
         )
         for _ in range(2):
-            asked = self.ask(stack, "lost.example.test")
+            asked = self.ask(stack, "lost.test.example")
             self.network.advance(6)
             answer = self.successResultOf(asked)
             self.assertEqual((answer.outcome, answer.rcode), (Outcome.NXDOMAIN, 3))
             assert answer.origin is not None
             self.assertEqual(answer.origin.server, "deny-answer-addresses 198.51.100.0/24")
-            self.assertEqual(self.find(stack, "lost.example.test", "AAAA"), [])
+            self.assertEqual(self.find(stack, "lost.test.example", "AAAA"), [])
         self.assertEqual(self.find(stack, "own.lan"), ["198.51.100.7"])
         said = "deny-answer: no names with addresses in 1 network, or aliases of names in 1 domain"
         self.assertIn(said, stack.path())

@@ -26,14 +26,14 @@ class DNS64Tests(StackCase):
         Names of upstreams that have IPv4 addresses only get others, those that are known here do not; an alias to such a name does, too.
         """
         canned, server = self.serve()
-        canned.set("four.example.test", "A", "192.0.2.9")
-        canned.set("four.example.test", "AAAA", [])
-        canned.set("six.example.test", "AAAA", "2001:db8::9")
+        canned.set("four.test.example", "A", "192.0.2.9")
+        canned.set("four.test.example", "AAAA", [])
+        canned.set("six.test.example", "AAAA", "2001:db8::9")
         stack = self.stack(upstream=server.label, dns64=["64:ff9b::/96"], local=["own.lan A 192.0.2.1"])
         for _ in range(2):
-            self.assertEqual(self.find(stack, "four.example.test", "AAAA"), ["64:ff9b::c000:209"])
-            self.assertEqual(self.find(stack, "six.example.test", "AAAA"), ["2001:db8::9"])
-            self.assertEqual(self.find(stack, "four.example.test", "A"), ["192.0.2.9"])
+            self.assertEqual(self.find(stack, "four.test.example", "AAAA"), ["64:ff9b::c000:209"])
+            self.assertEqual(self.find(stack, "six.test.example", "AAAA"), ["2001:db8::9"])
+            self.assertEqual(self.find(stack, "four.test.example", "A"), ["192.0.2.9"])
             self.assertEqual(self.find(stack, "own.lan", "AAAA"), [])
         self.assertEqual(self.find(stack, "ipv4only.arpa", "AAAA"), ["64:ff9b::c000:aa", "64:ff9b::c000:ab"])
         self.assertIn("nat64: ipv4only.arpa, and the names of addresses in 64:ff9b::/96", stack.path())

@@ -19,14 +19,14 @@ class FilterTests(StackCase):
         """
         canned, server = self.serve()
         for family, rrType, setting, known in (("six", "AAAA", "filterAaaa", "2001:db8::1"), ("four", "A", "filterA", "192.0.2.9")):
-            canned.set(f"{family}.example.test", rrType, known)
+            canned.set(f"{family}.test.example", rrType, known)
             plain = self.stack(upstream=server.label)
-            self.assertEqual(self.find(plain, f"{family}.example.test", rrType), [known])
+            self.assertEqual(self.find(plain, f"{family}.test.example", rrType), [known])
             self.assertEqual(list(behind(plain, TypeFilter)), [])
             hosts = self.file(f"{known} nas.lan\n")
             stack = self.stack(None, upstream=server.label, local=[f"own.lan {rrType} {known}"], hostsFile=hosts, **{setting: True})
             for _ in range(2):
-                asked = self.ask(stack, f"{family}.example.test", rrType)
+                asked = self.ask(stack, f"{family}.test.example", rrType)
                 self.network.advance(6)
                 answer = self.successResultOf(asked)
                 self.assertEqual((answer.outcome, answer.ede), (Outcome.NODATA, ((17, ""),)))

@@ -27,7 +27,7 @@ from twisted_ext.wire.codes import RD, Rcode
 from twisted_ext.wire.message import Message
 
 RECORDS = {
-    ("www.example.test", "A"): "192.0.2.80",
+    ("www.test.example", "A"): "192.0.2.80",
     ("nope.lan", "A"): "192.0.2.99",
     ("printer", "A"): "192.0.2.99",
     ("www.far.lan", "A"): "192.0.2.98",
@@ -274,13 +274,13 @@ class LocalNamesTests(StackCase):
         """
         for bounds, ttl in (({}, 300), ({"minTtl": 600}, 600), ({"maxTtl": 60}, 60), ({"minTtl": 300, "maxTtl": 300}, 300)):
             stack = self.local(stale=0, **bounds)
-            self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, ttl)
+            self.assertEqual(self.answer(stack, "www.test.example").answer[0].ttl, ttl)
             asked = len(self.canned.asked)
             self.network.advance(ttl - 10)
-            self.assertLess(self.answer(stack, "www.example.test").answer[0].ttl, 10)
+            self.assertLess(self.answer(stack, "www.test.example").answer[0].ttl, 10)
             self.assertEqual(len(self.canned.asked), asked)
             self.network.advance(10)
-            self.answer(stack, "www.example.test")
+            self.answer(stack, "www.test.example")
             self.assertEqual(len(self.canned.asked), asked + 1)
 
     def test_boundsOfTTLsAreChecked(self) -> None:
@@ -292,16 +292,16 @@ class LocalNamesTests(StackCase):
         stack = self.local(maxTtl=30)
         wrong = Settings.of(hostsFile="", upstream=self.server.label, minTtl=60, maxTtl=30)
         self.assertRaises(BadDescription, reloadStack, stack, wrong)
-        self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 30)
+        self.assertEqual(self.answer(stack, "www.test.example").answer[0].ttl, 30)
 
     def test_reloadedBoundsApplyToCachedAnswers(self) -> None:
         """
         New bounds apply at once: answers that were cached with others are asked again.
         """
         stack = self.local()
-        self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 300)
+        self.assertEqual(self.answer(stack, "www.test.example").answer[0].ttl, 300)
         reloadStack(stack, Settings.of(hostsFile="", upstream=self.server.label, maxTtl=30))
-        self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 30)
+        self.assertEqual(self.answer(stack, "www.test.example").answer[0].ttl, 30)
         self.assertIn(", max-ttl 30 s", "\n".join(stack.path()))
 
     def test_denialsAreBounded(self) -> None:
@@ -338,7 +338,7 @@ class LocalNamesTests(StackCase):
         self.find(stack)
         self.canned.silent = True
         self.network.advance(60)
-        self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 10)
+        self.assertEqual(self.answer(stack, "www.test.example").answer[0].ttl, 10)
 
     def test_reload(self) -> None:
         """
@@ -436,9 +436,9 @@ class PacketCacheTests(ServiceCase):
         """
         Denials of a local domain and filtered answers are repeated from the packet cache, until a reload ends them.
         """
-        self.upstream.set("six.example.test", "AAAA", "2001:db8::1")
+        self.upstream.set("six.test.example", "AAAA", "2001:db8::1")
         service = self.run_(localDomain=["lan"], filterAaaa=True)
-        for name, rrType, rcode in (("nope.lan", "A", 3), ("six.example.test", "AAAA", 0)):
+        for name, rrType, rcode in (("nope.lan", "A", 3), ("six.test.example", "AAAA", 0)):
             before = service.counters.hits
             # The same query each time.
             got = [self.again(name, rrType) for _ in range(5)]
@@ -449,7 +449,7 @@ class PacketCacheTests(ServiceCase):
         reloading = service.reload()
         self.network.advance(1)
         self.successResultOf(reloading)
-        self.assertEqual(len(self.again("six.example.test", "AAAA").answer), 1)
+        self.assertEqual(len(self.again("six.test.example", "AAAA").answer), 1)
 
     def again(self, name: str, rrType: str) -> Message:
         """

@@ -89,7 +89,7 @@ class PolicyZonesTests(ZoneCase):
         """
         Queries wait for the first table; a changed file is in force without a reload, and no earlier reply survives that.
         """
-        self.upstream.set("www.example.test", "A", "192.0.2.80")
+        self.upstream.set("www.test.example", "A", "192.0.2.80")
         self.upstream.set("bad.example", "A", "192.0.2.81")
         self.service = self.run_(policyZone=[self.feed], policyZones="feed")
         self.assertIsNone(self.asked("bad.example"))
@@ -97,7 +97,7 @@ class PolicyZonesTests(ZoneCase):
         self.network.advance(0.1)
         self.assertEqual(self.rcodes("bad.example", "bad.example", "bad.example"), [3, 3, 3])
         self.assertGreater(self.service.counters.hits, 0)
-        reply = self.asked("www.example.test")
+        reply = self.asked("www.test.example")
         assert reply is not None
         self.assertEqual([rrset.rdatas for rrset in reply.answer], [(bytes((192, 0, 2, 99)),)])
         self.assertEqual(self.rcodes("drop.example"), [None])

@@ -210,7 +210,8 @@ class ServedZoneTests(ZoneCase):
         """
         Clients are not answered from a zone of rules; NOTIFY for it gets to it, and it is shown with its name.
         """
-        self.service = self.run_(zone=[{"name": "rpz.test", "primaries": ["192.0.2.99"], "view": POLICY_VIEW}], **self.policy)
+        zone = {"name": "rpz.test", "primaries": ["192.0.2.99"], "view": POLICY_VIEW}
+        self.service = self.run_(zone=[zone], route={"test": "192.0.2.53"}, **self.policy)
         sets = self.service.zoneSets
         self.assertEqual([place.text for place in sets.places()], ["rpz.test..policy-zones"])
         request = SimpleNamespace(

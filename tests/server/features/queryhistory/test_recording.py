@@ -28,7 +28,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, HTTPS
 
-WWW = questionOf("www.example.test")
+WWW = questionOf("www.test.example")
 
 #: Seconds since 1970.
 TODAY = 1_700_000_000.0
@@ -62,7 +62,7 @@ class RecordingTests(SynchronousTestCase):
         self.assertEqual([len(each) for each in rows], [count for _, count in sent])
         return [row for each in rows for row in each]
 
-    def hit(self, body: bytes, name: str = "www.example.test", count: int = 1) -> None:
+    def hit(self, body: bytes, name: str = "www.test.example", count: int = 1) -> None:
         client = Client("192.0.2.7", Group("all"))
         self.recording.hits([(queryOf(name), ())] * count, [body] * count, [client] * count, "tcp", self.clock.seconds() - 2)
 
@@ -80,7 +80,7 @@ class RecordingTests(SynchronousTestCase):
         answer.origin = Origin("udp", "192.0.2.53:53")
         held.release(answer)
         (row,) = self.rows()
-        wanted = Row(int(TODAY * 1e6), "127.0.0.1", "test.example.www", 1, 0, "", 250_000, "", "192.0.2.53:53", "", 2, 0, alias="")
+        wanted = Row(int(TODAY * 1e6), "127.0.0.1", "example.test.www", 1, 0, "", 250_000, "", "192.0.2.53:53", "", 2, 0, alias="")
         self.assertEqual(row, wanted)
 
     def test_rcodes(self) -> None:
@@ -145,7 +145,7 @@ class RecordingTests(SynchronousTestCase):
         server = self.server(held)
         alias = answerOf(WWW, "192.0.2.80")
         service = RRSet(WWW.name, HTTPS, 1, 60, (b"\0\1" + nameFromText("svc.example") + b"\0\1\0\3\2h2", b"\0\1\0"))
-        pairs = (("www.example.test", "A.example"), ("a.example", "b.example"))
+        pairs = (("www.test.example", "A.example"), ("a.example", "b.example"))
         chain = tuple([rrsetOf(nameFromText(one), CNAME, other) for one, other in pairs])
         blocked = Answer(Outcome.NXDOMAIN, rcode=3, origin=AliasOrigin("blocked", "ads:7", [nameFromText("b.example")]))
         for answer in (
@@ -173,12 +173,12 @@ class RecordingTests(SynchronousTestCase):
         What the packet cache has answered has the time of its answer, in the clock of the history.
         """
         self.hit(bytes([129, 128]) + bytes(8))
-        self.hit(bytes([129, 131]) + bytes(8), "none.example.test")
-        self.hit(BlockedReply(bytes([129, 128]) + bytes(8)), "ads.example.test")
+        self.hit(bytes([129, 131]) + bytes(8), "none.test.example")
+        self.hit(BlockedReply(bytes([129, 128]) + bytes(8)), "ads.test.example")
         first, second, third = self.rows()
-        self.assertEqual(first, Row(int((TODAY - 2) * 1e6), "192.0.2.7", "test.example.www", 1, 0, "", 0, "", "", "", 1, 1))
-        self.assertEqual((second.name, second.rcode), ("test.example.none", 3))
-        self.assertEqual((third.name, STATUSES[third.status]), ("test.example.ads", "blocked"))
+        self.assertEqual(first, Row(int((TODAY - 2) * 1e6), "192.0.2.7", "example.test.www", 1, 0, "", 0, "", "", "", 1, 1))
+        self.assertEqual((second.name, second.rcode), ("example.test.none", 3))
+        self.assertEqual((third.name, STATUSES[third.status]), ("example.test.ads", "blocked"))
 
     def test_batches(self) -> None:
         """

@@ -117,8 +117,8 @@ class TransferringTests(ReplicaTestCase):
         place = self.primary.zones.at(APEX)
         assert place is not None and place.zone is not None
         zone = place.zone
-        said = "long.example.test. has 65517 octets and fits into no message of a transfer"
-        said = said.replace("long.example.test.", f"long.{nameToText(APEX)}")
+        said = "long.test.example. has 65517 octets and fits into no message of a transfer"
+        said = said.replace("long.test.example.", f"long.{nameToText(APEX)}")
         one = Transaction(zone.current)
         one.remove(record(long))
         without = one.commit()

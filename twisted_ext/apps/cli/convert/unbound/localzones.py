@@ -15,7 +15,7 @@ from twisted_ext.apps.cli.convert.unbound.syntax import Option
 
 __all__ = ["LocalZones"]
 
-#: Zones that Unbound has by itself, and that this server would look up. It answers the others by itself as well.
+#: Zones that Unbound has by itself, and that this server would ask a private upstream about. It answers the others by itself as well.
 _USUAL: Final = ("home.arpa.", "test.")
 
 #: Zones of this many names are better kept in a file of their own.
