@@ -34,6 +34,7 @@ ALIASED: Final = 21
 
 #: Offset of the request count.
 _ASKED: Final = 17
+_KIND: Final = 16
 
 #: The same, followed by a first RRset of one record owned by the question's name.
 _FIRST: Final = Struct(">dIHHBBHHHHHHIHH")
@@ -333,6 +334,14 @@ def _packedName(name: bytes, key: bytes) -> bytes:
         if position == end:
             return bytes((_TAIL, end))
     return bytes((_FULL, len(name))) + name
+
+
+def kindOf(data: bytes) -> tuple[Outcome, Security]:
+    """
+    Return the outcome and the security of a packed answer.
+    """
+    kind = data[_KIND] & ~_REPLY
+    return _OUTCOMES[kind >> 4], _SECURITIES[kind & 15]
 
 
 def learnedAt(data: bytes) -> tuple[float, float]:

@@ -147,6 +147,12 @@ class Failures:
             return None
         return again(failure.fault)
 
+    def of(self, key: bytes) -> DNSFault:
+        """
+        Return a failure that is kept, whether it has expired or not.
+        """
+        return self._kept[key].fault
+
     def forget(self, key: bytes) -> None:
         self._kept.pop(key, None)
 

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.cache.choice import EVERYTHING, Choice
 from twisted_ext.cache.entries import (
     ALIASED,
     Entry,
@@ -22,6 +23,7 @@ from twisted_ext.cache.entries import (
     askedAgain,
     denialKey,
     keysAbove,
+    kindOf,
     learnedAt,
     nameOfKey,
     pack,
@@ -34,7 +36,7 @@ from twisted_ext.cache.failures import FAILURE_OCTETS, Failures
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow
+from twisted_ext.wire.names import ROOT, isBelow
 
 __all__ = ["Statistics", "Store"]
 
@@ -510,26 +512,30 @@ class Store:
     def keys(self) -> list[bytes]:
         return [*self.ready, *[key for key, _ in self._fresh.items()], *[key for key, _ in self._proven.items()]]
 
-    def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
+    def flush(self, name: bytes | None = None, subtree: bool = False, choice: Choice = EVERYTHING) -> int:
         """
-        Drop all answers to questions for a name, answers to other questions whose aliases pass through it, and failures.
+        Drop answers to questions for a name, answers to other questions whose aliases pass through it, and failures.
 
-        @param name: L{None} for everything.
+        @param name: L{None} for all names.
         @param subtree: include all names below it.
+        @param choice: which of them; those with aliases are of the type that was asked for.
 
-        @return: how many answers were dropped.
+        @return: how many were dropped: answers; with a choice, failures too.
         """
-        if name is None:
+        if name is None and choice.isAll:
             count = len(self)
             self.clear()
             return count
-        folded = name.lower()
+        folded = ROOT if name is None else name.lower()
+        below = subtree or name is None
 
         def concerns(owner: bytes) -> bool:
-            return owner == folded or subtree and isBelow(owner, folded)
+            return owner == folded or below and isBelow(owner, folded)
 
         concerned: list[bytes] = []
-        for key in self._mentioning(folded):
+        for key in self.keys() if folded == ROOT else self._mentioning(folded):
+            if not choice.isAll and not (choice.hasType(_typeOf(key)) and choice.hasAnswer(*self._kindOf(key))):
+                continue
             if concerns(nameOfKey(key)):
                 concerned.append(key)
                 continue
@@ -540,10 +546,17 @@ class Store:
                 concerned.append(key)
         for key in concerned:
             self.drop(key)
-        for key in self.failures.keys():
-            if concerns(nameOfKey(key)):
-                self.failures.forget(key)
-        return len(concerned)
+        failed = [key for key in self.failures.keys() if concerns(nameOfKey(key)) and choice.hasType(_typeOf(key))]
+        failed = [key for key in failed if choice.hasFailure(self.failures.of(key))]
+        for key in failed:
+            self.failures.forget(key)
+        return len(concerned) + (0 if choice.isAll else len(failed))
+
+    def _kindOf(self, key: bytes) -> tuple[Outcome, Security]:
+        entry = self.ready.get(key)
+        if entry is not None:
+            return entry.kept.outcome, entry.kept.security
+        return kindOf(self._fresh.get(key) or self._proven.get(key) or b"")
 
     def _mentioning(self, name: bytes) -> list[bytes]:
         """
@@ -565,3 +578,11 @@ class Store:
         if entry is not None:
             return packEntry(key, entry, self.servers)
         return self._fresh.get(key) or self._proven.get(key)
+
+
+def _typeOf(key: bytes) -> int:
+    """
+    Return the type of the question of a key; 0 for that of a name that does not exist.
+    """
+    end = len(nameOfKey(key))
+    return key[end] << 8 | key[end + 1]

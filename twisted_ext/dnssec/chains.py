@@ -150,6 +150,15 @@ class Chains:
             for name in [name for name in names if zone is None or isBelow(name, zone)]:
                 del names[name]
 
+    def bogus(self, name: bytes | None) -> list[bytes]:
+        """
+        Return the zones that have failed validation: at, above and below a name; all for L{None}.
+
+        @param name: folded.
+        """
+        found = [zone for zone, trust in self._known.items() if trust.security is Security.BOGUS]
+        return [zone for zone in found if name is None or isBelow(zone, name) or isBelow(name, zone)]
+
     def forgetBogus(self, name: bytes) -> None:
         """
         Forget the zones at and above a name that have failed validation, to try them again by other servers.

@@ -99,6 +99,9 @@ def test_look(console: Console) -> None:
     assert browser.post("/look", name="none.example.net", below="1") == 303
     assert browser.get(browser.location) == 200
     assert "The cache has forgotten" in browser.page
+    assert browser.post("/look", name="none.example.net", type="MX", which="negative") == 303
+    assert browser.get(browser.location) == 200
+    assert "The cache has forgotten 0 answers" in browser.page
     # Its upstream does not reply.
     for path in ("/look/chain", "/look/chain.svg"):
         for query in ("name=www.example.net", "name=a..b", "name=example.org&type=NONSENSE", ""):

@@ -92,8 +92,25 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.ask("/cache/flush?name=sub.example.com&below=1", "POST"), {"flushed": 1})
         self.assertEqual(self.ask("/cache/flush?all=1", "POST"), {"flushed": 1})
         self.assertEqual(self.server.changes, 3)
-        for target in ("", "?all=1&name=example.com", "?all=1&below=1"):
-            self.assertIn("cache flush --all", str(self.ask(f"/cache/flush{target}", "POST", code=400)["error"]))
+        for target in ("", "?all=1&name=example.com", "?all=1&below=1", "?all=1&bogus=1", "?below=1&negative=1", "?type=A"):
+            self.assertIn("cache flush --below NAME, --all", str(self.ask(f"/cache/flush{target}", "POST", code=400)["error"]))
+
+    def test_flushOfSome(self) -> None:
+        """
+        A flush may be of one type, or of what is bogus or negative only, also of all names.
+        """
+        name = "name=www.example.com"
+        for target, count in ((f"{name}&type=MX", 0), (f"{name}&negative=1", 0), ("bogus=1", 0), ("negative=1&bogus=1", 0)):
+            self.assertEqual(self.ask(f"/cache/flush?{target}", "POST"), {"flushed": count})
+        self.assertEqual(self.ask(f"/cache/flush?{name}&type=a", "POST"), {"flushed": 1})
+        self.assertEqual(self.ask("/cache/flush?name=.&below=1&type=TYPE1", "POST"), {"flushed": 1})
+        said = str(self.ask(f"/cache/flush?{name}&type=A&view=lab", "POST", code=400)["error"])
+        self.assertIn("there is no view 'lab'", said)
+        said = str(self.ask(f"/cache/flush?{name}&type=MXX", "POST", code=400)["error"])
+        self.assertIn("there is no view 'MXX'", said)
+        said = str(self.ask(f"/cache/flush?{name}&type=MXX&view=MYY", "POST", code=400)["error"])
+        self.assertIn("'MYY' is not a record type: write a mnemonic such as MX", said)
+        self.assertIn("cache flush --below . TYPE", str(self.ask("/cache/flush?all=1&type=A", "POST", code=400)["error"]))
 
     def test_changesRequirePOST(self) -> None:
         """

@@ -34,7 +34,8 @@ from twisted_ext.server.sources.upstreams import ListenAddresses
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import RD
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import typeName
 
 _RECORDS = """
 www 300 A 192.0.2.80
@@ -401,6 +402,40 @@ class RecurseTests(RecursingCase):
         self.successResultOf(status.do("cache/flush", {"name": "good.example", "below": "1"}))
         self.assertEqual(zones(), {"example.", "plain.example."})
         self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+
+    def test_flushOfSome(self) -> None:
+        """
+        A flush of one type, or of what is negative or bogus, forgets what belongs to that beside answers: delegations with NS, addresses of
+        servers with A, keys with DNSKEY and DS, records that deny other names with what is negative. Everything else is not asked again.
+        """
+        stack = self.stack()
+        server = SeenServer(self.here, Counters())
+        server.caching, server.recursor = stack.caching, stack.recursor
+        names = iter(range(100))
+
+        def asked(given: dict[str, str], name: str = "www.good.example") -> list[str]:
+            for each in ("www.good.example", "no.good.example"):
+                self.look(stack, each)
+            self.successResultOf(server.status.do("cache/flush", given))
+            before = len(self.internet.exchanges)
+            self.look(stack, name)
+            seen = [each.query.questions[0] for each in [*self.internet.exchanges][before:]]
+            return sorted({f"{nameToText(each.name).lower()} {typeName(each.rrType)}" for each in seen})
+
+        ours = "www.good.example. A"
+        self.assertEqual(asked({"name": "www.good.example", "type": "MX"}), [])
+        self.assertEqual(asked({"bogus": "1"}), [])
+        self.assertEqual(asked({"negative": "1"}), [])
+        self.assertEqual(asked({"name": "www.good.example", "type": "A"}), [ours])
+        below = {"name": "good.example", "below": "1"}
+        self.assertEqual(asked({**below, "type": "A"})[-1:], [ours])
+        self.assertEqual(asked({**below, "type": "DNSKEY"}, f"n{next(names)}.good.example"), ["good.example. DNSKEY", "n0.good.example. A"])
+        self.assertEqual(asked({**below, "negative": "1"}, f"n{next(names)}.good.example"), ["n1.good.example. A"])
+        self.assertEqual(asked({**below, "bogus": "1"}, f"n{next(names)}.good.example"), [])
+        self.assertEqual(asked({**below, "type": "MX"}, f"n{next(names)}.good.example"), ["n3.good.example. A"])
+        # The servers of the zone above are asked for the zone itself.
+        found = asked({**below, "type": "NS"}, f"n{next(names)}.good.example")
+        self.assertEqual(found, ["good.example. A", "n4.good.example. A"])
 
     def test_stubOfAPrivateZone(self) -> None:
         """

@@ -17,8 +17,9 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Keepers
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
+from twisted_ext.server.sources.sources import ForwardStack
 from twisted_ext.server.sources.upstreams import ListenAddresses
-from twisted_ext.testing.internet import Internet
+from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.wire.codes import Ede
 from twisted_ext.wire.names import nameFromText
 
@@ -95,6 +96,35 @@ class TrustingTests(RecursingCase):
         self.assertEqual(self.security(stack, "www.fine.example"), Security.BOGUS)
         reloadStack(stack, self.settings(route=route))
         self.assertEqual(self.security(stack, "www.fine.example"), Security.SECURE)
+
+    def flushed(self, stack: ForwardStack, **given: str) -> object:
+        """
+        Have the server forget something, and return how much that was.
+        """
+        server = SeenServer(self.here, Counters())
+        server.caching, server.recursor, server.trusting = stack.caching, stack.recursor, stack.trusting
+        return self.successResultOf(server.status.do("cache/flush", given))["flushed"]
+
+    def test_flushOfWhatIsBogus(self) -> None:
+        """
+        Once the servers of a zone that was bogus are mended, a flush of what is bogus lets it be validated at once: by a resolver from the
+        root, and by one that asks a route. Nothing else is forgotten, and without a flush it stays bogus.
+        """
+        for route in ([], [self.route()]):
+            self.setUp()
+            stack = self.stack(route=route)
+            self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+            self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+            self.internet.clear(Fault.EXPIRED, "bad.example")
+            self.internet.advance(0.1)
+            for given in ({"negative": "1", "name": "good.example", "below": "1"}, {"name": "www.bad.example", "type": "MX"}):
+                self.flushed(stack, **given)
+                self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+            self.assertEqual(self.flushed(stack, bogus="1"), 1)
+            self.assertEqual(self.security(stack, "www.bad.example"), Security.SECURE)
+            asked = len(self.internet.exchanges)
+            self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+            self.assertEqual(len(self.internet.exchanges), asked)
 
     def test_settingsOfForwarders(self) -> None:
         """

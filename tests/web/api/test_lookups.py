@@ -8,7 +8,7 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 
 from tests.zone.plain import versionOf
 from twisted_ext.metrics.figures import Figures
@@ -74,3 +74,25 @@ def test_statisticsByKind() -> None:
     assert whole["response-by-rcode"] == [{"name": "No Error", "value": "3"}, {"name": "Non-Existent domain", "value": "1"}]
     assert "response-by-qtype" not in ask(includerings="false")
     assert ask(statistic="uptime") == {"uptime": "12"}
+
+
+def test_flushOfSome() -> None:
+    """
+    The type and the names below are passed on to the cache.
+    """
+    did: list[tuple[str, dict[str, str]]] = []
+
+    def do(path: str, given: dict[str, str]) -> Deferred[dict[str, object]]:
+        did.append((path, given))
+        return succeed({"flushed": 3})
+
+    lookups = PowerDNSLookups(cast(Any, SimpleNamespace(do=do)), lambda: 0.0)
+    replies: list[ApiReply] = []
+    for fields in ({"domain": "a.example."}, {"domain": "a.example.", "type": "MX", "subtree": "true"}):
+        asked = SimpleNamespace(fields=fields, expectScope=lambda scope: None)
+        lookups.flush(cast(Any, asked)).addCallback(replies.append)
+    assert [each.body for each in replies] == [{"count": 3, "result": "Flushed cache."}] * 2
+    assert did == [
+        ("cache/flush", {"name": "a.example.", "type": "", "below": ""}),
+        ("cache/flush", {"name": "a.example.", "type": "MX", "below": "true"}),
+    ]

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.cache.choice import EVERYTHING, Choice
 from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer, needsNoSignatures, unsignedOf
@@ -388,16 +389,17 @@ class CachedSource(LearningSource):
         counted.stale += self._staleGiven
         return counted
 
-    def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
+    def flush(self, name: bytes | None = None, subtree: bool = False, choice: Choice = EVERYTHING) -> int:
         """
         Remove answers from the cache, and return their number.
 
         @param name: remove only this name; L{None} for everything.
         @param subtree: remove all names below it as well.
+        @param choice: see L{Store.flush}.
         """
         for each in behind(self._inner, CoalescingSource):
             each.startAnew()
-        return self.store.flush(name, subtree)
+        return self.store.flush(name, subtree, choice)
 
     def forget(self, questions: Iterable[Question], context: QueryContext) -> None:
         """

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.cache.choice import EVERYTHING, Choice
 from twisted_ext.cache.store import Store
 from twisted_ext.cache.variants import madePlainer
 from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
@@ -52,6 +53,9 @@ _LONG: Final = 1 << 31
 
 #: Octets for keys and DS records, beside those that the validator remembers as verified.
 _SUPPORT_CACHE: Final = 4 << 20
+
+#: Zones whose keys are looked for one by one in that cache, a millisecond each.
+_FEW_ZONES: Final = 16
 
 _log: Final = Logger(__name__)
 
@@ -171,16 +175,25 @@ class ValidatingSource(WrappingSource):
         self.supportFrom(inner)
         self._clock = ClockWatch(reactor.seconds)
 
-    def forget(self, name: bytes | None, subtree: bool) -> None:
+    def forget(self, name: bytes | None, subtree: bool, choice: Choice = EVERYTHING) -> None:
         """
         Forget what is known of the keys and denials of a name, or of all names for L{None}.
 
         @param name: folded.
+        @param choice: which of that.
         """
-        self.validator.chains.forget(name)
-        self.support.flush(name, subtree)
+        if choice.hasKeys:
+            self.validator.chains.forget(name)
+        elif choice.isBogus:
+            zones = self.validator.chains.bogus(name)
+            for zone in zones:
+                self.validator.chains.forget(zone)
+            # Their keys were taken for good until they were tried. To look for many takes longer than to ask again.
+            for each in zones if len(zones) <= _FEW_ZONES else [None]:
+                self.support.flush(each)
+        self.support.flush(name, subtree, choice)
         denials = self.denials
-        if denials is not None:
+        if denials is not None and choice.hasDenials:
             gone = denials.flush(name or ROOT, below=name is None or subtree)
             # The zone that the name is in denies it as well.
             above = name or ROOT

@@ -15,6 +15,7 @@ from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext.answers import QueryContext, Question
+from twisted_ext.cache.choice import Choice
 from twisted_ext.cache.entries import nameOfKey, unpack
 from twisted_ext.errors import BadRecord, CallerFault
 from twisted_ext.interfaces import IAnswerSource
@@ -31,7 +32,7 @@ from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.sources.upstreamfigures import upstreamsOf
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
-from twisted_ext.wire.rrtypes import NS, A, typeName, typeNumber
+from twisted_ext.wire.rrtypes import ANY, NS, A, typeName, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
@@ -451,25 +452,40 @@ class Status(Operations):
             raise CallerFault("this server validates nothing; txdns recurse does, and forwarders with validate: in an upstream or route")
         return trusting.anchors()
 
-    def flush(self, name: str, below: bool, everything: bool, view: str = "") -> dict[str, JSON]:
+    def flush(
+        self, name: str, below: bool, everything: bool, rrType: str = "", view: str = "", bogus: bool = False, negative: bool = False
+    ) -> dict[str, JSON]:
         """
         Flush the cache entries of a name.
 
         @param below: of its subdomains too.
         @param everything: of all names; there is no name then.
+        @param rrType: only those of this type; C{""} and ANY for all. It may change places with the view.
         @param view: only in the cache of this view; C{""} for all.
+        @param bogus: only what has failed validation, of all names if there is none.
+        @param negative: only denials and failures, in the same way.
 
-        @return: C{flushed}, how many answers.
+        @return: C{flushed}, how many answers; if only some are meant, failures too.
         """
         serving = self.serving
-        if everything == bool(name) or (everything and below):
-            raise CallerFault("write: txdns control cache flush NAME, cache flush --below NAME or cache flush --all")
+        isSome = bogus or negative
+        if everything and (name or below or isSome) or not (everything or name or isSome) or (below and not name):
+            raise CallerFault("write: txdns control cache flush NAME, cache flush --below NAME, --all, --bogus or --negative")
+        if rrType and (typeNumber(rrType) is None or any(rrType in each.views for each in serving.backends)):
+            rrType, view = view, rrType
+        number = typeNumber(rrType) if rrType else ANY
+        if number is None:
+            raise BadRecord(f"{rrType!r} is not a record type: write a mnemonic such as MX, or a number as TYPE65280")
+        if everything and number != ANY:
+            raise CallerFault("a type is for a name; write: txdns control cache flush --below . TYPE")
+        choice = Choice(0 if number == ANY else number, bogus, negative)
         wire = nameFromText(name) if name else None
         caches = self._cachesOf(view)
-        if serving.recursor is not None:
-            serving.recursor.forget(wire, below)
+        for each in (serving.recursor, serving.trusting):
+            if each is not None:
+                each.forget(wire, below, choice)
         try:
-            return {"flushed": sum([each.caching.flush(wire, below) for each in caches])}
+            return {"flushed": sum([each.caching.flush(wire, below, choice) for each in caches])}
         finally:
             serving.changed()
 

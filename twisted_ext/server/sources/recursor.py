@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.cache.choice import EVERYTHING, Choice
 from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.validation import Validator
@@ -299,15 +300,19 @@ class Recursor:
 
     # -- for operators
 
-    def forget(self, name: bytes | None = None, subtree: bool = True) -> None:
+    def forget(self, name: bytes | None = None, subtree: bool = True, choice: Choice = EVERYTHING) -> None:
         """
         Forget what is known of a name and those below it: servers, keys and addresses of servers; of all names for L{None}.
+
+        @param choice: which of that.
         """
         folded = None if name is None else name.lower()
-        self._recursive.delegations.forget(folded)
-        self._recursive.addresses.flush(folded, subtree)
+        if choice.hasDelegations:
+            self._recursive.delegations.forget(folded)
+        if choice.hasAddresses:
+            self._recursive.addresses.flush(folded, subtree)
         if self._validating is not None:
-            self._validating.forget(folded, subtree)
+            self._validating.forget(folded, subtree, choice)
 
     def numbers(self, now: float) -> dict[str, float]:
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
+from twisted_ext.cache.choice import EVERYTHING, Choice
 from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, negativesOf, textsByName
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors, keyTagOf
@@ -207,14 +208,16 @@ class Trusting:
         until = dict(self.trust.negatives.listed(now))[found]
         return f"not validated until {timeToText(until)}: there is a negative trust anchor for {nameToText(found)}"
 
-    def forget(self, name: bytes | None, subtree: bool) -> None:
+    def forget(self, name: bytes | None, subtree: bool, choice: Choice = EVERYTHING) -> None:
         """
         Forget what was learned of a name, or of all names for L{None}.
+
+        @param choice: which of that.
         """
         for validating in self._validating:
-            validating.forget(None if name is None else name.lower(), subtree)
+            validating.forget(None if name is None else name.lower(), subtree, choice)
         for cache in self._caches:
-            cache.flush(name, subtree)
+            cache.flush(name, subtree, choice)
 
     def anchors(self) -> dict[str, JSON]:
         """

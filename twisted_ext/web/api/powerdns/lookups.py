@@ -183,8 +183,9 @@ class PowerDNSLookups:
     def flush(self, asked: ApiAsked) -> Deferred[ApiReply]:
         asked.expectScope("zones")
         name = canonicalName(asked.fields.get("domain", ""))
+        wanted = {"name": nameToText(name), "type": asked.fields.get("type", ""), "below": asked.fields.get("subtree", "")}
         # A server without a cache has nothing to forget: what it answers from a zone is never old.
-        flushing = self._operations.do("cache/flush", {"name": nameToText(name)}).addErrback(_nothing)
+        flushing = self._operations.do("cache/flush", wanted).addErrback(_nothing)
         return flushing.addCallback(lambda said: ApiReply(body={"count": said.get("flushed", 0), "result": "Flushed cache."}))
 
 

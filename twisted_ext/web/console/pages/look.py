@@ -89,11 +89,15 @@ class LookPage:
 
     def flush(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         """
-        Forget a name, and all below it if the form says so.
+        Forget a name, and all below it if the form says so; or only what it says of them.
         """
-        name = asked.form.get("name", "").strip()
-        asked.told = {"action": "flush", "name": name[:255]}
-        flushing = self._operations.do("cache/flush", {"name": name, "below": "1" if asked.form.get("below") else ""})
+        form = asked.form
+        name = form.get("name", "").strip()
+        wanted = {"name": name, "below": "1" if form.get("below") else "", "type": form.get("type", "").strip()}
+        if (which := form.get("which", "")) in ("bogus", "negative"):
+            wanted[which] = "1"
+        asked.told = {"action": "flush", "name": name[:255], "type": wanted["type"][:20], "which": which[:20]}
+        flushing = self._operations.do("cache/flush", wanted)
         text = "The cache has forgotten {} answers."
         return flushing.addCallback(lambda said: leadingTo("/look", text.format(said.get("flushed", 0)), name=name))
 
