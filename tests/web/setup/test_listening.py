@@ -52,7 +52,14 @@ def test_listenersAreOffered() -> None:
     for port in (443, 8443):
         offer = offerOf(Settings.of(), [*bound, Bound("0.0.0.0", port, encryption="http3")], _NAMES)
         assert offer is not None
-        assert offer.http3 == (port == 443)
+        own = None if port == 443 else "https://dns.example:8443/dns-query"
+        assert (None if offer.ownHTTP3 is None else str(offer.ownHTTP3)) == own
+        assert offer.http3 is not None and len(offer.urls) == 3
+    # By itself, but not where only this machine reaches it.
+    offer = offerOf(Settings.of(), [_PLAIN, Bound("0.0.0.0", 443, encryption="http3")], _NAMES)
+    assert offer is not None
+    assert (offer.urls, str(offer.ownHTTP3), offer.addresses) == ((), "https://dns.example/dns-query", ())
+    assert offerOf(Settings.of(), [_PLAIN, Bound("127.0.0.1", 443, encryption="http3")], _NAMES) is None
 
 
 def test_nothingIsOffered() -> None:

@@ -55,8 +55,9 @@ def test_records() -> None:
     """
     There is a record for each listener, the preferred one first, with all that clients need.
     """
+    http3 = ServerURL.fromText("https://dns.example:8443/q")
     offer = Offer.of(
-        ["https://dns.example:8443/q", "tls://dns.example", "quic://dns.example"], ["192.0.2.53", "2001:db8::53"], http3=True
+        ["https://dns.example:8443/q", "tls://dns.example", "quic://dns.example"], ["192.0.2.53", "2001:db8::53"], http3=http3
     )
     assert [SVCB.fromWire(each).toText() for each in offer.designations().rdatas] == [
         '1 dns.example. alpn="h2,h3" port=8443 ipv4hint=192.0.2.53 ipv6hint=2001:db8::53 dohpath="/q{?dns}"',
@@ -67,6 +68,21 @@ def test_records() -> None:
     assert offer.zoneLines().splitlines()[1] == (
         '_dns.dns.example. 300 IN SVCB 2 dns.example. alpn="dot" ipv4hint=192.0.2.53 ipv6hint=2001:db8::53'
     )
+
+
+@pytest.mark.parametrize("urls", [[], ["https://dns.example/q"], ["tls://dns.example"]])
+def test_recordsOfHTTP3(urls: list[str]) -> None:
+    """
+    HTTP/3 on a port of its own has a record of its own, also if there is nothing else; clients find it there.
+    """
+    offer = Offer.of(urls, ["192.0.2.53"], http3=ServerURL.fromText("https://dns.example:8443/q"))
+    found = offer.designations()
+    texts = [SVCB.fromWire(each).toText() for each in found.rdatas]
+    assert texts[-1] == f'{len(urls) + 1} dns.example. alpn="h3" port=8443 ipv4hint=192.0.2.53 dohpath="/q{{?dns}}"'
+    assert len(texts) == len(urls) + 1 and all("h3" not in text for text in texts[:-1])
+    servers = DesignatedServers(Server("192.0.2.53"), Random(1))
+    assert servers.learned(0.0, found.name, found.rdatas, found.ttl)
+    assert servers.candidates[-1].description().startswith("https://192.0.2.53:8443/q{?dns}:address=192.0.2.53")
 
 
 def test_noAddressesNoHints() -> None:

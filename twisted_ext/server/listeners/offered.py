@@ -44,8 +44,8 @@ def offerOf(settings: Settings, bound: Iterable[Bound], names: Sequence[str]) ->
     """
     Return what the listeners with these sockets offer, L{None} if that is nothing that clients could use.
 
-    @param bound: the sockets of all listeners; HTTP/3 is offered with HTTPS if it has the same port. Encrypted ones that only this machine
-        reaches are left out, unless that is so of all others too.
+    @param bound: the sockets of all listeners; HTTP/3 is offered with HTTPS if it has the same port, and by itself if not. Encrypted ones
+        that only this machine reaches are left out, unless that is so of all others too.
     @param names: the host names of the first certificate.
     """
     name = nameFor(settings, names)
@@ -53,14 +53,12 @@ def offerOf(settings: Settings, bound: Iterable[Bound], names: Sequence[str]) ->
         return None
     sockets = list(bound)
     inside = all(_isLoopback(each.address) for each in sockets if not each.encryption)
-    found = [
-        (each.encryption, Server(each.address, each.port))
-        for each in sockets
-        if each.encryption in PORTS and (inside or not _isLoopback(each.address))
-    ]
-    places = {each.port for each in sockets if each.encryption == "http3"}
+    usable = [each for each in sockets if inside or not _isLoopback(each.address)]
+    found = [(each.encryption, Server(each.address, each.port)) for each in usable if each.encryption in PORTS]
+    places = [Server(each.address, each.port) for each in usable if each.encryption == "http3"]
     https = next((server.port for scheme, server in found if scheme == "https"), 0)
-    return Offer.ofListeners(name, found, settings.httpsPath, http3=https in places)
+    http3 = next((each for each in places if each.port == https), places[0] if places else None)
+    return Offer.ofListeners(name, found, settings.httpsPath, http3=http3)
 
 
 def offeredBy(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.server.features.designation import test_feature
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
@@ -65,6 +66,15 @@ class DesignationTests(SynchronousTestCase):
         found, said = self.outcomes(role="serve", tls="192.0.2.1")
         self.assertEqual(found, [None, Outcome.DATA, Outcome.DATA, None])
         self.assertEqual(said, 2 * ["resolver.arpa: answered here; designates tls://dns.example"])
+
+    def test_http3(self) -> None:
+        """
+        A listener of HTTP/3 by itself is designated, and the line says what it is.
+        """
+        self.patch(test_feature, "_OFFER", Offer.ofListeners("dns.example", [], "/q", http3=Server("192.0.2.1", 8443)))
+        found, said = self.outcomes(role="serve", http3="192.0.2.1:8443")
+        self.assertEqual(found, [None, Outcome.DATA, Outcome.DATA, None])
+        self.assertEqual(said[0], "resolver.arpa: answered here; designates https://dns.example:8443/q by HTTP/3")
 
     def test_notWanted(self) -> None:
         """

@@ -38,16 +38,16 @@ class Offer:
     @ivar name: what its certificates name, and clients connect to: a host name, or an address.
     @ivar urls: one for each listener, the preferred one first; C{name} is the host of each.
     @ivar addresses: where the name leads, in their shortest form; those of this machine's listeners.
-    @ivar http3: whether the listener of C{https} speaks HTTP/3 as well.
+    @ivar http3: where a listener speaks HTTP/3: one of these URLs, or another one, of the scheme C{https} as well; L{None} if none does.
     """
 
     name: str
     urls: tuple[ServerURL, ...]
     addresses: tuple[str, ...] = ()
-    http3: bool = False
+    http3: ServerURL | None = None
 
     @classmethod
-    def of(cls, urls: Iterable[str | ServerURL], addresses: Iterable[str] = (), *, http3: bool = False) -> Offer:
+    def of(cls, urls: Iterable[str | ServerURL], addresses: Iterable[str] = (), *, http3: ServerURL | None = None) -> Offer:
         """
         @param urls: such as C{tls://dns.example} and C{https://dns.example/dns-query}. The host of one like C{tls://192.0.2.53#dns.example}
             is one of the addresses.
@@ -64,12 +64,12 @@ class Offer:
             elif url.name:
                 raise BadDescription(f"{url}: clients would look up {url.host} and expect {url.name}; write {url.scheme}://{url.name}")
             found.append(ServerURL(url.scheme, url.identity, url.port, "", url.path))
-        if not found:
+        if not found and http3 is None:
             raise BadDescription("nothing is offered; write a URL such as tls://dns.example")
         for place in places:
             if "%" in place:
                 raise BadDescription(f"{place!r}: an address with a scope has a meaning on one machine only; leave it out")
-        name = found[0].host
+        name = (found[0] if http3 is None else http3).host
         for url in found:
             if url.host != name:
                 raise BadDescription(f"{url} is for another server than {found[0]}; write the URLs of one server")
@@ -79,7 +79,7 @@ class Offer:
 
     @classmethod
     def ofListeners(
-        cls, name: str, listeners: Iterable[tuple[str, Server]], path: str = DEFAULT_PATH, *, http3: bool = False
+        cls, name: str, listeners: Iterable[tuple[str, Server]], path: str = DEFAULT_PATH, *, http3: Server | None = None
     ) -> Offer | None:
         """
         Make the offer of what really listens.
@@ -89,6 +89,7 @@ class Offer:
             port is left out. Addresses that stand for all of the machine, and those that mean another one to each machine, are not
             offered: clients look the name up.
         @param path: of C{https}.
+        @param http3: the address of the listener of HTTP/3; L{None} if there is none.
 
         @return: L{None} if nothing listens.
         """
@@ -98,10 +99,21 @@ class Offer:
             url = ServerURL(scheme, canonicalHost(name), server.port, "", path if scheme == "https" else "")
             if urls.setdefault(scheme, url) == url and _leadsHere(server.address):
                 addresses.append(server.address)
-        return cls.of(urls.values(), addresses, http3=http3) if urls else None
+        if http3 is None:
+            return cls.of(urls.values(), addresses) if urls else None
+        if _leadsHere(http3.address):
+            addresses.append(http3.address)
+        return cls.of(urls.values(), addresses, http3=ServerURL("https", canonicalHost(name), http3.port, "", path))
 
     def url(self, scheme: str) -> ServerURL | None:
         return next((each for each in self.urls if each.scheme == scheme), None)
+
+    @property
+    def ownHTTP3(self) -> ServerURL | None:
+        """
+        Where HTTP/3 is spoken, if none of the URLs leads there.
+        """
+        return None if self.http3 in self.urls else self.http3
 
     @property
     def hasHostName(self) -> bool:
@@ -116,7 +128,10 @@ class Offer:
         if not self.hasHostName:
             raise BadDescription(f"{self.name} is an address; records can only designate a server with a host name")
         target = nameFromText(self.name)
-        rdatas = [SVCB(number, target, self._parameters(url)).wire for number, url in enumerate(self.urls, 1)]
+        found = [(url, _ALPN[url.scheme] + (("h3",) if url == self.http3 else ())) for url in self.urls]
+        if self.ownHTTP3 is not None:
+            found.append((self.ownHTTP3, ("h3",)))
+        rdatas = [SVCB(number, target, self._parameters(*each)).wire for number, each in enumerate(found, 1)]
         return RRSet(_ITSELF, SVCB_TYPE, IN, DESIGNATED_TTL, tuple(rdatas))
 
     def addressRecords(self) -> list[RRSet]:
@@ -138,8 +153,7 @@ class Offer:
         owner = f"_dns.{nameToText(nameFromText(self.name))}"
         return "".join([f"{owner} {found.ttl} IN SVCB {SVCB.fromWire(rdata).toText()}\n" for rdata in found.rdatas])
 
-    def _parameters(self, url: ServerURL) -> tuple[tuple[int, bytes], ...]:
-        protocols = _ALPN[url.scheme] + (("h3",) if self.http3 and url.scheme == "https" else ())
+    def _parameters(self, url: ServerURL, protocols: tuple[str, ...]) -> tuple[tuple[int, bytes], ...]:
         found = [(1, b"".join([bytes([len(each)]) + each.encode("ascii") for each in protocols]))]
         if url.port != PORTS[url.scheme]:
             found.append((3, url.port.to_bytes(2, "big")))

@@ -48,7 +48,9 @@ class _Designation(Active):
     def _says(self) -> str:
         if self._offer is None:
             return self._said
-        return f"{self._said or 'resolver.arpa: answered here'}; designates {', '.join(map(str, self._offer.urls))}"
+        own = self._offer.ownHTTP3
+        designated = [*map(str, self._offer.urls), *([f"{own} by HTTP/3"] if own is not None else [])]
+        return f"{self._said or 'resolver.arpa: answered here'}; designates {', '.join(designated)}"
 
     def listening(self, offer: Offer | None) -> None:
         if not self._site.settings[DesignationSettings].designate or (offer is not None and not offer.hasHostName):
