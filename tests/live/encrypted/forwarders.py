@@ -54,9 +54,8 @@ def _unbound(server: Encrypted, check: Check) -> LivePeer:
     lines = [
         'module-config: "iterator"',
         f"tls-cert-bundle: {check.ca}",
-        "local-zone: test. nodefault",
         "forward-zone:",
-        "name: test",
+        "name: test.example",
         "forward-tls-upstream: yes",
         f"forward-addr: 127.0.0.1@{server.tls}#{check.name}",
     ]

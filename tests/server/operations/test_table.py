@@ -104,7 +104,7 @@ def test_optionsBelongToTheirCommand(capsys: pytest.CaptureFixture[str]) -> None
     """
     A flag of one operation is not taken by another.
     """
-    assert {name for verb in OPERATIONS for name in verb.flags} == {"all", "below", "broken"}
+    assert {name for verb in OPERATIONS for name in verb.flags} == {"all", "below", "bogus", "broken", "negative"}
     assert main(["control", "status", "--all"]) == 1
     assert "status does not take the option --all" in capsys.readouterr().err
     assert main(["control", "cache", "show", "--below", "a"]) == 1
