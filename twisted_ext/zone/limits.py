@@ -141,7 +141,8 @@ TELLING_OCTETS: Final = Limit(default=2**21, least=1, most=2**28)
 DIVIDED_OCTETS: Final = Limit(default=2**24, least=1, most=2**40)
 
 #: Octets of the names of a signed zone that differ from those of the master file before, up to which only these are signed: some ten
-#: thousand. They are passed on in one line.
+#: thousand. They are passed on in one line. Also octets of the records that differ once a whole zone was signed, up to which secondaries
+#: get these.
 DIFFERING_OCTETS: Final = Limit(default=200_000, least=0, most=400_000)
 
 # -- checks

@@ -19,7 +19,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.zone.build.compaction import compact, main
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.journaled import brought
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.store.version import Version
@@ -58,7 +58,7 @@ class CompactingTests(SynchronousTestCase):
             compact(self.image, self.journal, serial, self.target)
             version = Version(Image.open(self.target))
             self.assertEqual((version.serial, version.overlay), (serial, {}))
-            self.assertEqual(originOf(version.image), originOf(self.versions[0].image))
+            self.assertEqual(version.image.origin, self.versions[0].image.origin)
             self.assertEqual(textsOf(version), textsOf(self.versions[serial - 10]))
 
     def test_compactionOfCompactedImage(self) -> None:

@@ -10,8 +10,7 @@ import sys
 from typing import Final
 
 from twisted_ext.errors import DNSFault
-from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import fingerprintOf, originOf
+from twisted_ext.zone.store.image import Image, compactedFrom
 from twisted_ext.zone.store.journaled import journaled
 
 __all__ = ["compact", "main"]
@@ -27,9 +26,9 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
     @raise DNSFault: the image and the journal do not lead to that serial number.
     @raise OSError: a file cannot be read or written.
     """
-    origin = originOf(Image.open(image, checked=False))
+    origin = Image.open(image, checked=False).origin
     version = journaled(image, journal, serial)
-    version.compacted(target, fingerprintOf(origin))
+    version.compacted(target, compactedFrom(origin))
 
 
 def main(words: list[str]) -> int:

@@ -12,9 +12,9 @@ time at which to check signatures::
      "sign": {"keys": "/state/signing/example.org.", "policy": {…}, "last": 7, "wasSigned": true, "former": "/state/signed/6.image"}}
                                                     sign the version in an image, with the keys in this folder, as one behind serial 7; if
                                                     it was signed before, no key is made; signatures of the former image are kept where
-                                                    that is right. Without "offset" the path is that of an image with a journal. With
-                                                    "changed", an image, a journal and a serial, what clients have changed since then is
-                                                    signed
+                                                    that is right. Without "offset" the path is that of an image with a journal.
+                                                    "served" is the version that is served: an image, a journal, a serial; its signatures
+                                                    are kept, and with "changed": true clients have changed it, and it is signed itself
     {"seal": true}                                  the pack is complete; another one may follow
 
 Results, for a zone that could be built and for one that could not::
@@ -23,7 +23,8 @@ Results, for a zone that could be built and for one that could not::
      "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
     {"name": …, "sources": […], "complaints": […], "unsaid": 0}
 
-Those of zones that were signed have C{signed}, what the operator has to know of it, and C{made}, C{due} and C{begins} besides.
+Those of zones that were signed have C{signed}, what the operator has to know of it, and C{made}, C{due} and C{begins} besides, and
+with C{served} the C{change} from that: a difference as in a journal, in base64, unless it is large.
 
 C{{"busy": true}} in between means that a large file is being read, or a large zone signed.
 

@@ -202,24 +202,35 @@ class CompileJobs:
         """
         # Imported for zones that are signed only.
         from twisted_ext.zone.sign.job import SignJob
-        from twisted_ext.zone.sign.unsigned import changed, read
+        from twisted_ext.zone.sign.unsigned import changed, inSigningOrder, read, served
 
         builder, sources = read(apex, path, job.get("offset"), job["sources"])
         former: Image | None = None
-        if "changed" in job:
-            image, journal, serial = job["changed"]
-            builder, former = changed(builder, str(image), str(journal), int(serial))
+        isChanged = bool(job.get("changed"))
+        if "served" in job:
+            image, journal, serial = job["served"]
+            try:
+                version = served(str(image), str(journal), int(serial))
+            except StorageFault:
+                # It may have been replaced meanwhile, which matters only if it is what is to be signed.
+                if isChanged:
+                    raise
+            else:
+                builder = changed(builder, version) if isChanged else builder
+                former = inSigningOrder(version)
         result["sources"] = sources
         signing = SignJob.fromTable(job["sign"], float(job["now"]))
         ahead: Image | None = None
         with suppress(BadImage):
             ahead = Image.open(str(job["ahead"])) if "ahead" in job else None
-        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS), former, ahead)
+        signing.sign(builder, lambda done, all: self._tell(_NAME_OCTETS), former, ahead, isChanged)
         result["sources"] = sources = [*sources, *signing.sources]
         target = str(job["image"])
         builder.finishTo(target, fingerprintOf(sources))
         result |= {"signed": signing.said, "due": signing.due, "begins": signing.begins, "made": signing.policy.toText()}
         result |= {"image": target, "offset": 0, "octets": os.path.getsize(target), **_counted(builder)}
+        if former is not None:
+            result["change"] = _changeTo(target, former)
 
     def _master(self, apex: bytes, path: str) -> MasterFileContent:
         reader = self._reader = Reader(apex, tell=self._tell, divided=_CORES > 1)
@@ -336,6 +347,22 @@ def _differing(path: str, offset: int, image: Image) -> list[str] | None:
             if octets > DIFFERING_OCTETS.default:
                 return None
     return [*names]
+
+
+def _changeTo(path: str, former: Image) -> str:
+    """
+    Return the difference of an image from a former one as in a journal, in base64; C{""} if it is large.
+    """
+    # Imported for zones that are signed only.
+    from base64 import b64encode
+
+    from twisted_ext.zone.store.journal import encoded
+    from twisted_ext.zone.store.steps import finished
+    from twisted_ext.zone.store.traversal import differing
+    from twisted_ext.zone.store.version import Version
+
+    found = finished(differing(Version(former), Version(Image.open(path, checked=False)), int(DIFFERING_OCTETS.default)))
+    return "" if found is None else b64encode(encoded(found)).decode("ascii")
 
 
 def _counted(builder: ImageBuilder) -> dict[str, object]:

@@ -113,14 +113,20 @@ class SignJob:
         return cls(str(table["keys"]), given, number, now, wasSigned, serial, former, anew, since, clockSet)
 
     def sign(
-        self, builder: ImageBuilder, tell: Progress | None = None, former: Image | None = None, ahead: Image | None = None
+        self,
+        builder: ImageBuilder,
+        tell: Progress | None = None,
+        former: Image | None = None,
+        ahead: Image | None = None,
+        isChanged: bool = False,
     ) -> None:
         """
         Sign a zone, and give it a serial behind that of the version that is served.
 
         @param tell: is called after each batch of names.
-        @param former: the version with its signatures, if clients have changed it; by default that in the file is taken.
+        @param former: the version that is served; by default that in the file is taken.
         @param ahead: one that was signed a moment ago by the same policy: its signatures are kept instead. It was not served.
+        @param isChanged: whether these are the records of the former version, which clients have changed.
 
         @raise BadKey: a key cannot be used, or the clock is wrong.
         @raise BadZone: the zone cannot be signed.
@@ -129,13 +135,12 @@ class SignJob:
         zone, now = builder.apexName.lower(), self._now
         self._checkClock()
         policy = self.policy
-        isOurs = former is not None
         former = former or self._version(zone)
         ring, made = self._ring(zone, former, builder)
         signers = ring.signers()
         self.said += ring.said
         gone = withoutSignatures(builder)
-        if gone and not isOurs:
+        if gone and not isChanged:
             self.said.append(f"{gone} signatures and denials that it had are replaced")
         expire = self._renumber(builder)
         days = policy.validity.least // _DAY

@@ -15,13 +15,13 @@ from twisted_ext.errors import BadChange, BadImage, BudgetSpent, StorageFault
 from twisted_ext.wire.rrtypes import NSEC, RRSIG
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.journaled import journaled
 from twisted_ext.zone.store.nodes import BETWEEN, recordsIn
 from twisted_ext.zone.store.traversal import builderOf, difference
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["UnsignedVersion", "changed", "read"]
+__all__ = ["UnsignedVersion", "changed", "inSigningOrder", "read", "served"]
 
 #: How often a reader looks while the two files are being replaced, which takes two renames.
 _LOOKS: Final = 100
@@ -51,7 +51,7 @@ class UnsignedVersion:
         @raise OSError: it cannot be written.
         @raise StorageFault: the same.
         """
-        origin = originOf(version.image)
+        origin = version.image.origin
         held = self._held(version.apexName)
         if held == (origin, version.serial):
             return False
@@ -76,7 +76,7 @@ class UnsignedVersion:
         except (OSError, BadImage, StorageFault):
             return None
         journal.close()
-        origin = originOf(image)
+        origin = image.origin
         serial = image.serial if journal.newest is None else journal.newest
         return (origin, serial) if journal.origin == origin and self._isWhole(journal) else None
 
@@ -134,7 +134,7 @@ class UnsignedVersion:
         image = Image.open(self.path)
         journal = Journal(self.changes, image.apexName, readOnly=True)
         try:
-            if journal.origin != originOf(image):
+            if journal.origin != image.origin:
                 return None
             if not self._isWhole(journal):
                 raise StorageFault(f"{self.changes}: is damaged")
@@ -175,30 +175,45 @@ def read(
     return builder, found
 
 
-def changed(unsigned: ImageBuilder, image: str, journal: str, serial: int) -> tuple[ImageBuilder, Image]:
+def served(image: str, journal: str, serial: int) -> Version:
     """
-    Return the records of a signed version that clients have changed, and the same as an image.
+    Return a signed version that is served.
 
-    @param unsigned: what it was signed of. The DNSKEY, CDS and CDNSKEY records that a signer makes are replaced by those of it.
     @param image: the file with an earlier version, C{journal} that with the changes since then, and C{serial} that of the version.
 
     @raise StorageFault: it cannot be read.
     """
     try:
-        builder = builderOf(journaled(image, journal, serial))
+        return journaled(image, journal, serial)
     except OSError as error:
         raise StorageFault(f"{error.filename}: {error.strerror or error}") from None
     except (BadImage, BadChange) as bad:
         raise StorageFault(f"{image}: {bad}") from None
-    inOrder = ImageBuilder(builder.apexName)
-    inOrder.counts, inOrder.marks = builder.counts.copy(), builder.marks.copy()
-    inOrder.nodes = {key: _asSigned(records, len(key)) for key, records in builder.nodes.items()}
-    former = Image(inOrder.finish())
+
+
+def inSigningOrder(version: Version) -> Image:
+    """
+    Return an image of a signed version with the records of each name in the order in which the signer of whole zones leaves them.
+    """
+    if not version.overlay and not version.image.isCompacted:
+        return version.image
+    builder = builderOf(version)
+    builder.nodes = {key: _asSigned(records, len(key)) for key, records in builder.nodes.items()}
+    return Image(builder.finish())
+
+
+def changed(unsigned: ImageBuilder, version: Version) -> ImageBuilder:
+    """
+    Return the records of a signed version that clients have changed.
+
+    @param unsigned: what it was signed of. The DNSKEY, CDS and CDNSKEY records that a signer makes are replaced by those of it.
+    """
+    builder = builderOf(version)
     builder.drop(b"", OF_KEYS)
     for _, rrType, ttl, rdata in recordsIn(unsigned.nodes[b""], 0):
         if rrType in OF_KEYS:
             builder.add(b"", rrType, ttl, rdata)
-    return builder, former
+    return builder
 
 
 def _asSigned(records: bytes, labels: int) -> bytes:

@@ -38,7 +38,10 @@ from twisted_ext.errors import BadImage
 from twisted_ext.files import forState
 from twisted_ext.zone.store.nodes import Node, decoded, keyBelow, sortKey
 
-__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "ORDERED", "abridged", "abridgedOf", "digested"]
+__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "ORDERED", "abridged", "abridgedOf", "compactedFrom", "digested"]
+
+#: The first octets of the fingerprint of an image that was built from a journal.
+_FROM: Final = b"journal:"
 
 #: The first octets of an image; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
@@ -153,6 +156,13 @@ def abridgedOf(orders: list[bytes]) -> array[int]:
     return numbers
 
 
+def compactedFrom(origin: bytes) -> bytes:
+    """
+    Return the fingerprint of an image that is built from another one, of this origin, and a journal.
+    """
+    return _FROM + origin
+
+
 class Image:
     """
     The names of a zone and their records, read on demand. Reading damaged records raises L{BadImage}.
@@ -229,6 +239,21 @@ class Image:
         self._octets = header.area
         self._summed = header.summed
         self._heavy: list[int] | None = None
+
+    @property
+    def isCompacted(self) -> bool:
+        """
+        Whether it was built from another one and a journal.
+        """
+        return self.fingerprint.startswith(_FROM)
+
+    @property
+    def origin(self) -> bytes:
+        """
+        What identifies its sources in a journal: for an image of a master file, its serial number and its records; for one that was built
+        from another one and a journal, the origin of the former.
+        """
+        return self.fingerprint[len(_FROM) :] if self.isCompacted else b"%08x%08x" % (self.serial, self.content)
 
     @classmethod
     def open(cls, path: str, *, checked: bool = True, offset: int = 0) -> Image:

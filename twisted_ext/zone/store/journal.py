@@ -1,10 +1,12 @@
 """
-The journal of a zone: the changes since its image was built, in a file of differences, each of which is written completely or not at all.
+The journal of a zone: the changes since its image was built, and maybe earlier ones, in a file of differences, each of which is written
+completely or not at all.
 
-A file is a header and entries. The header has the zone's name, and the origin of the zone at the first entry (L{originOf}). An entry is
-its length, a checksum of all that follows, the old and the new serial number, the size of the removed records, and the records in wire
-format as in transfers: the removed ones, the old SOA first, then the added ones, the new SOA first. An entry is durable when
-L{Journal.append} returns. Opening a journal truncates an entry that was incomplete at a crash.
+A file is a header and entries. The header has the zone's name, and the origin of the image that it belongs to
+(L{Image.origin<twisted_ext.zone.store.image.Image.origin>}). An entry is its length, a checksum of all that follows, the old and the new
+serial number, the size of the removed records, and the records in wire format as in transfers: the removed ones, the old SOA first, then
+the added ones, the new SOA first. An entry is durable when L{Journal.append} returns. Opening a journal truncates an entry that was
+incomplete at a crash.
 
 Threads: one may write while another reads; it reads the former state.
 """
@@ -21,7 +23,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from twisted_ext.errors import BadChange, BadMessage, StorageFault
+from twisted_ext.errors import BadChange, BadMessage, BudgetSpent, StorageFault
 from twisted_ext.files import STATE_FILE, closeLocked, forState, isReadOnly, syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_OCTETS
@@ -30,19 +32,15 @@ from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.store.steps import finished, portions
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "hasEntries", "originOf", "serialBeside"]
+__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "hasEntries", "serialBeside"]
 
 
 _MAGIC: Final = b"txdnsjn1"
 
 #: Octets of the origin, which identifies the sources of journals and images.
 ORIGIN_OCTETS: Final = 16
-
-#: The first octets of the fingerprint of an image that was built from a journal.
-_FROM: Final = b"journal:"
 
 #: Length of the body, checksum of body and serials; old and new serial; size of the removed records.
 _ENTRY: Final = Struct(">IIIII")
@@ -87,20 +85,6 @@ def hasEntries(path: str, apex: bytes) -> bool:
         return os.path.getsize(path) > len(_MAGIC) + 1 + len(apex) + ORIGIN_OCTETS
     except OSError:
         return False
-
-
-def originOf(image: Image) -> bytes:
-    """
-    Return the origin that identifies the sources of an image: for an image of a master file, from its serial number and its records; for an
-    image built from another one and a journal, the origin of the former.
-    """
-    if image.fingerprint.startswith(_FROM):
-        return image.fingerprint[len(_FROM) :]
-    return b"%08x%08x" % (image.serial, image.content)
-
-
-def fingerprintOf(origin: bytes) -> bytes:
-    return _FROM + origin
 
 
 def encoded(difference: Difference) -> bytes:
@@ -194,7 +178,7 @@ class Journal:
     The journal of one zone.
 
     @ivar octets: its size, header included.
-    @ivar origin: the origin of the zone before the first difference (L{originOf}).
+    @ivar origin: the origin of the image that it belongs to, which is before the first difference, or in between.
     @ivar said: the fault found when the file was opened, as a sentence; empty if there was none.
     @ivar lost: the newest known serial number of the zone if the file no longer leads to it; L{None} otherwise.
     @ivar recovered: complete differences found after damage, in order.
@@ -467,6 +451,18 @@ class Journal:
         start = pages.places.get(serial)
         return None if start is None else list(self._load(pages, pages.entries[start:]))
 
+    def isOf(self, version: Version) -> bool:
+        """
+        Return whether the oldest difference is one of a version.
+
+        @raise StorageFault: the file cannot be read.
+        """
+        pages = self._pages
+        try:
+            return version.serial == self.oldest and bool(applied(version, self._load(pages, pages.entries[:1])))
+        except (BadChange, BudgetSpent):
+            return False
+
     def serials(self) -> list[int]:
         return [*self._pages.places]
 
@@ -566,26 +562,61 @@ class Journal:
             entries.append(_Entry(position, len(part), old, new))
             position += len(part)
             parts.append(part)
-        try:
-            _write(self._pages.file, b"".join(parts), self.octets)
-            os.fdatasync(self._pages.file)
-        except OSError as error:
-            self._broken = True
-            with suppress(StorageFault):
-                self._mend()
-            raise self._fault(error) from error
+        self._write(b"".join(parts), self.origin)
         for entry in entries:
             self._pages.note(entry)
         self.octets = position
         if self._mends and newest is not None:
             self._keepSerial(newest)
 
+    def succeed(self, octets: bytes, serial: int, origin: bytes) -> None:
+        """
+        Write a difference that leads to another image of the zone, and belong to that: what is before it is history.
+
+        @param octets: the difference, see L{encoded}.
+        @param serial: that of the version before it.
+        @param origin: the origin of that image.
+
+        @raise StorageFault: it does not follow what is there, or is not whole, or cannot be written. Then nothing has changed.
+        """
+        if self.isReadOnly or self._broken:
+            raise StorageFault(f"{self.path}: nothing can be written there")
+        length, checksum, old, new, _ = _ENTRY.unpack_from(octets)
+        isWhole = len(octets) == _ENTRY.size + length and crc32(octets[_LENGTH.size :]) == checksum
+        if not isWhole or old != serial or self.newest not in (None, serial):
+            raise StorageFault(f"{self.path}: ends at serial {self.newest or serial}; the next difference begins at {old}, or is damaged")
+        self._write(octets, origin)
+        self._pages.note(_Entry(self.octets, len(octets), old, new))
+        self.octets += len(octets)
+        self.origin = origin
+        if self._mends:
+            self._keepSerial(new)
+
+    def _write(self, octets: bytes, origin: bytes) -> None:
+        """
+        Write octets behind those that are there, and the origin if it changes, and wait for the disk.
+
+        @raise StorageFault: that failed.
+        """
+        file = self._pages.file
+        try:
+            _write(file, octets, self.octets)
+            if origin != self.origin:
+                _write(file, origin, len(self._head))
+            os.fdatasync(file)
+        except OSError as error:
+            self._broken = True
+            with suppress(StorageFault):
+                self._mend()
+            raise self._fault(error) from error
+
     def _mend(self) -> None:
         """
-        Truncate a failed write. Until that succeeds, all writes are refused.
+        Take back a failed write. Until that succeeds, all writes are refused.
         """
         try:
             os.ftruncate(self._pages.file, self.octets)
+            _write(self._pages.file, self.origin, len(self._head))
             os.fsync(self._pages.file)
         except OSError as error:
             raise self._fault(error) from error

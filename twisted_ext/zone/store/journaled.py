@@ -9,8 +9,8 @@ from typing import Final
 
 from twisted_ext.errors import BudgetSpent, StorageFault
 from twisted_ext.zone.store.changeset import Difference, applied
-from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
+from twisted_ext.zone.store.image import Image, compactedFrom
+from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.steps import portions
 from twisted_ext.zone.store.traversal import builderOf
 from twisted_ext.zone.store.version import Version
@@ -31,7 +31,7 @@ def brought(version: Version, differences: Iterable[Difference]) -> Version:
         try:
             version = applied(version, some)
         except BudgetSpent:
-            version = Version(Image(builderOf(version).finish(fingerprintOf(originOf(version.image)))))
+            version = Version(Image(builderOf(version).finish(compactedFrom(version.image.origin))))
             # Without the limit, even for a single large difference: it is on disk already and has to be applied.
             version = applied(version, some, bounded=False)
     return version

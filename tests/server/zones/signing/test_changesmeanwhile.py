@@ -84,8 +84,8 @@ class MeanwhileTests(MeanwhileCase):
                 self.start()
                 for line in before:
                     self.assertEqual(self.update(line), Rcode.NOERROR)
-                names = self.names()
-                serial = self.served.serial
+                names, former = self.names(), self.served
+                serial = former.serial
                 self.begin()
                 self.assertEqual(len(self.compilers.jobs), 1)
                 self.assertEqual(self.tried("c 300 A 192.0.2.7"), Rcode.NOERROR)
@@ -97,7 +97,8 @@ class MeanwhileTests(MeanwhileCase):
                 self.assertIsNone(self.tried("d 300 A 192.0.2.7"))
                 self.settle()
                 self.assertEqual(self.names(), (names | {"c", "x", "d"}) - {"a"})
-                self.assertEqual((self.served.serial, self.journal), (serial + 4, 1))
+                self.assertEqual((self.served.serial, len(self.served.overlay)), (serial + 4, 4))
+                self.expectHistory(former)
                 self.expectSigned()
                 self.restart()
                 self.assertEqual(self.names(), (names | {"c", "x", "d"}) - {"a"})
@@ -187,7 +188,7 @@ class MeanwhileTests(MeanwhileCase):
             for _ in range(61):
                 self.clock.advance(1)
             self.settle()
-            self.assertEqual((self.names(), self.journal), ({"a", "b", "c", "d", "ns", "ns1"}, 0))
+            self.assertEqual((self.names(), self.served.overlay), ({"a", "b", "c", "d", "ns", "ns1"}, {}))
             self.expectSigned()
             self.end()
             for path in (self.folder / "state").glob("*/*"):

@@ -223,7 +223,7 @@ class FollowingTests(FollowingCase):
         version = versionOf()
         self.come(version)
         self.come(version := edited(version, "a 300 A 192.0.2.1"))
-        image = self.image
+        image, former = self.image, self.served
         self.assertEqual(self.journal, 1)
         transaction = Transaction(version)
         soa = version.soa
@@ -233,7 +233,8 @@ class FollowingTests(FollowingCase):
         self.come(made[0])
         self.expectServed(made[0])
         self.assertNotEqual(self.image, image)
-        self.assertEqual((self.served.serial, self.journal), (12, 0))
+        self.assertEqual((self.served.serial, self.served.overlay), (12, {}))
+        self.expectHistory(former)
         self.assertNotIn("discarded", self.said())
 
     def test_killedBeforeItIsNoted(self) -> None:

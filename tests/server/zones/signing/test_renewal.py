@@ -201,17 +201,18 @@ class RenewalTests(TimedCase):
         self.wait(20 * _HOUR)
         self.assertGreater(self.journal, 1)
         for restarts in (False, True):
-            image, serial = self.image, self.served.serial
+            image, former = self.image, self.served
             if restarts:
                 self.wait(20 * _HOUR)
                 self.restart()
                 self.assertEqual(self.image, image)
-                serial = self.served.serial
+            serial = self.served.serial
             self.settings(f"{_NAMES}f{int(restarts)} A 192.0.2.8\n")
             self.later()
             self.assertNotEqual(self.image, image)
             self.assertIn(f"f{int(restarts)}", self.names())
-            self.assertEqual((self.served.serial, self.journal), (serial + 1, 0))
+            self.assertEqual((self.served.serial, self.served.overlay), (serial + 1, {}))
+            self.expectHistory(former)
         self.assertNotIn("discarded", self.said())
         self.wait(20 * _HOUR)
         self.assertEqual(self.update("client 300 A 192.0.2.9"), 0)

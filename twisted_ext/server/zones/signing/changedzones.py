@@ -40,6 +40,20 @@ class ChangedZones(Protocol):
         @return: fires with the version in force once no change is under way; with L{None} if the zone is not open.
         """
 
+    def standing(self, apex: bytes) -> Changed | None:
+        """
+        Return the version in force of a zone of which L{succeed} may be called; L{None} if its history is not kept.
+        """
+
+    def succeed(self, apex: bytes, change: bytes, origin: bytes) -> None:
+        """
+        Keep the history of a zone, of which the next version that is published is to have another image, in its journal. If that cannot be
+        done, the journal is emptied then.
+
+        @param change: the difference of that version from the one in force, as in a journal.
+        @param origin: the origin of the image.
+        """
+
     def newest(self, apex: bytes) -> int | None:
         """
         Return the serial number to which the last change has led; L{None} if that is not known. The zone may not be open yet.

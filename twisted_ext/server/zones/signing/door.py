@@ -5,6 +5,7 @@ signed it. When it has to be signed again, by age, by another key or policy, wha
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -485,7 +486,10 @@ class SigningDoor:
         """
         served = zone.served if changed is not None else None
         begun = Begun(unsigned.serial if served is None else served.taken, changed is not None, int(self._publisher.today()))
-        job = self._jobs.of(zone, unsigned, changed, self._reached(zone.apex), ahead)
+        standing = changed
+        if changed is None and self.changes is not None and zone.served is not None:
+            standing = self.changes.standing(zone.apex)
+        job = self._jobs.of(zone, unsigned, changed, standing, self._reached(zone.apex), ahead)
         job.took = partial(took or self._took, zone, begun)
         self._add(job)
 
@@ -580,16 +584,10 @@ class SigningDoor:
 
     def _signed(self, zone: SignedZone, built: Built, result: Result) -> None:
         before = None if zone.served is None else self._publisher.serial(zone.apex)
-        if built.isEdited:
-            try:
-                self._publisher.versionIn(zone.apex, built)
-                # Before it is served, as the journal is emptied then.
-                self.images.keep(built)
-            except (DNSFault, OSError) as error:
-                said = f"{self.images.folder}: the signed image cannot be kept: {getattr(error, 'strerror', None) or error}"
-                self._failed(zone, [(said, True)], said)
-                self._putOff(zone, None)
-                return
+        if said := self._jobs.keep(zone, built, b64decode(str(result.get("change") or "")), self.changes):
+            self._failed(zone, [(said, True)], said)
+            self._putOff(zone, None)
+            return
         if not self._serve(zone, built):
             self._failed(zone, zone.complaints, "its signed image cannot be used; the log says why")
             return

@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from twisted_ext.errors import DNSFault
 from twisted_ext.server.zones.images.compilers import Job, Result
 from twisted_ext.server.zones.signing.signedzone import Begun, keysIn, policyOf
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
-    from twisted_ext.server.zones.images.imagefiles import Images
+    from twisted_ext.server.zones.images.imagefiles import Built, Images
     from twisted_ext.server.zones.images.publish import ZonePublisher
+    from twisted_ext.server.zones.signing.changedzones import ChangedZones
     from twisted_ext.server.zones.signing.serialnotes import SerialNotes
     from twisted_ext.server.zones.signing.signedzone import SignedZone, UnsignedZone
     from twisted_ext.server.zones.update.commit import Changed
@@ -54,7 +56,7 @@ class Ahead(NamedTuple):
 
 class WholeJobs:
     """
-    Makes the jobs, with a serial behind that of the version that is served, or was last.
+    Makes the jobs, with a serial behind that of the version that is served, or was last, and keeps what they made.
     """
 
     def __init__(self, images: Images, notes: SerialNotes, publisher: ZonePublisher) -> None:
@@ -62,11 +64,20 @@ class WholeJobs:
         self._notes = notes
         self._publisher = publisher
 
-    def of(self, zone: SignedZone, unsigned: UnsignedZone, changed: Changed | None, newest: int | None, ahead: str = "") -> Job:
+    def of(
+        self,
+        zone: SignedZone,
+        unsigned: UnsignedZone,
+        changed: Changed | None,
+        standing: Changed | None,
+        newest: int | None,
+        ahead: str = "",
+    ) -> Job:
         """
         Return a job that signs a zone.
 
         @param changed: the version that clients have changed; L{None} to sign the unsigned one.
+        @param standing: the version in force; L{None} if that is not known.
         @param newest: the serial to which the zone's journal leads; L{None} if it has none.
         @param ahead: the image of a version before that one, signed in the same way a moment ago, whose signatures are kept.
         """
@@ -98,10 +109,35 @@ class WholeJobs:
         if changed is not None and zone.served is not None:
             # What came last may be refused.
             more["sources"] = zone.served.sources[: len(zone.served.sources) - len(keysIn(zone.served, folder))]
-            more["changed"] = changed
+            more["changed"] = True
+        if standing is not None:
+            more["served"] = standing
         if ahead:
             more["ahead"] = ahead
         if unsigned.offset is not None:
             more["offset"] = unsigned.offset
         text = json.dumps(more)
         return Job(self._images.newPath(), [(zone.zone, unsigned.path)], {zone.zone: f",{text[1:-1]}"})
+
+    def keep(self, zone: SignedZone, built: Built, change: bytes, changes: ChangedZones | None) -> str:
+        """
+        Note an image that is about to be served, if it is to be found after a crash: its journal is emptied when it is served, or leads to
+        it from here on.
+
+        @param change: the difference from the version in force, as in a journal; C{b""} if that is not known, or large.
+        @param changes: what clients have changed.
+
+        @return: why it cannot be served; C{""} if it may be.
+        """
+        if not built.isEdited and not change:
+            return ""
+        try:
+            version = self._publisher.versionIn(zone.apex, built)
+            self._images.keep(built)
+        except (DNSFault, OSError) as error:
+            said = f"{self._images.folder}: the signed image cannot be kept: {getattr(error, 'strerror', None) or error}"
+            # What clients have changed would be lost, others only have the whole zone transferred.
+            return said if built.isEdited else ""
+        if change and changes is not None:
+            changes.succeed(zone.apex, change, version.image.origin)
+        return ""

@@ -394,6 +394,20 @@ class CommitQueue:
             self.superseded = origin
             self._start()
 
+    def succeed(self, change: bytes, origin: bytes) -> None:
+        """
+        Have the journal lead to a version in another image, which is about to be put in force, unless something is being made or written:
+        then it is cleared.
+
+        @param change: the difference of that from the version in force, as in a journal, and C{origin} that of the image.
+
+        @raise StorageFault: it cannot be written.
+        """
+        if isinstance(self.journal, Journal) and self._round is None and not self._isWriting and self.superseded is None:
+            self.journal.succeed(change, self.zone.current.serial, origin)
+            # It may be over its limit now.
+            self._imaged = self.journal.newest
+
     def _written(self, ignored: object, group: _Round) -> None:
         difference = group.difference
         assert difference is not None

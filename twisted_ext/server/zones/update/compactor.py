@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.process.jobs.subprocess import runModule
-from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
+from twisted_ext.zone.store.image import Image, compactedFrom
+from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.version import Version
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Compactor:
         image = version.image
         if not self._isForProcess(image):
             def work() -> None:
-                version.compacted(target, fingerprintOf(originOf(image)))
+                version.compacted(target, compactedFrom(image.origin))
 
             return self._elsewhere(work).addCallback(lambda _: Image.open(target, checked=False))
         return self._built(image.path, journal, version.serial, target)

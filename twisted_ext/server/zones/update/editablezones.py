@@ -26,7 +26,7 @@ from twisted_ext.server.zones.update.compactor import Compactor
 from twisted_ext.server.zones.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.sign.sets import Unmade
-from twisted_ext.zone.store.journal import Journal, hasEntries, originOf, serialBeside
+from twisted_ext.zone.store.journal import Journal, hasEntries, serialBeside
 from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.update.policy import Policy
 from twisted_ext.zone.update.transactions import Completion, Transaction, followed
@@ -280,7 +280,7 @@ class EditableZones:
         journal = None if ward is None else ward.journal
         if ward is None or journal is None or journal.lost is None:
             return came
-        base = came if journal.newest is not None else compacted(ward.imagePath, version, originOf(version.image))
+        base = came if journal.newest is not None else compacted(ward.imagePath, version, version.image.origin)
         found = base if isNewer(base.serial, came.serial) else came
         version = mended(journal, found)
         if version is not found and self.signing is not None and self.signing.isChangeable(version.apex):
@@ -302,17 +302,20 @@ class EditableZones:
         journal = ward.journal
         assert journal is not None
         newest = journal.newest
-        origin = originOf(version.image)
+        origin = version.image.origin
         pending = None if ward.changing is None else ward.changing.superseded
         if newest is None or pending is not None:
             if (pending or journal.origin) != origin:
                 self._clear(ward, version, origin)
             return version
         zone = self._find(version.apex)
-        # A file that was only touched, or recompiled by another release, has the same contents.
-        known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
-        if known and zone is not None and (ward.damaged is not zone.current.image or (ward.changing is not None and ward.changing.busy)):
-            return zone.current
+        # A file that was only touched, or recompiled by another release, has the same contents; one that is signed no more has not.
+        known = journal.origin == origin or (zone is None and journal.isOf(version))
+        if known and zone is not None:
+            # What the journal leads to may be about to be put in force.
+            isSame = zone.current.serial == newest and ward.damaged is not zone.current.image
+            if isSame or (ward.changing is not None and ward.changing.busy):
+                return zone.current
         base = compacted(ward.imagePath, version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
             return (yield from replaying(journal, base, lambda work: self._compactor.grown(base, journal, ward.imagePath, work)))
@@ -585,6 +588,27 @@ class EditableZones:
         if ward is None or zone is None or not ward.path or (ward.isFrozen and not ward.isDerived) or zone.current.image.isSalted:
             return None
         return zone.current if self._mayOpen(apex) else None
+
+    def standing(self, apex: bytes) -> Changed | None:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
+        """
+        version = self.renewable(apex)
+        return None if version is None else (version.image.path, self._wards[apex].path, version.serial)
+
+    def succeed(self, apex: bytes, change: bytes, origin: bytes) -> None:
+        """
+        See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
+        """
+        ward = self._wards.get(apex)
+        if ward is None or self.renewable(apex) is None:
+            return
+        try:
+            queue = self._queueOf(ward, apex)
+            if queue is not None:
+                queue.succeed(change, origin)
+        except StorageFault as fault:
+            _log.warn("{zone}: what has changed cannot be kept: {fault}", zone=nameToText(apex), fault=fault)
 
     def renew(self, apex: bytes, keys: Sequence[bytes]) -> Deferred[Edited]:
         """

@@ -16,7 +16,6 @@ from twisted_ext.errors import CallerFault, StorageFault
 from twisted_ext.server.zones.table.zonetable import SERVING, Place, Zones, variantText
 from twisted_ext.server.zones.update.updates import UpdateHandler, changesText
 from twisted_ext.wire.names import nameToText
-from twisted_ext.zone.store.journal import originOf
 
 if TYPE_CHECKING:
     from twisted_ext.server.zones.update.commit import EditableZone, Edited
@@ -70,7 +69,7 @@ def etagOf(version: Version) -> str:
     """
     Return the entity tag of a version (RFC 9110, section 8.8.3): that of another one is never the same.
     """
-    return f'"{version.serial}-{originOf(version.image).hex()[:_DIGITS]}"'
+    return f'"{version.serial}-{version.image.origin.hex()[:_DIGITS]}"'
 
 
 class ZoneEdits:

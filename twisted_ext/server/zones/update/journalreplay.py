@@ -67,7 +67,6 @@ def compacted(path: str, version: Version, origin: bytes) -> Version:
     Return the version in the image that was last built from a journal, or C{version} if the image is missing or has another origin.
     """
     from twisted_ext.zone.store.image import Image
-    from twisted_ext.zone.store.journal import originOf
     from twisted_ext.zone.store.version import Version
 
     try:
@@ -77,7 +76,7 @@ def compacted(path: str, version: Version, origin: bytes) -> Version:
     except (BadImage, OSError) as fault:
         _log.error("{fault}", fault=fault)
         return version
-    return Version(image) if image.apex == version.apex and originOf(image) == origin else version
+    return Version(image) if image.apex == version.apex and image.origin == origin else version
 
 
 def begun(path: str, version: Version, most: float | None = None) -> Journal:
@@ -90,14 +89,14 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
 
     @raise StorageFault: it cannot be written, or an existing one leads to another serial number.
     """
-    from twisted_ext.zone.store.journal import Journal, originOf
+    from twisted_ext.zone.store.journal import Journal
 
     journal = Journal(path, version.apexName, most=most, mend=True)
     try:
         if journal.newest is None:
             if version.overlay:
                 raise StorageFault(f"{path}: has no changes, and the zone has been changed; it can be once it is loaded or signed again")
-            journal.clear(originOf(version.image))
+            journal.clear(version.image.origin)
         elif journal.newest != version.serial:
             raise StorageFault(f"{path}: leads to serial {journal.newest}, and the zone has {version.serial}; reload the zone")
     except StorageFault:
