@@ -25,7 +25,7 @@ from twisted_ext.server.zones.signing.door import SigningDoor
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG, SOA
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.store.changeset import Difference
-from twisted_ext.zone.store.journal import Journal, encoded
+from twisted_ext.zone.store.journal import Journal, encoded, serialBeside
 from twisted_ext.zone.store.serials import withSerial
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.sender import recordsSince
@@ -70,6 +70,12 @@ class HistoryTests(TimedCase):
         assert keys is not None
         return len(keys.rdatas)
 
+    @property
+    def journalPath(self) -> str:
+        journal = self.updating.journal(APEX)
+        assert journal is not None
+        return journal.path
+
     def octetsSince(self, former: Version) -> int | None:
         """
         Return how many octets of records a secondary gets; L{None} for the whole zone.
@@ -97,7 +103,7 @@ class HistoryTests(TimedCase):
         for number in range(3):
             formers.append(self.step())
             self.expectSmall(formers[-1])
-            self.assertEqual(self.served.overlay, {})
+            self.assertEqual((self.served.overlay, serialBeside(self.journalPath)), ({}, self.served.serial))
             self.restart()
             self.expectSmall(formers[-1])
             self.assertEqual(self.update(f"b{number} 300 A 192.0.2.7"), 0)
@@ -208,6 +214,19 @@ class HistoryTests(TimedCase):
         self.restart()
         self.assertLessEqual({"b", "c"}, self.names())
 
+    def test_unnoted(self) -> None:
+        """
+        So is one that cannot be noted before it is served, if clients have not changed the zone.
+        """
+        self.start(_NAMES)
+        former = self.step()
+        self.publish()
+        with patch.object(Images, "keep", side_effect=OSError(28, "No space left on device")):
+            self.later()
+        self.assertEqual((self.keyCount, self.journal), (3, 0))
+        self.assertIsNone(self.octetsSince(former))
+        self.expectSmall(self.step())
+
     def test_halfWritten(self) -> None:
         """
         If writing the difference fails in the middle, nothing of it stays in the journal.
@@ -234,6 +253,8 @@ class HistoryTests(TimedCase):
         self.assertRaises(StorageFault, journal.succeed, octets[:-1] + b"x", serial, b"x" * 16)
         self.assertRaises(StorageFault, journal.succeed, octets[:-1], serial, b"x" * 16)
         self.assertEqual(Path(journal.path).read_bytes(), before)
+        journal.clear()
+        self.assertRaises(StorageFault, journal.succeed, octets, serial + 1, b"x" * 16)
 
     def test_limit(self) -> None:
         """

@@ -26,8 +26,8 @@ from twisted_ext.wire.rrtypes import SOA, TXT
 from twisted_ext.zone.limits import IMAGE_PAUSE
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.journal import Journal
-from twisted_ext.zone.store.serials import serialIn
+from twisted_ext.zone.store.journal import Journal, encoded
+from twisted_ext.zone.store.serials import serialIn, withSerial
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
@@ -342,6 +342,25 @@ class ChangingTests(SynchronousTestCase):
         self.disk.settle()
         self.assertEqual(self.successResultOf(after).version.serial, 21)
         self.assertEqual((self.journal.oldest, len(self.journal), changing.superseded), (20, 1, None))
+
+    def test_succeedingWaitsForNothing(self) -> None:
+        """
+        While a change is being written, or the journal is to be emptied, it does not lead to the version in another image.
+        """
+        changing = self.changing()
+        self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        soa = self.zone.current.soa
+        entry = encoded(Difference(soa, (), soa.withRdatas((withSerial(soa.rdatas[0], 12),)), ()))
+        origin = self.journal.origin
+        self.add(changing, "newer 60 A 192.0.2.9")
+        changing.succeed(entry, b"0123456789abcdef")
+        self.assertEqual((self.journal.newest, self.journal.origin), (11, origin))
+        self.disk.settle()
+        changing.supersede(b"fedcba9876543210")
+        changing.succeed(entry, b"0123456789abcdef")
+        self.disk.settle()
+        self.assertEqual((self.journal.newest, self.journal.origin), (None, b"fedcba9876543210"))
 
     def test_changesFailUntilJournalIsEmptied(self) -> None:
         """

@@ -601,10 +601,8 @@ class EditableZones:
         See L{ChangedZones<twisted_ext.server.zones.signing.changedzones.ChangedZones>}.
         """
         ward = self._wards.get(apex)
-        if ward is None or self.renewable(apex) is None:
-            return
         try:
-            queue = self._queueOf(ward, apex)
+            queue = None if ward is None else self._queueOf(ward, apex)
             if queue is not None:
                 queue.succeed(change, origin)
         except StorageFault as fault:
