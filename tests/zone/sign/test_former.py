@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from time import time
 
 import pytest
@@ -19,9 +20,11 @@ from twisted_ext.wire.rrtypes import SOA, ZONEMD
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.sign.unsigned import inSigningOrder
 from twisted_ext.zone.sign.whole import SignedCounts
-from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.image import Image, compactedFrom
 from twisted_ext.zone.store.nodes import BETWEEN
+from twisted_ext.zone.store.version import Version
 
 _DAY = 86400
 
@@ -71,6 +74,27 @@ def test_sameAsWithout(denial: str, digested: bool) -> None:
             assert counts.kept >= counts.signatures - 8 * digested
         kept += counts.kept
     assert kept > 300
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_compacted(denial: str, tmp_path: Path) -> None:
+    """
+    All signatures are kept of a former version whose image was built from another one and changes, and of one with changes beside its
+    image.
+    """
+    signing = Signing(Signers(_KEYS[:2]), SigningPolicy(denial=denial))
+    now = time()
+    records = [recordFromText(f"n{number}.example.org. 60 {rdata}") for number in range(50) for rdata in ("TXT x", "A 192.0.2.1")]
+    records += [recordFromText("example.org. 60 SOA ns. mail. 1 2 3 4 5"), recordFromText("example.org. 60 NS ns.example.com.")]
+    path = str(tmp_path / "image")
+    first, counts = image(records, signing, now)
+    Version(first).compacted(path, compactedFrom(first.origin))
+    node = first.node(7)
+    changed = Version(first).edited({node.key: node.sets[::-1]})
+    for version in (Version(Image.open(path)), changed):
+        found, again = image(records, signing, now, inSigningOrder(version, builderOf(records)))
+        assert (again.kept, again.signatures) == (counts.signatures, counts.signatures)
+        assert bytes(found._buffer) == bytes(first._buffer)
 
 
 @pytest.mark.parametrize("denial", DENIALS)

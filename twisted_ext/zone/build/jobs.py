@@ -217,7 +217,7 @@ class CompileJobs:
                     raise
             else:
                 builder = changed(builder, version) if isChanged else builder
-                former = inSigningOrder(version)
+                former = inSigningOrder(version, builder)
         result["sources"] = sources
         signing = SignJob.fromTable(job["sign"], float(job["now"]))
         ahead: Image | None = None

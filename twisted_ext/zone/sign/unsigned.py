@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted_ext.dnssec.privatekeys.roles import OF_KEYS
 from twisted_ext.errors import BadChange, BadImage, BudgetSpent, StorageFault
-from twisted_ext.wire.rrtypes import NSEC, RRSIG
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3PARAM, RRSIG, SOA, ZONEMD
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.journal import Journal
@@ -22,6 +22,9 @@ from twisted_ext.zone.store.traversal import builderOf, difference
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["UnsignedVersion", "changed", "inSigningOrder", "read", "served"]
+
+#: Types that the signer adds to the apex, in this order.
+_ADDED: Final = (CDS, CDNSKEY, ZONEMD, DNSKEY, NSEC3PARAM)
 
 #: How often a reader looks while the two files are being replaced, which takes two renames.
 _LOOKS: Final = 100
@@ -191,15 +194,20 @@ def served(image: str, journal: str, serial: int) -> Version:
         raise StorageFault(f"{image}: {bad}") from None
 
 
-def inSigningOrder(version: Version) -> Image:
+def inSigningOrder(version: Version, builder: ImageBuilder) -> Image:
     """
     Return an image of a signed version with the records of each name in the order in which the signer of whole zones leaves them.
+
+    @param builder: the records that are to be signed.
     """
-    if not version.overlay and not version.image.isCompacted:
-        return version.image
-    builder = builderOf(version)
-    builder.nodes = {key: _asSigned(records, len(key)) for key, records in builder.nodes.items()}
-    return Image(builder.finish())
+    image, overlay = version.image, version.overlay
+    if not overlay and not image.isCompacted:
+        return image
+    made = builderOf(version)
+    nodes, wanted = made.nodes, builder.nodes
+    for key in nodes if image.isCompacted else [key for key in {b"": None, **overlay} if key in nodes]:
+        nodes[key] = _asSigned(nodes[key], len(key), wanted.get(key, b""))
+    return Image(made.finish())
 
 
 def changed(unsigned: ImageBuilder, version: Version) -> ImageBuilder:
@@ -216,18 +224,25 @@ def changed(unsigned: ImageBuilder, version: Version) -> ImageBuilder:
     return builder
 
 
-def _asSigned(records: bytes, labels: int) -> bytes:
+def _asSigned(records: bytes, labels: int, wanted: bytes) -> bytes:
     """
     Return the records of a name in the order in which the signer of whole zones leaves them: signatures follow, and denials are last. So it
     finds those that it can keep.
 
     @param labels: the octets of the owner's labels.
+    @param wanted: the records that are to be signed, whose types come in this order.
     """
-    parts: list[list[bytes]] = [[], [], [], []]
+    sets: dict[int, list[bytes]] = {SOA: [], **{rrType: [] for _, rrType, _, _ in recordsIn(wanted, labels)}}
+    sets |= {rrType: [] for rrType in _ADDED if rrType not in sets}
+    signatures: dict[int, list[bytes]] = {}
     position = 0
     for _, rrType, _, rdata in recordsIn(records, labels):
         end = position + labels + BETWEEN + len(rdata)
-        ofDenial = rrType == NSEC or (rrType == RRSIG and int.from_bytes(rdata[:2], "big") == NSEC)
-        parts[2 * ofDenial + (rrType == RRSIG)].append(records[position:end])
+        if rrType == RRSIG:
+            signatures.setdefault(int.from_bytes(rdata[:2], "big"), []).append(records[position:end])
+        else:
+            sets.setdefault(rrType, []).append(records[position:end])
         position = end
-    return b"".join([each for part in parts for each in part])
+    order = [rrType for rrType in sets if rrType != NSEC]
+    parts = [*[sets[rrType] for rrType in order], *[signatures.get(rrType, []) for rrType in order]]
+    return b"".join([each for part in (*parts, sets.get(NSEC, []), signatures.get(NSEC, [])) for each in part])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -49,8 +50,8 @@ class HistoryTests(TimedCase):
         Make a key that is published now, and signs after some seconds.
         """
         (file,) = makeKeys(self.mktemp(), APEX, ECDSA_P256, self.now)
-        file.times.update({"Publish": int(self.now) - 1, "Activate": int(self.now + after)})
-        saveKey(file, str(self.keys))
+        times = {**file.times, "Publish": int(self.now) - 1, "Activate": int(self.now + after)}
+        saveKey(replace(file, times=times), str(self.keys))
 
     def step(self) -> Version:
         """
@@ -111,6 +112,7 @@ class HistoryTests(TimedCase):
             self.wait(_HOUR)
             self.expectHistory(*formers)
         self.assertLessEqual({"b0", "b1", "b2"}, self.names())
+        self.assertNotIn("signatures and denials that it had", self.said())
 
     def test_signaturesStay(self) -> None:
         """
