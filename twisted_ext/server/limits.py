@@ -21,6 +21,7 @@ __all__ = [
     "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
     "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE", "PARENT_LOOKS", "PARENT_RATE", "PARENT_REST", "PARENT_SECONDS",
     "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
+    "FORWARDED_UPDATES", "FORWARDING_SECONDS",
     "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
     "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
     "NOTIFY_WATCHED", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_LINES", "ZONE_METRICS", "RECORDS_LOST",
@@ -418,6 +419,12 @@ RECORDS_LOST: Final = Limit(default=50, least=1, most=100)
 ZONES_LOST: Final = Limit(default=10, least=1, most=100)
 
 # -- the log
+
+#: Updates that are passed on to primaries at a time: each takes a connection.
+FORWARDED_UPDATES: Final = Limit(default=100, least=1, most=10_000)
+
+#: Seconds for each, with all primaries of its zone together: clients try again after some seconds.
+FORWARDING_SECONDS: Final = Limit(default=10.0, least=0.1, most=600.0)
 
 #: Log lines about refused transfers, NOTIFY messages and updates within C{DECLINED_SECONDS}: any client can cause them.
 DECLINED_LINES: Final = Limit(default=20, least=0, most=10_000)

@@ -25,7 +25,7 @@ NOBODY: Final = Grants()
 #: The zone settings that make up the policy.
 _READ: Final = (
     "primaries", "allow-transfer", "one-answer", "member-primaries", "group-primaries", "notify", "allow-notify", "zonemd",
-    "encrypted-transfers", "allow-update", "sign",
+    "encrypted-transfers", "allow-update", "forward-updates", "sign",
 )  # fmt: skip
 
 #: The policy of zones without one: no updates.
@@ -81,17 +81,21 @@ class Terms:
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
     @ivar updaters: the clients whose updates are considered; an empty list is all of them.
+    @ivar forwards: the clients whose updates are passed on to the primaries.
     @ivar isSigned: whether it is signed here, so that the changes of its primaries are not those of what is served.
     @ivar isEncrypted: whether it is transferred over encrypted transports only (RFC 9103, section 11).
     """
 
-    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isSigned")
+    __slots__ = (
+        "keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isSigned",
+        "forwards",
+    )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
         self.keys = keys
         self.primaries: tuple[RemoteServer, ...] = ()
         self.notify: tuple[RemoteServer, ...] = ()
-        self.transfer = self.singly = self.notices = self.updaters = NOBODY
+        self.transfer = self.singly = self.notices = self.updaters = self.forwards = NOBODY
         self.digest = ""
         self.isEncrypted = self.isSigned = False
         if zone is not None:
@@ -109,6 +113,9 @@ class Terms:
             self.notify = tuple([RemoteServer.fromText(text, keys) for text in zone.notify])
             self.notices = _grants("allow-notify", zone.allowNotify, keys)
             self.updaters = _grants("allow-update", zone.allowUpdate, keys)
+            self.forwards = _grants("forward-updates", zone.forwardUpdates, keys)
+            if self.forwards and not self.primaries:
+                raise BadDescription("forward-updates: it has no primaries to pass them on to; update lists who may change it here")
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         self.digest = zone.zonemd

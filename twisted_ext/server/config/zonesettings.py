@@ -113,6 +113,11 @@ class ZoneSettings:
         (),
         "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
     )
+    forwardUpdates: tuple[str, ...] = key(
+        types.GRANT,
+        (),
+        "Of a zone with primaries: clients whose updates are passed on to these: 192.0.2.0/24, key=NAME; the primary judges them",
+    )
     edit: tuple[str, ...] = key(types.DOOR, (), "What else may change it: api, the HTTP API; console; a zone of a database: both")
     sign: str = key(types.SIGNING, "none", "Sign it with DNSSEC: default, or the name of a signing-policy; keys are in the state folder")
     serial: str = key(types.SERIALS, "increment", "How an update, or signing, chooses the next serial number")

@@ -15,7 +15,7 @@ from mypy_extensions import mypyc_attr
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.opcodes import OpcodeHandler, hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.reply.opcodes import OpcodeHandler, forwardedOf, hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -215,12 +215,14 @@ class SignatureGate:
         """
         self._keys = keys
         self._today = today
+        # Whether a request is passed on to a server that may have its key.
+        self.forwarded: Callable[[Request], bool] | None = None
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         if request.signature is None:
             return None
         if request.signature.keyName not in self._keys:
-            return self._REFUSED
+            return None if self.forwarded is not None and self.forwarded(request) else self._REFUSED
         from twisted_ext.wire.tsig import signatureSize
 
         verdict = request.verdict
@@ -400,6 +402,7 @@ def gatesFor(
     """
     signing = signing or SignatureGate({}, time)
     others = handlers or {}
+    signing.forwarded = forwardedOf(others)
     form = FormGate(hopelessOf(others), signing.isForged)
     known = ClassGate(identity or ChaosIdentity())
     types = TypeGate(transfers=transfersIn(others))

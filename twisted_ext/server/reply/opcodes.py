@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Delegable",
     "EarlyRefusal",
+    "Forwarding",
     "MessageStream",
     "OpcodeHandler",
     "Outcome",
     "RefusalLog",
+    "forwardedOf",
     "handlerKey",
     "hopelessOf",
     "opcodesOf",
@@ -158,6 +160,18 @@ class EarlyRefusal(Protocol):
         """
 
 
+@runtime_checkable
+class Forwarding(Protocol):
+    """
+    A handler that passes some requests on to other servers, which judge their signatures.
+    """
+
+    def isForwarded(self, request: Request) -> bool:
+        """
+        Return whether a request is passed on if the client may have that done.
+        """
+
+
 def handlerKey(opcode: int, rrType: int = 0) -> int:
     """
     Return the key under which a handler is registered.
@@ -196,6 +210,18 @@ def hopelessOf(handlers: Mapping[int, OpcodeHandler]) -> Callable[[Request], boo
         return foreseen.isHopeless(request, signed) and not (signed and len(request.wire) <= _SIGNED_OCTETS)
 
     return hopeless
+
+
+def forwardedOf(handlers: Mapping[int, OpcodeHandler]) -> Callable[[Request], bool]:
+    """
+    Return a predicate on non-queries: whether the handler passes the request on to a server that judges its signature.
+    """
+    forwarding: dict[int, Forwarding] = {}
+    for key, handler in handlers.items():
+        sees: object = handler
+        if key >> 16 and isinstance(sees, Forwarding):
+            forwarding[key >> 16] = sees
+    return lambda request: request.opcode in forwarding and forwarding[request.opcode].isForwarded(request)
 
 
 def transfersIn(handlers: Mapping[int, OpcodeHandler]) -> bool:

@@ -338,7 +338,7 @@ class ZoneSet:
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=self._changed)
-        updating.origins = arrivals
+        updating.origins, updating.termsOf = arrivals, replication.termsOf
         self.replication, self.updating = replication, updating
         self.loading.connect(updating)
         self.handlers = {**replication.handlers, **updating.handlers}

@@ -182,6 +182,12 @@ class Replication:
         if any(each is not None and each.listedIn for each in (former, zone)):
             yield from self._produce()
 
+    def termsOf(self, apex: bytes) -> Terms | None:
+        """
+        Return what others may do with a zone; L{None} if nothing is said of that.
+        """
+        return self._terms.get(apex)
+
     # -- members of catalog zones, in short turns
 
     def _settle(self, steps: list[CatalogStep]) -> None:

@@ -24,7 +24,12 @@ from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.update.updates import Update, perform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
 
+    from twisted.internet.defer import Deferred
+
+    from twisted_ext.server.config.transferpolicy import Terms
+    from twisted_ext.server.zones.update.forwarding import UpdateForwarder
     from twisted_ext.zone.store.changeset import Difference
 
 __all__ = ["UpdateHandler", "changesText"]
@@ -51,12 +56,20 @@ class UpdateHandler(EditableZones):
     _UNSIGNED: Final = Refusal(Rcode.SERVFAIL, ((Ede.OTHER, "the change cannot be signed"),))
     _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((Ede.OTHER, "the change cannot be stored"),))
 
+    #: Returns what others may do with a zone.
+    termsOf: Callable[[bytes], Terms | None] | None = None
+
+    _forwarder: UpdateForwarder | None = None
+
     @property
     def handlers(self) -> dict[int, OpcodeHandler]:
         return {handlerKey(Opcode.UPDATE): self}
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
-        ward = self._wards.get(request.question.name.lower())
+        apex = request.question.name.lower()
+        ward, terms = self._wards.get(apex), self._forwarding(apex)
+        if terms is not None:
+            return not signed and not terms.forwards.allows(request.client, b"", request.peer)
         return ward is None or not ward.policy.mayAdmit(request.client, signed)
 
     def __call__(self, request: Request) -> Outcome:
@@ -64,6 +77,9 @@ class UpdateHandler(EditableZones):
         apex = question.name.lower()
         if question.rrClass != IN or self._zones.at(apex) is None:
             return self._UNKNOWN
+        terms = self._forwarding(apex)
+        if terms is not None:
+            return self._forward(request, terms)
         ward = self._wards.get(apex)
         if ward is None:
             return self._DENIED
@@ -99,6 +115,42 @@ class UpdateHandler(EditableZones):
             perform(update, transaction, ward.policy, keyName, client)
 
         return changing.change(steps).addCallbacks(self._cbChanged, self._ebChanged, (request,), {}, (request,))
+
+    # -- of secondary zones
+
+    def _forwarding(self, apex: bytes) -> Terms | None:
+        """
+        Return what others may do with a zone, if some clients may have updates passed on to its primaries.
+        """
+        terms = None if self.termsOf is None else self.termsOf(apex)
+        return terms if terms is not None and terms.forwards else None
+
+    def isForwarded(self, request: Request) -> bool:
+        """
+        See L{Forwarding<twisted_ext.server.reply.opcodes.Forwarding>}.
+        """
+        return self._forwarding(request.question.name.lower()) is not None
+
+    def _forward(self, request: Request, terms: Terms) -> Outcome:
+        if not terms.forwards.allows(request.client, request.keyName, request.peer):
+            return self._DENIED
+        if not request.keyName and not _isProven(request):
+            # Over TCP the client proves its address.
+            return self._UNPROVEN
+        if self._forwarder is None:
+            # Imported for servers that pass updates on only.
+            from twisted_ext.server.zones.update.forwarding import UpdateForwarder
+
+            self._forwarder = UpdateForwarder(self._clock, self._zones.view)
+        return self._forwarder(request, terms.primaries)
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{EditableZones.close}.
+        """
+        if self._forwarder is not None:
+            self._forwarder.close()
+        return super().close()
 
     def _cbChanged(self, edited: Edited, request: Request) -> Refusal:
         difference = edited.difference
