@@ -238,6 +238,10 @@ def test_listsOfZonesHaveNoExceptions() -> None:
     (table,) = _zones(zone % ("secondary; primaries { 192.0.2.1; }", "none; any;", "allow-notify", narrow))
     assert "allow-transfer" not in table
     assert sorted(table["allow-notify"]) == sorted(pieces)
+    (table,) = _zones(zone % ("secondary; primaries { 192.0.2.1; }", "none; any;", "allow-update-forwarding", narrow))
+    assert sorted(table["forward-updates"]) == sorted(pieces)
+    (table,) = _zones(zone % ("primary; file \"a\"", "none; any;", "allow-update-forwarding", narrow))
+    assert "forward-updates" not in table
 
 
 def test_openQuotes() -> None:

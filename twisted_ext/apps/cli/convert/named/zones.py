@@ -40,7 +40,7 @@ ZONE_HANDLED: Final = frozenset(
     """
     type file primaries masters allow-transfer also-notify notify allow-notify allow-update update-policy allow-query forward forwarders
     serial-update-method max-journal-size masterfile-format transfer-format in-view server-addresses server-names dnssec-policy
-    parental-agents
+    parental-agents allow-update-forwarding
     """.split()
 )
 
@@ -231,7 +231,7 @@ class Zones:
 
     def _replicated(self, table: dict[str, object], name: str, own: Mapping[str, Statement], *, isPrimary: bool) -> None:
         """
-        Add who may transfer the zone, and who is notified.
+        Add who may transfer the zone, who is notified, and whose updates go to the primary.
         """
         said = self._said(own, "allow-transfer")
         if said is None:
@@ -257,6 +257,11 @@ class Zones:
             grants = self._lists.clients(allowed.inside, allowed.place).grants()
             if grants:
                 table["allow-notify"] = grants
+        forwarded = self._said(own, "allow-update-forwarding")
+        if forwarded is not None and not isPrimary:
+            grants = self._lists.clients(forwarded.inside, forwarded.place).grants()
+            if grants:
+                table["forward-updates"] = grants
         form = self._said(own, "transfer-format")
         if form is not None and form.value.lower() == "one-answer":
             table["one-answer"] = ["any"]
