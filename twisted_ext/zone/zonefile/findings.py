@@ -58,6 +58,7 @@ CHECKS: Final = {
     "rrsig-early": (WARNING, "signatures have begun"),
     "rrsig-ending": (WARNING, "signatures do not end within days"),
     "rrsig-values": (WARNING, "signatures are of one of the zone's keys and say what they sign (RFC 4034, section 3.1)"),
+    "rrsig-wrong": (WARNING, "signatures verify with the zone's keys (RFC 4035, section 5.3)"),
     "nsec-missing": (WARNING, "every name is in the chain of NSEC or NSEC3 records (RFC 4035, section 2.3; RFC 5155, section 7.1)"),
     "nsec-chain": (WARNING, "each NSEC or NSEC3 record leads to the next one, and the last one back"),
     "nsec-types": (WARNING, "NSEC and NSEC3 records list the types that a name has"),

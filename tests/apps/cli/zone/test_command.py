@@ -164,6 +164,29 @@ def test_checkPrintsOneObject(zone: Path, capsys: Captured) -> None:
     assert {json.loads(line)["check"] for line in lines} >= {"soa", "rrsig-expired"}
 
 
+def test_signaturesAreVerified(zone: Path, capsys: Captured) -> None:
+    """
+    C{check} verifies the signatures of a signed zone, unless that is not wanted, and says how many are right.
+    """
+    assert main(["zone", "sign", "example.org.zone", "-o", "example.org.signed", "--keys", "keys"]) == OK
+    capsys.readouterr()
+    assert main(["zone", "check", "example.org.signed"]) == OK
+    count = re.search(r"records, (\d+) right signatures, no warnings", capsys.readouterr().out)
+    assert count is not None
+    text = Path("example.org.signed").read_text()
+    Path("wrong.zone").write_text(re.sub(r"(?m)^(web\.example\.org\. \d+ IN A )\S+$", r"\g<1>192.0.2.250", text))
+    assert main(["zone", "check", "example.org=wrong.zone", "--strict"]) == BAD_ZONE
+    output = capsys.readouterr().out
+    said = r"^.*warning \[rrsig-wrong\]: web.example.org. A: the signature of A by key \d+ is wrong$"
+    assert re.search(said, output, re.MULTILINE), output
+    assert f"{int(count[1]) - 1} right signatures, 1 warning" in output
+    assert main(["zone", "check", "example.org=wrong.zone", "--strict", "--no-verify"]) == OK
+    assert "right" not in capsys.readouterr().out
+    assert main(["zone", "check", "example.org=wrong.zone", "--json"]) == OK
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verified"], found["unverified"], found["warnings"]) == (int(count[1]) - 1, {}, 1)
+
+
 def test_signatureTimeCanBeSet(zone: Path, capsys: Captured) -> None:
     """
     Signatures are checked at the given time, or not at all.

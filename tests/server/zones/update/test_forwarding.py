@@ -176,6 +176,7 @@ class ForwardingTests(SynchronousTestCase):
         An update goes to the primary octet by octet, and its reply back to the client, over UDP and TCP; the signatures are theirs: this
         server does not have the key.
         """
+        self.updating._forwarder = UpdateForwarder(self.machine, most=1)
         for number, transport in enumerate(("tcp", "udp"), 1):
             wire, mac = sign(_wireOf(record(f"new{number} 60 A 192.0.2.9")), KEY, TODAY)
             with capturedLogs() as events:
@@ -260,8 +261,10 @@ class ForwardingTests(SynchronousTestCase):
         ):
             self.assertEqual(self.rcode(wire), rcode)
             self.assertEqual(self.primary.wires, [])
-        self.send(sign(_wireOf(_NEW), _OTHER, TODAY)[0])
-        self.assertEqual(len(self.primary.wires), 1)
+        many = record("many 300 TXT x").withRdatas(tuple([bytes([200]) + bytes([number]) * 200 for number in range(40)]))
+        for count, change in enumerate((_NEW, many), 1):
+            self.send(sign(_wireOf(change), _OTHER, TODAY)[0])
+            self.assertEqual(len(self.primary.wires), count)
 
     def test_nextPrimary(self) -> None:
         """
@@ -284,7 +287,7 @@ class ForwardingTests(SynchronousTestCase):
                 self.machine.advance(0.1)
                 self.assertEqual([Message.fromWire(reply).rcode for reply in replies], [Rcode.NOERROR])
                 self.assertEqual(len(second.wires), count + 1)
-        self.assertEqual((self.primary.open, second.open), (0, 0))
+        self.assertEqual((self.primary.open, second.open, self.machine.getDelayedCalls()), (0, 0, []))
 
     def test_noPrimary(self) -> None:
         """

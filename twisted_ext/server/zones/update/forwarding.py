@@ -116,7 +116,7 @@ class UpdateForwarder:
 
 
 def _replied(reply: bytes, request: Request) -> Refusal | MessageStream:
-    if request.transport == "udp" and len(reply) > request.size:
+    if len(reply) > request.size:
         return Refusal(reply[3] & 15, truncated=True)
     return _one(reply)
 
