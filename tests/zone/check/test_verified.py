@@ -12,7 +12,7 @@ import pytest
 
 from tests.zone.sign.zones import builderOf, randomZone
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSASHA256
-from twisted_ext.dnssec.keys import ZoneKey
+from twisted_ext.dnssec.keys import ZoneKey, keyTag
 from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
 from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.errors import StorageFault
@@ -137,6 +137,36 @@ def test_processEnds() -> None:
     ends = patch.object(verified._Verifier, "part", lambda self, begin: os._exit(9))
     with patch.object(verified, "_MANY", 1), ends, pytest.raises(StorageFault, match="is there enough memory"):
         verify(version, Report(), processes=2)
+
+
+def test_sameTag() -> None:
+    """
+    If keys have one tag, a signature may be by any of them; one that names another signer is another finding.
+    """
+    version, count = manyNames()
+    keys = version.top.of(DNSKEY)
+    assert keys is not None
+    both = keys.withRdatas((newKey(ECDSA_P256, 257).dnskey, *keys.rdatas))
+    builder = ImageBuilder(version.apexName)
+    builder.addSets(tuple([both if rrset.rrType == DNSKEY else rrset for rrset in version.top.sets]))
+    more = Version(Image(builder.finish()))
+    tag = keyTag(keys.rdatas[0])
+
+    def tagged(rdata: bytes) -> ZoneKey:
+        key = ZoneKey(rdata)
+        key.tag = tag
+        return key
+
+    with patch.object(verified, "ZoneKey", tagged):
+        found, wrong = verifiedIn(more)
+    # All of the apex are right but that of the keys, which are others now.
+    assert (found.right, [subject for subject, _ in wrong]) == (3, ["example.org. DNSKEY"])
+    node = version.find(b"\x02n3")
+    assert node is not None
+    rrset = node.signatures(A)
+    assert rrset is not None
+    other = rrset.rdatas[0].replace(version.apex, b"\x07example\x03net\0")
+    assert verifiedIn(damaged(version, node.key, rrset, other)) == ((count - 1, {}), [])
 
 
 def test_unknown() -> None:

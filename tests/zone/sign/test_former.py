@@ -88,9 +88,9 @@ def test_compacted(denial: str, tmp_path: Path) -> None:
     records += [recordFromText("example.org. 60 SOA ns. mail. 1 2 3 4 5"), recordFromText("example.org. 60 NS ns.example.com.")]
     path = str(tmp_path / "image")
     first, counts = image(records, signing, now)
-    Version(first).compacted(path, compactedFrom(first.origin))
     node = first.node(7)
     changed = Version(first).edited({node.key: node.sets[::-1]})
+    changed.compacted(path, compactedFrom(first.origin))
     for version in (Version(Image.open(path)), changed):
         found, again = image(records, signing, now, inSigningOrder(version, builderOf(records)))
         assert (again.kept, again.signatures) == (counts.signatures, counts.signatures)
