@@ -11,9 +11,11 @@ from typing import Final
 
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.remote.statements import Batch
-from twisted_ext.server.config.transferpolicy import policyOf
+from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.transferpolicy import policyOf, termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.tsig import Key
 
 PAGE: Final = (ROOT / "docs" / "howto" / "updates.rst").read_text("utf-8")
 
@@ -31,7 +33,7 @@ def test_settingsActAsDescribed() -> None:
     """
     The settings of the page are valid, and its rules act as the page says.
     """
-    rules, store = [tomllib.loads(block)["zone"][0] for block in blocks("toml")]
+    rules, secondary, store = [tomllib.loads(block)["zone"][0] for block in blocks("toml")]
     policy = policyOf(ZoneSettings.fromTable(rules), KEYS)
     assert len(policy.rules) == 5
     assert policy.allows(KEYS[0], "198.51.100.1", nameFromText("host.dyn.example.org"), 1)
@@ -40,6 +42,8 @@ def test_settingsActAsDescribed() -> None:
     assert not policy.allows(KEYS[2], "192.0.2.1", nameFromText("www.example.org"), 1)
     assert policy.allows(KEYS[2], "192.0.2.1", nameFromText("example.org"), 2)
     assert policy.allows(b"", "127.0.0.1", nameFromText("status.example.org"), 16)
+    forwards = termsOf(ZoneSettings.fromTable(secondary), Keys([Key.fromText("dhcp.example.org:c2VjcmV0")])).forwards
+    assert forwards.allows("10.1.2.3") and forwards.allows("198.51.100.1", KEYS[0]) and not forwards.allows("198.51.100.1")
     assert ZoneSettings.fromTable(store).value("store") == "/var/lib/txdns/zones.sqlite"
 
 
