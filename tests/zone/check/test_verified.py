@@ -6,10 +6,15 @@ from __future__ import annotations
 
 import os
 import random
-from unittest.mock import patch
+import signal
+import subprocess
+import sys
+import time
+from unittest.mock import Mock, patch
 
 import pytest
 
+from tests.test_architecture import ROOT
 from tests.zone.sign.zones import builderOf, randomZone
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSASHA256
 from twisted_ext.dnssec.keys import ZoneKey, keyTag
@@ -136,6 +141,49 @@ def test_processEnds() -> None:
     version, _ = manyNames()
     ends = patch.object(verified._Verifier, "part", lambda self, begin: os._exit(9))
     with patch.object(verified, "_MANY", 1), ends, pytest.raises(StorageFault, match="is there enough memory"):
+        verify(version, Report(), processes=2)
+
+
+def test_killed() -> None:
+    """
+    The other processes end if the one that started them is killed, and at once after a Ctrl-C.
+    """
+    code = "import sys; from tests.zone.check.test_verified import verifySlowly; verifySlowly(int(sys.argv[1]))"
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        reading, writing = os.pipe()
+        command = [sys.executable, "-c", code, str(writing)]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[writing], stderr=subprocess.DEVNULL)
+        os.close(writing)
+        for _ in range(10):
+            assert os.read(reading, 1)
+        process.send_signal(number)
+        process.wait()
+        # It ends once no process has the other end.
+        more = 0
+        while octets := os.read(reading, 100):
+            more += len(octets)
+        os.close(reading)
+        # A tenth of a second's, or until the next look at the parent, of two thousand.
+        assert more < 200, number
+
+
+def verifySlowly(writing: int) -> None:
+    """
+    Verify in two processes, which write to a pipe, and never end by themselves.
+    """
+
+    # What runs tests may have it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def part(self: object, begin: int) -> tuple[int, int, list[object], dict[str, int]]:
+        os.write(writing, b".")
+        time.sleep(0.05)
+        return 0, 0, [], {}
+
+    image = Mock(nodes=10**6)
+    version = Mock(image=image)
+    version.top.of.return_value = None
+    with patch.object(verified._Verifier, "part", part):
         verify(version, Report(), processes=2)
 
 

@@ -35,7 +35,10 @@ _MANY: Final = 5000
 #: Names that are verified in one step, a tenth of a second.
 _STEP: Final = 500
 
-#: A signature that is wrong: its owner, and the type of what it covers.
+#: Seconds between two looks of the other processes whether the command is still there.
+_LOOK: Final = 1.0
+
+#: A signature that is wrong: its owner, the type of what it covers, and what is wrong.
 _Wrong = tuple[bytes, int, str]
 
 
@@ -149,20 +152,23 @@ def _together(verifier: _Verifier, count: int, most: int) -> Iterator[_Part]:
     """
     Verify parts in several processes, which share the memory that has the zone.
     """
-    with ProcessPoolExecutor(most, get_context("fork"), _begin, (verifier,)) as pool:
-        waiting = [pool.submit(_partOf, begin) for begin in range(0, count, _STEP)]
-        try:
-            for each in as_completed(waiting):
-                yield each.result()
-        except BrokenProcessPool:
-            raise StorageFault("a process that verifies signatures has ended; is there enough memory?") from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ProcessPoolExecutor(most, get_context("fork"), _begin, (verifier, os.getpid()))
+    try:
+        for each in as_completed([pool.submit(_partOf, begin) for begin in range(0, count, _STEP)]):
+            yield each.result()
+    except BrokenProcessPool:
+        raise StorageFault("a process that verifies signatures has ended; is there enough memory?") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _begin(verifier: _Verifier) -> None:
-    # Who interrupts the command ends all of them.
+def _begin(verifier: _Verifier, parent: int) -> None:
+    # A Ctrl-C is for the command, which ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # If the command was killed, nothing else tells them.
+    signal.signal(signal.SIGALRM, lambda number, frame: None if os.getppid() == parent else os._exit(1))
+    signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
     _own[:] = [verifier]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.colors import paletteFor
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, ExitError
+from twisted_ext.apps.cli.terminal.exits import INTERNAL, OK, ExitError
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, ZoneWord, oneZone
 from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import BadDescription, StorageFault
@@ -139,7 +139,7 @@ def _verified(version: Version, report: Report, zone: ZoneWord) -> Verified | No
     try:
         return verify(version, report, progress)
     except StorageFault as fault:
-        raise ExitError(NO_REPLY, f"{zone.path}: {fault}") from None
+        raise ExitError(INTERNAL, f"{zone.path}: {fault}") from None
     finally:
         progress.end()
 

@@ -606,7 +606,8 @@ class EditableZones:
             if queue is not None:
                 queue.succeed(change, origin)
         except StorageFault as fault:
-            _log.warn("{zone}: what has changed cannot be kept: {fault}", zone=nameToText(apex), fault=fault)
+            text = "{zone}: secondaries get the whole zone, as what has changed cannot be kept: {fault}"
+            _log.warn(text, zone=nameToText(apex), fault=fault)
 
     def renew(self, apex: bytes, keys: Sequence[bytes]) -> Deferred[Edited]:
         """
