@@ -25,8 +25,8 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
-from twisted_ext.server.features.negativeanchors.feature import Suspended
 from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors
+from twisted_ext.server.features.negativeanchors.suspended import Suspended
 from twisted_ext.server.operations.table import delegationsOf
 from twisted_ext.server.sources.recursor import Given, Recursor
 from twisted_ext.server.sources.sources import ForwardStack

@@ -97,10 +97,23 @@ class Trust:
             found = anchorsFor(name, self.anchors, self.negatives, now)
         else:
             found = anchorsFor(name, self.anchors if self.isOwn else outer.anchors, outer.negatives, now)
-        if found is not None and self.unproved:
-            for zone in self.unproved:
-                if isBelow(name, zone) and not isBelow(found.zone, zone):
-                    return None
+        return found if found is None or not self.unproved else self._proving(name, found)
+
+    def usually(self, name: bytes, now: int) -> ZoneAnchors | None:
+        """
+        Return the anchors for a name as if there were no negative ones.
+
+        @param name: folded.
+        @param now: seconds since 1970; what is trusted does not depend on it.
+        """
+        outer = self.outer
+        found = (self.anchors if outer is None or self.isOwn else outer.anchors).closest(name)
+        return None if found is None else self._proving(name, found)
+
+    def _proving(self, name: bytes, found: ZoneAnchors) -> ZoneAnchors | None:
+        for zone in self.unproved:
+            if isBelow(name, zone) and not isBelow(found.zone, zone):
+                return None
         return found
 
     def suspended(self, name: bytes, now: int) -> bytes | None:

@@ -26,6 +26,7 @@ from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
 from twisted_ext.dnssec.chains import PAUSE
 from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.denial.aggressive import DenialStore, Synthesis
+from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, Verdict
 from twisted_ext.dnssec.work import ENDLESS, Work
@@ -205,9 +206,20 @@ class ValidatingSource(WrappingSource):
         """
         Ask a source for keys and DS records. By default, this is the inner one.
         """
+        self._supporting = source
         self.support = CachedSource(source, self._reactor, store=Store(_SUPPORT_CACHE))
         if self.rollovers is not None:
             self.rollovers.source = source
+
+    def trusting(self, anchorsFor: Callable[[bytes, int], ZoneAnchors | None]) -> ValidatingSource:
+        """
+        Return a source that asks the same servers, goes by other trust anchors, and has nothing cached. It is not to be closed.
+        """
+        found = ValidatingSource(
+            self.inner, self._reactor, Validator(anchorsFor), self.today, distrust=self.distrust, aggressive=False, sentinel=False
+        )
+        found.supportFrom(self._supporting)
+        return found
 
     def close(self) -> Deferred[None]:
         closing = [self._inner.close()]

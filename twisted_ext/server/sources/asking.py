@@ -27,7 +27,9 @@ from twisted_ext.server.sources.upstreams import (
     serversOf,
 )
 from twisted_ext.transport.exchange import IN_CLEAR
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import SOA
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -69,6 +71,16 @@ class Asking:
         """
         for follower in self.followers:
             follower.targets = targets
+
+    def sourceOf(self, name: bytes) -> IAnswerSource:
+        """
+        Return the source that is asked for a name.
+
+        @param name: folded.
+        """
+        route = next(behind(self.source, RouteSource), None)
+        found = None if route is None else route.sourceFor(Question(name, SOA))
+        return found or self.default
 
     def isInside(self) -> bool:
         """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.store import Store
@@ -384,6 +384,15 @@ class Backends:
         if self.trusting is not None:
             self.trusting.forget(name, subtree)
         return count
+
+    def validates(self, name: bytes) -> Deferred[bool]:
+        """
+        See L{Trusting.validates}; for the clients of all views.
+        """
+        if self.trusting is None:
+            return succeed(False)
+        sources = [each.asking.sourceOf(name) for each in self.all]
+        return Deferred.fromCoroutine(self.trusting.validates(name, sources))
 
     def sources(self) -> Iterator[IAnswerSource]:
         for each in self.all:

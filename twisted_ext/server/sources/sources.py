@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import classImplements, implementer
 
 from twisted_ext.answers import Answer, QueryContext
@@ -207,6 +207,12 @@ class ForwardStack:
             trusting.suspend(name, until)
             self.flush(name, True)
 
+    def validates(self, name: bytes) -> Deferred[bool]:
+        """
+        See L{Trusting.validates}.
+        """
+        return self.backends.validates(name)
+
     @property
     def caching(self) -> CachedSource:
         """
@@ -377,6 +383,12 @@ class ZoneStack(_ZonesFirst):
         """
         Do nothing: what is served here needs no validation.
         """
+
+    def validates(self, name: bytes) -> Deferred[bool]:
+        """
+        Return L{False}: nothing is validated.
+        """
+        return succeed(False)
 
     def look(self) -> None:
         """

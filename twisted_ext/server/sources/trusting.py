@@ -4,24 +4,29 @@ What a server trusts: the trust anchors of its settings and their exceptions, fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
+from twisted_ext.answers import QueryContext, Security
 from twisted_ext.cache.choice import EVERYTHING, Choice
 from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, negativesOf, textsByName
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors, keyTagOf
-from twisted_ext.resolver.ask import behind
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import DNSFault, TrustFault
+from twisted_ext.limits import LOOKUP_SECONDS
+from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.recursive.configured import Trust, readAnchors
 from twisted_ext.resolver.recursive.validating import ValidatingSource
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import DNSKEY, DS, typeName
+from twisted_ext.wire.rrtypes import DNSKEY, DS, SOA, typeName
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
@@ -187,6 +192,36 @@ class Trusting:
             self.trust.negatives.remove(name)
         else:
             self.trust.negatives.add(name, now, until)
+
+    async def validates(self, name: bytes, sources: Iterable[IAnswerSource]) -> bool:
+        """
+        Return whether a name would be validated without negative trust anchors: nothing that validates it finds it bogus, and something
+        finds that it is secure, or provably not signed. What its servers say now counts, not what is cached.
+
+        @param name: folded.
+        @param sources: all that are asked for it.
+        """
+        judging = {id(each): each for source in sources for each in behind(source, ValidatingSource)}
+        self._refresh(name)
+        found = False
+        for each in judging.values():
+            usually = (each.trust or self.trust).usually
+            if usually(name, int(self._today())) is None:
+                continue
+            context = QueryContext(each.seconds() + LOOKUP_SECONDS.default, budget=Work())
+            try:
+                answer = await lookUp(each.trusting(usually), Question(name, SOA), context)
+            except TrustFault:
+                return False
+            except DNSFault:
+                continue
+            found = found or answer.security in (Security.SECURE, Security.INSECURE)
+        return found
+
+    def _refresh(self, name: bytes) -> None:
+        if self.recursor is not None:
+            self.recursor.forget(name)
+        self.forget(name, True)
 
     def ended(self) -> list[bytes]:
         """

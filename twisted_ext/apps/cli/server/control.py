@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Final, cast
 
 from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
-from twisted_ext.apps.cli.terminal.arguments import Arguments, didYouMean, flag
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.features.base.verb import Verb
@@ -48,11 +48,26 @@ _COLUMNS: Final = 96
 
 _JSON: Final = flag("+json", "print the reply as one JSON object; queries: one for each query")
 
-#: The options that are flags of operations, by their names.
-_FLAGS: Final = {
-    name: flag(f"--{name}", "; ".join([f"with {' '.join(verb.words)}: {verb.flags[name]}" for verb in OPERATIONS if name in verb.flags]))
-    for name in dict.fromkeys([name for verb in OPERATIONS for name in verb.flags])
-}
+
+def _flagsOf(verbs: Sequence[Verb]) -> dict[str, Option[bool]]:
+    """
+    Return the options that are flags of operations, by their names.
+    """
+    said: dict[str, list[str]] = {}
+    for verb in verbs:
+        for name, meaning in verb.flags.items():
+            said.setdefault(name, []).append(f"with {' '.join(verb.words)}: {meaning}")
+    return {name: flag(f"--{name}", "; ".join(each)) for name, each in said.items()}
+
+
+#: The flags of the server's own operations, and once they were loaded those of features.
+_FLAGS: Final = _flagsOf(OPERATIONS)
+
+
+def _furtherFlags() -> list[Option[bool]]:
+    further = {name: each for name, each in _flagsOf(_everyVerb()).items() if name not in _FLAGS}
+    _FLAGS.update(further)
+    return [*further.values()]
 
 
 def _commandLines() -> str:
@@ -73,7 +88,7 @@ def _commandLines() -> str:
     return "\n".join(lines)
 
 
-ARGUMENTS: Final = Arguments(_HELP, SOCKET, _JSON, *_FLAGS.values(), exact=True, commands=_commandLines)
+ARGUMENTS: Final = Arguments(_HELP, SOCKET, _JSON, *_FLAGS.values(), exact=True, commands=_commandLines, later=_furtherFlags)
 
 
 def main(words: list[str]) -> int:

@@ -158,21 +158,42 @@ class Given:
 
 
 class Arguments:
-    def __init__(self, help: str, *options: Option[Any], exact: bool = False, commands: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        help: str,
+        *options: Option[Any],
+        exact: bool = False,
+        commands: Callable[[], str] | None = None,
+        later: Callable[[], Sequence[Option[Any]]] = lambda: (),
+    ) -> None:
         """
         @param help: its help, which begins with C{Usage:}; C{{options}} in it is replaced by the table of options.
         @param exact: take no abbreviated names, for commands that change something.
         @param commands: returns what replaces C{{commands}}.
+        @param later: returns further options, which take time to load: only if what was given is none of the others, or if all are wanted.
         """
         self._help = help
         self._commands = commands
         self._exact = exact
+        self._later = later
+        self._take(options)
+
+    def _take(self, options: Sequence[Option[Any]]) -> None:
         self._options = options
         self._names = {name: option for option in options for name in option.names}
         self._long = {name.lstrip("+-"): name for name in self._names if len(name) > 2}
 
+    def _load(self) -> bool:
+        """
+        Load the further options; return whether there are any.
+        """
+        later, self._later = self._later(), lambda: ()
+        self._take((*self._options, *later))
+        return bool(later)
+
     @property
     def options(self) -> Sequence[Option[Any]]:
+        self._load()
         return self._options
 
     @property
@@ -257,6 +278,8 @@ class Arguments:
             return word, None
         elif word[:2] in names and names[word[:2]].read is not None:
             return word[:2], word[2:]
+        if self._load():
+            return self._split(word)
         every = [each for each in names if len(each) > 1]
         listed = f"the options are {', '.join(every[:-1])} and {every[-1]}" if len(every) > 1 else f"the only option is {every[0]}"
         raise ExitError(USAGE, f"{word!r} is not an option; {didYouMean(word, every, listed)}")

@@ -85,6 +85,12 @@ class Part:
     wrap: Callable[[IAnswerSource], IAnswerSource] | None = None
 
 
+def _never() -> Deferred[bool]:
+    from twisted.internet.defer import succeed
+
+    return succeed(False)
+
+
 @dataclass(slots=True, eq=False)
 class Site:
     """
@@ -99,6 +105,7 @@ class Site:
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
     @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
         longer.
+    @ivar validates: returns whether a folded name would be validated without negative trust anchors, by what its servers say now.
     @ivar servers: returns the authoritative servers of the zones that a folded name is in, and that which has sent an answer, if there is
         one: their names and their addresses; none unless names are resolved from the root.
     @ivar today: returns the seconds since 1970.
@@ -128,6 +135,7 @@ class Site:
     view: str = ""
     hooks: Sequence[Hook] = ()
     forget: Callable[[str], object] = lambda client: None
+    validates: Callable[[bytes], Deferred[bool]] = lambda name: _never()
     sourceOf: Callable[[str], IAnswerSource | None] = lambda view: None
     upstreamOf: Callable[[str], IAnswerSource | None] = lambda view: None
 

@@ -1,5 +1,6 @@
 """
-Negative trust anchors (RFC 7646) that an operator adds to those of the settings, or removes. They are gone when the server ends.
+Negative trust anchors (RFC 7646) that an operator adds to those of the settings, or removes. They are gone when the server ends, and once
+what they are for is valid again.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
-from twisted_ext.server.features.base.verb import Verb
+from twisted_ext.server.features.base.verb import Verb, flagOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,37 +19,15 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors
 
-__all__ = ["NegativeAnchorsFeature", "Suspended"]
+__all__ = ["NegativeAnchorsFeature"]
 
 
 def _add(anchors: NegativeAnchors, arguments: Mapping[str, str]) -> JSON:
-    return anchors.add(arguments["name"])
+    return anchors.add(arguments["name"], flagOf(arguments, "force"))
 
 
 def _remove(anchors: NegativeAnchors, arguments: Mapping[str, str]) -> JSON:
     return anchors.remove(arguments["name"])
-
-
-class Suspended(Active):
-    """
-    Has all that validates except what the keeper says.
-    """
-
-    def __init__(self, site: Site, former: Suspended | None) -> None:
-        self._site = site
-        # For each folded name the time until which it is not validated, or None if one of the settings was removed.
-        self._taken: Mapping[bytes, int | None] = {} if former is None else former._taken
-
-    def take(self, state: JSON) -> None:
-        said = state if isinstance(state, dict) else {}
-        wanted = {bytes.fromhex(name): int(str(until)) if until else None for name, until in said.items()}
-        before, self._taken = self._taken, wanted
-        for name, until in before.items():
-            if until is not None and name not in wanted:
-                self._site.suspend(name, None)
-        for name, until in wanted.items():
-            if name not in before or before[name] != until:
-                self._site.suspend(name, until)
 
 
 class NegativeAnchorsFeature(Feature):
@@ -59,9 +38,11 @@ class NegativeAnchorsFeature(Feature):
             "do not validate NAME and all below it",
             _add,
             takes=("NAME[=UNTIL]",),
+            flags={"force": "until then, even if it could be validated before"},
             changes=True,
             inParent=True,
-            more="UNTIL is a duration as +2d or a time as 2026-12-01T12:00Z, by default an hour, at most a week",
+            more="UNTIL is a duration as +2d or a time as 2026-12-01T12:00Z, by default an hour, at most a week. It ends before "
+            "once NAME can be validated, which is tried each five minutes",
         ),
         Verb("nta/remove", "validate it again", _remove, takes=("NAME",), changes=True, inParent=True),
     )
@@ -73,6 +54,8 @@ class NegativeAnchorsFeature(Feature):
 
         if not isValidating(site.settings):
             return None
+        from twisted_ext.server.features.negativeanchors.suspended import Suspended
+
         return Suspended(site, former if isinstance(former, Suspended) else None)
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:

@@ -33,6 +33,8 @@ class NegativeAnchors(Keeper):
         self._given: dict[bytes, int] = {}
         self._texts: dict[bytes, str] = {}
         self._added: dict[bytes, int] = {}
+        # Those of them that go on although the names could be validated.
+        self._forced: set[bytes] = set()
         self._removed: set[bytes] = set()
         self.apply(settings)
 
@@ -49,11 +51,12 @@ class NegativeAnchors(Keeper):
             self._removed -= changed
             self._tell()
 
-    def add(self, text: str) -> dict[str, JSON]:
+    def add(self, text: str, isForced: bool = False) -> dict[str, JSON]:
         """
         Add one, or change its end.
 
         @param text: C{NAME=UNTIL}, or only the name.
+        @param isForced: whether it goes on although the name could be validated.
 
         @raise BadDescription: the text is not valid, or there are too many.
         """
@@ -61,8 +64,9 @@ class NegativeAnchors(Keeper):
         name, until = negativeFromText(text, now)
         self._inForce(now).add(name, now, until)
         self._added[name] = until
+        (self._forced.add if isForced else self._forced.discard)(name)
         self._removed.discard(name)
-        said = f"{nameToText(name)} is not validated until {timeToText(until)}"
+        said = f"{nameToText(name)} is not validated until {timeToText(until)}{'' if isForced else ', or until it could be'}"
         self.log.info("{said}", said=said)
         self._tell()
         return {"added": text, "said": [said]}
@@ -94,5 +98,7 @@ class NegativeAnchors(Keeper):
     def _tell(self) -> None:
         now = int(self._today())
         self._added = {name: until for name, until in self._added.items() if until > now}
+        self._forced &= self._added.keys()
         state: dict[str, JSON] = {name.hex(): None for name in self._removed}
-        self._publish((state | {name.hex(): until for name, until in self._added.items()}) or None)
+        added: dict[str, JSON] = {name.hex(): {"until": until, "forced": name in self._forced} for name, until in self._added.items()}
+        self._publish((state | added) or None)
