@@ -36,6 +36,7 @@ RECORDS = {
     ("web", "A"): "198.51.100.4",
     ("web.lab", "A"): "198.51.100.5",
     ("web.lab.corp.example", "A"): "198.51.100.6",
+    ("lab.corp.example", "AAAA"): "2001:db8::6",
     ("www.example", "A"): "198.51.100.7",
     ("localhost.corp.example", "A"): "198.51.100.8",
     ("only.lab.example", "A"): "198.51.100.9",
@@ -133,10 +134,11 @@ class LikeTheSystemTests(SynchronousTestCase):
         """
         self.assertEqual(self.look("web.lab"), (["198.51.100.5"], ["web.lab A"]))
         self.assertEqual(
-            self.look("web.lab", options="options ndots:2\n"), (["198.51.100.6"], ["web.lab.corp.example A"])
+            self.look("web.lab", options="options ndots:2\n"), (["198.51.100.6"], ["lab.corp.example A", "web.lab.corp.example A"])
         )
         _, queries = self.look("no.such", options="options ndots:2\n")
-        self.assertEqual(queries, ["no.such.corp.example A", "no.such.lab.example A", "no.such A"])
+        first = ["such.corp.example A", "such.lab.example A"]
+        self.assertEqual(queries, [*first, "no.such A", "no.such.corp.example A", "no.such.lab.example A"])
 
     def test_getaddrinfoSearchesToo(self) -> None:
         """

@@ -41,6 +41,11 @@ class SearchListSource(WrappingSource):
     failure (SERVFAIL) continues it, because the name may be in the next domain; any other failure ends it, unless it is that of the
     absolute name, tried first. If nothing is found, the outcome for the absolute name is the answer.
 
+    With C{ndots} above 1, as containers of Kubernetes have it, a name with dots is more often that of another network than of a domain. So
+    a domain is asked for the last label first: if it has nothing there, it has nothing below that either (RFC 8020), which is cached for
+    all names that end alike. Such a domain is only asked for the name itself after the absolute name, as some servers deny what they have
+    names below.
+
     Names below C{arpa} are not searched.
 
     A host with addresses of only one family has no data for the other, and that ends the search too: the two families are looked up
@@ -160,6 +165,15 @@ class SearchListSource(WrappingSource):
         return search.verdict()
 
 
+def _lastLabel(name: bytes) -> bytes:
+    """
+    Return the last label of a name, in wire format without the root.
+    """
+    while len(name) > name[0] + 2:
+        name = name[name[0] + 1 :]
+    return name[:-1]
+
+
 def _startInward(start: Start, context: QueryContext) -> Deferred[Answer]:
     return start(context.but(relative=False))
 
@@ -176,7 +190,7 @@ class _Search:
     """
 
     __slots__ = (
-        *("_question", "_names", "_first", "_name", "_asIs", "_sibling"),
+        *("_question", "_names", "_first", "_name", "_asIs", "_sibling", "_isProbe", "_isCut"),
         *("_single", "_found", "_noData", "_denial", "_fault", "_done"),
     )
 
@@ -186,6 +200,8 @@ class _Search:
         self._first = searching.asIsFirst(question.name)
         self._names = self._candidates(searching)
         self._name = b""
+        #: Whether the name to try is that of a last label, and whether a domain has nothing there.
+        self._isProbe = self._isCut = False
         #: The outcome for the absolute name, once known.
         self._asIs: Answer | DNSFault | None = None
         #: The answer that this name has no data of the type, while its other family is being looked up.
@@ -198,6 +214,9 @@ class _Search:
 
     def _candidates(self, searching: SearchListSource) -> Iterator[bytes]:
         name = self._question.name
+        hasDots = len(name) > name[0] + 2
+        last = _lastLabel(name) if hasDots and not self._first else b""
+        later: list[bytes] = []
         if self._first:
             yield name
         for domain in searching.domains:
@@ -207,9 +226,20 @@ class _Search:
                 if self._asIs is None:
                     yield name
             elif len(name) + len(domain) - 1 <= MOST_OCTETS:
+                if last:
+                    self._isProbe, self._isCut = True, False
+                    yield last + domain
+                    self._isProbe = False
+                    if self._done:
+                        break
+                    if self._isCut:
+                        later.append(name[:-1] + domain)
+                        continue
                 yield name[:-1] + domain
-        if self._asIs is None and (searching.topLevel or len(name) > name[0] + 2):
+        if self._asIs is None and (searching.topLevel or hasDots):
             yield name
+        if not self._done:
+            yield from later
 
     def upcoming(self) -> Question | None:
         question = self._question
@@ -221,9 +251,15 @@ class _Search:
         if name is None:
             return None
         self._name = name
+        if self._isProbe:
+            # Of one type for all, so that fewer are asked.
+            return Question(name, A, question.rrClass)
         return question if name is question.name else Question(name, question.rrType, question.rrClass)
 
     def answered(self, answer: Answer) -> None:
+        if self._isProbe:
+            self._isCut = answer.outcome is Outcome.NXDOMAIN
+            return
         held = self._sibling
         if held is not None:
             self._sibling = None
@@ -246,6 +282,10 @@ class _Search:
             self._noData = answer
 
     def failed(self, fault: DNSFault) -> None:
+        isServerFailure = isinstance(fault, ServerFailed) and fault.rcode == Rcode.SERVFAIL
+        if self._isProbe and (isServerFailure or isinstance(fault, Unknown)):
+            # The name itself may fare better.
+            return
         if self._sibling is not None:
             # The name exists and may have an address, so do not search for another host of that name.
             self._found, self._sibling = self._sibling, None
@@ -258,7 +298,7 @@ class _Search:
             self._fault = fault
         if self._first and self._asIs is fault:
             return
-        if not (isinstance(fault, ServerFailed) and fault.rcode == Rcode.SERVFAIL):
+        if not isServerFailure:
             self._done = True
 
     def verdict(self) -> Answer:
