@@ -148,11 +148,10 @@ class ServerService(Service):
                 self.observe,
                 lambda view: self.stack.asksInside(view),
                 lambda name, until: self.stack.suspend(name, until),
-                validates=lambda name: self.stack.validates(name),
                 servers=lambda name, answer: ((), ()) if self.recursor is None else self.recursor.serversOf(name, answer),
                 zones=self.zoneSets.common.zones, variants=self.zoneSets.variantsFor(settings),
                 secret=secret, cookieSecrets=tuple(cookieSecrets),
-                forget=self._readmit, sourceOf=lambda view: self.stack.views.get(view),
+                forget=self._readmit, sourceOf=lambda view: self.stack.views.get(view), validates=lambda name: self.stack.validates(name),
                 upstreamOf=lambda view: None if self.stack.backends is None else self.stack.backends.sourceOf(view),
             )
         )

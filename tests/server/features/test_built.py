@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 from unittest.mock import patch
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -388,6 +389,36 @@ class FeaturesTests(ServiceCase):
             self.assertIs(service.features, features)
             self.assertIs(service.frontend.responder.gates, gates)
             self.assertEqual((self.rcode(), service.settings[FerrySettings].ferryFleet), (Rcode.NOERROR, 1))
+
+    def test_gateThatDecidesLater(self) -> None:
+        """
+        A gate that says that it decides later is refused, at the start and at a reload, before it gets a request.
+        """
+
+        class Later:
+            name = "later"
+
+            def __call__(self, request: Request, now: float) -> Deferred[Refusal | None]:
+                return succeed(None)
+
+        class Slow:
+            name = "slow"
+
+            async def __call__(self, request: Request, now: float) -> None:
+                pass
+
+        async def slowly(request: Request, now: float) -> None:
+            pass
+
+        running = self.run_()
+        for gate in (Later(), Slow(), slowly):
+            with patch(f"{__name__}.FerryGate", lambda gate=gate: gate):
+                for begin in (self.run_, lambda **values: running.goOverTo(self.settings(**values))):
+                    del self.feature.steps[:]
+                    with self.assertRaisesRegex(BadDescription, "ferry: its gate decides later, and a gate has to decide at once"):
+                        begin(ferryFleet=1)
+                    self.assertEqual(self.feature.steps, ["anna ends, then none"])
+        self.assertEqual(self.rcode(), Rcode.NXDOMAIN)
 
     def test_failureAtStart(self) -> None:
         """

@@ -200,7 +200,7 @@ class _Search:
         self._first = searching.asIsFirst(question.name)
         self._names = self._candidates(searching)
         self._name = b""
-        #: Whether the name to try is that of a last label, and whether a domain has nothing there.
+        #: Whether the name to try is that of a last label, and whether the domain is not to be asked for the name then.
         self._isProbe = self._isCut = False
         #: The outcome for the absolute name, once known.
         self._asIs: Answer | DNSFault | None = None
@@ -230,8 +230,6 @@ class _Search:
                     self._isProbe, self._isCut = True, False
                     yield last + domain
                     self._isProbe = False
-                    if self._done:
-                        break
                     if self._isCut:
                         later.append(name[:-1] + domain)
                         continue
@@ -299,7 +297,7 @@ class _Search:
         if self._first and self._asIs is fault:
             return
         if not isServerFailure:
-            self._done = True
+            self._done = self._isCut = True
 
     def verdict(self) -> Answer:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from inspect import iscoroutinefunction, isfunction
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.load.zonesets import ZoneSets
 
 __all__ = ["Features", "Keepers"]
+
+#: What a gate must not return.
+_LATER: Final = ("Deferred", "Awaitable", "Coroutine", "Future")
 
 
 class Features:
@@ -70,6 +74,7 @@ class Features:
                     continue
                 made = feature.make(site, before.get(feature.name))
                 if made is not None:
+                    _expectDecided(feature.name, made)
                     self.active[feature.name] = self._own[feature.name] = made
             for view in () if outer is not None else viewsOf(site.settings):
                 ofView = replace(site, settings=view.settings, view=view.name)
@@ -239,6 +244,23 @@ class Features:
 
     def _partsAt(self, stage: Stage) -> list[Part]:
         return [part for active in self.active.values() for part in active.parts if part.stage is stage]
+
+
+def _expectDecided(name: str, active: Active) -> None:
+    """
+    Check that the gates of a feature decide at once: what they return is taken for a refusal, and a request does not wait.
+
+    @raise BadDescription: one says that it decides later.
+    """
+    for part in active.parts:
+        gate: object = part.gate
+        call = gate if gate is None or isfunction(gate) else type(gate).__call__
+        said = str(getattr(call, "__annotations__", {}).get("return", ""))
+        if iscoroutinefunction(call) or any(word in said for word in _LATER):
+            active.close(None)
+            raise BadDescription(
+                f"{name}: its gate decides later, and a gate has to decide at once; a source can wait: wrap one at a later stage"
+            )
 
 
 class _Nothing(Features):
