@@ -86,12 +86,18 @@ NO_VIEWS: Final[Mapping[str, IAnswerSource]] = {}
 _FORESEEN: Final = frozenset((AccessGate, CookieGate, QuestionGate, RateGate, TypeGate))
 
 
-def gatesOf(features: Features, handlers: Mapping[int, OpcodeHandler] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
+def gatesOf(
+    features: Features,
+    handlers: Mapping[int, OpcodeHandler] | None = None,
+    keys: Keys | None = None,
+    packetCache: PacketCache | None = None,
+) -> tuple[Gate, ...]:
     """
     Return the gates that requests pass, in order.
 
     @param handlers: those that handle requests other than QUERY.
     @param keys: TSIG keys that requests may be signed with.
+    @param packetCache: see L{gatesFor}.
     """
     site = features.site
     entry, proof, last = [features.gates(stage) for stage in (Stage.ENTRY, Stage.PROOF, Stage.LAST)]
@@ -105,6 +111,7 @@ def gatesOf(features: Features, handlers: Mapping[int, OpcodeHandler] | None = N
         identity=ChaosIdentity.of(site.settings),
         signing=SignatureGate(keys or {}, site.today),
         handlers=handlers,
+        packetCache=packetCache,
     )
 
 
@@ -161,7 +168,7 @@ class Frontend:
         self.responder = Responder(
             source,
             reactor,
-            gates=gatesOf(features),
+            gates=gatesOf(features, packetCache=self.packetCache),
             replyBuilder=ReplyBuilder.of(settings),
             packetCache=self.packetCache,
             counters=counters,
@@ -280,7 +287,7 @@ class Frontend:
         self._handlers, self._keys, self._expiring = handlers, keys, expiring
         self.responder.replyBuilder.expiring = expiring
         self.responder.handlers = dict(handlers)
-        self.responder.gates = gatesOf(self._features, handlers, keys)
+        self.responder.gates = gatesOf(self._features, handlers, keys, self.packetCache)
         self._makeReplies()
 
     def apply(self, features: Features, views: Mapping[str, IAnswerSource] = NO_VIEWS) -> None:
@@ -294,7 +301,7 @@ class Frontend:
         self._proxies.configure(settings.trustedProxies)
         self._settings = settings
         self._features = features
-        self.responder.gates = gatesOf(features, self._handlers, self._keys)
+        self.responder.gates = gatesOf(features, self._handlers, self._keys, self.packetCache)
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
         self._admit(views)

@@ -1,5 +1,6 @@
 """
-Views by how clients come in: a key, the server's address, the name that they ask for, and the path of their URL, on real sockets.
+Views and access by how clients come in: a key, the server's address, the transport, the name that they ask for, and the path of their
+URL, on real sockets.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tests.certificates import certificateFor, written
 from tests.live.twistds import Twistd, wait
 from tests.peers import freePort
 from twisted_ext.answers import QueryContext
+from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.strings.descriptions import sourceFromString
@@ -70,14 +73,16 @@ _EXPECTED = {
 }
 
 
-def _configured(folder: Path, turned: bool = False) -> Path:
+def _configured(folder: Path, turned: bool = False, allow: tuple[str, ...] = ("127.0.0.0/8",)) -> Path:
     """
     Write the settings of a server whose views say which they are; C{turned}, what two of them say is exchanged.
+
+    @param allow: who is let in.
     """
     said = {name: name for name in _VIEWS}
     if turned:
         said |= {"lab": "children", "children": "lab"}
-    lines = ["recursive = false", *_local("local", "all")]
+    lines = ["recursive = false", f"allow = {[*allow]}", *_local("local", "all")]
     for name, clients in _VIEWS.items():
         lines += ["[[view]]", f'name = "{name}"', f'clients = ["{clients}"]', *_local("local", said[name])]
     path = folder / "txdns.toml"
@@ -247,3 +252,46 @@ async def test_eachDoorHasItsView(workers: int, tmp_path: Path) -> None:
                 assert web.getresponse().status == 404
         finally:
             await doors.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest_twisted.ensureDeferred
+async def test_eachDoorHasItsAccess(workers: int, tmp_path: Path) -> None:
+    """
+    Those are answered who come in as the access list says, on connections that stay open, also once a reload has changed it; all others are
+    refused, although others with their address have the same replies in the packet cache.
+    """
+    dice = random.Random(workers)
+    with _serving(tmp_path, workers) as (server, port, root):
+        doors = _Doors(server, port, root)
+        lists: list[tuple[tuple[str, ...], set[str]]] = [
+            (("key=partner", "tls"), {way for way in _EXPECTED if "key" in way or way.split()[0] not in ("udp", "tcp")}),
+            (("interface=127.0.0.2", f"port={port}", "127.0.0.1 server-name=lab.example"), {way for way in _EXPECTED if _isNamed(way)}),
+        ]
+        try:
+            for count, (allow, expected) in enumerate(lists, 1):
+                _configured(tmp_path, allow=allow)
+                assert server.process is not None
+                server.process.send_signal(signal.SIGHUP)
+                wait(partial(_hasRead, server, count), server)
+                for _ in range(150):
+                    way = dice.choice([*_EXPECTED])
+                    try:
+                        found = await doors.ask(way, dice.choice(_NAMES))
+                    except (DNSFault, IndexError):
+                        found = ""
+                    assert found == ((_EXPECTED[way] or "all") if way in expected else ""), (way, allow)
+        finally:
+            await doors.close()
+
+
+def _hasRead(server: Twistd, count: int) -> bool:
+    return server.text().count("settings read again") == count
+
+
+def _isNamed(way: str) -> bool:
+    """
+    Return whether a way leads to the second address, to the port of TLS and QUIC, or asks for the second name.
+    """
+    transport, *rest = way.split()
+    return "second" in rest or transport in ("tls", "quic") or "lab" in rest or "both" in rest

@@ -10,6 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.packetcache.doors import doorAt
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer, TLSPeer
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import termsOf
@@ -211,6 +212,16 @@ class GrantsTests(SynchronousTestCase):
             self.assertEqual([name for name, peer in peers.items() if grants.allows("192.0.2.1", b"", peer)], allowed.split(), text)
             self.assertEqual(grants.needsCertificates, "certificate" in text or "pin" in text)
 
+    def test_grantsMatchPort(self) -> None:
+        """
+        C{port} matches the port of this server that a client comes in by, beside all other parts.
+        """
+        for text, allowed in (("port=853", [853]), ("192.0.2.0/24 port=853", [853]), ("198.51.100.1 port=853", []), ("any", [0, 53, 853])):
+            grants = Grants.fromTexts([text])
+            doors = {port: doorAt("192.0.2.53", port) for port in (0, 53, 853)}
+            self.assertEqual([port for port, door in doors.items() if grants.allows("192.0.2.1", b"", None, door)], allowed, text)
+        self.assertFalse(Grants.fromTexts(["port=853"]).allows("192.0.2.1"))
+
     def test_certificatesNeedAuthorities(self) -> None:
         """
         A grant by certificate without authorities for certificates, and encrypted transfers without a listener for them, are errors.
@@ -233,7 +244,10 @@ class GrantsTests(SynchronousTestCase):
         """
         An invalid grant is an error.
         """
-        for text in ("", "192.0.2.1/24", "example.org", "key=a..b", "192.0.2.0/33", "certificate=", "certificate=*.x", "pin=x", "tls=yes"):
+        for text in (
+            "", "192.0.2.1/24", "example.org", "key=a..b", "192.0.2.0/33", "certificate=", "certificate=*.x", "pin=x", "tls=yes",
+            "port=0", "port=65536", "port=x", "port=",
+        ):  # fmt: skip
             self.assertRaises(BadDescription, Grants.fromTexts, [text])
 
     def test_unknownKeyInGrantIsRefused(self) -> None:

@@ -21,6 +21,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.views.keeper import Views
 from twisted_ext.server.features.views.selectors import Selectors
 from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.reply.acl import ACTIONS, Access
 from twisted_ext.server.settings.doors import checkDoors
 from twisted_ext.testing.network import MemoryNetwork
 
@@ -35,14 +36,18 @@ _KEYS = ["", "one.", "two."]
 def _texts(dice: random.Random) -> list[str]:
     while True:
         rest = [dice.choice(each) if dice.randrange(2) else "" for each in (_KEYS, _LISTENERS, _SERVERS, _PATHS)]
-        words = ClientWords(dice.choice(_PREFIXES), *rest)
+        key, listener, name, path = rest
+        port, isEncrypted = dice.choice((0, 0, 53, 853)), not dice.randrange(4)
+        words = ClientWords(dice.choice(_PREFIXES), key, listener, name, path, port, isEncrypted)
         if any(words):
             return [str(words)]
 
 
 def _door(dice: random.Random) -> Door:
     key = dice.choice(["", "", *_KEYS])
-    return Door(dice.choice(_LISTENERS), dice.choice(_SERVERS), dice.choice(_PATHS), b"\x03" + key[:-1].encode() + b"\x00" if key else b"")
+    name = b"\x03" + key[:-1].encode() + b"\x00" if key else b""
+    where = dice.choice(_LISTENERS), dice.choice(_SERVERS), dice.choice(_PATHS)
+    return Door(*where, name, port=dice.choice((0, 53, 853, 443)), isEncrypted=bool(dice.randrange(2)))
 
 
 def _has(text: str, client: str, door: Door) -> bool:
@@ -51,7 +56,10 @@ def _has(text: str, client: str, door: Door) -> bool:
     """
     for word in text.split():
         name, equals, value = word.partition("=")
-        if not equals:
+        if word == "tls":
+            if not door.isEncrypted:
+                return False
+        elif not equals:
             if text == "any" and not client:
                 return False
             if word != "any":
@@ -64,6 +72,7 @@ def _has(text: str, client: str, door: Door) -> bool:
             "interface": door.listener,
             "server-name": door.serverName,
             "https-path": door.path,
+            "port": str(door.port),
         }[name] != value:
             return False
     return True
@@ -85,6 +94,43 @@ def test_firstViewIsFound() -> None:
             assert expected not in selectors.hidden
 
 
+def test_accessIsDecided() -> None:
+    """
+    Of random access lists the entry with the longest prefix decides that has a client, then the one with most words, and then the one that
+    refuses more, as word by word comparison says.
+    """
+    dice = random.Random(12)
+    lengths = {each: ip_network(each).prefixlen for each in _PREFIXES if "/" in each}
+    seen: set[tuple[str, int]] = set()
+    for _ in range(400):
+        rules: dict[str, list[str]] = {action: [] for action in ACTIONS}
+        for _ in range(dice.randrange(1, 9)):
+            (text,) = _texts(dice)
+            # An entry is in one list only.
+            if text not in sum(rules.values(), []):
+                rules[dice.choice(ACTIONS)].append(text)
+        try:
+            access = Access(rules)
+        except BadDescription:
+            # As "any key=a" and "key=a".
+            continue
+        for _ in range(60):
+            client, door = dice.choice(_CLIENTS[:-1]), _door(dice)
+            having = [
+                (lengths.get(text.split()[0], 0), len([word for word in text.split() if "=" in word or word == "tls"]), number, action)
+                for number, action in enumerate(ACTIONS)
+                for text in rules[action]
+                if _has(text, client, door)
+            ]
+            expected = max(having)[3] if having else "refuse"
+            assert access.actionFor(client, door) == expected, (rules, client, door)
+            assert access.actionFor(client, access.doors.nearest(door)) == expected
+            seen.add((expected, len(having)))
+    assert {action for action, count in seen if count > 1} == {*ACTIONS}
+    # Clients of a Unix socket are let in by the permissions of the socket.
+    assert Access({"refuse": ["any", "tls"]}).actionFor("", Door(isEncrypted=True)) == "allow"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -99,6 +145,9 @@ def test_firstViewIsFound() -> None:
         ("10.0.0.0/8 path=/dns", "there is no word 'path'"),
         ("192.0.2", "takes an address with or without the length of a prefix"),
         ("server-name=192.0.2.1", "write a host name"),
+        ("port=70000", "takes a number from 0 to 65535"),
+        ("tls tls", "two words of one kind"),
+        ("tls=yes", "there is no word 'tls'"),
     ],
 )
 def test_badWords(text: str, said: str) -> None:

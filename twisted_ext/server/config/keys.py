@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.resolver.system.tsigkeys import readKeys
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -248,6 +249,7 @@ class _Grant:
     @ivar isEncrypted: whether the transport has to be encrypted.
     @ivar name: a name or an address that the client's certificate has to be for; C{""} if none is required.
     @ivar pin: the digest of the client's public key; C{b""} if none is required.
+    @ivar port: the port of this machine that it has to come in by; 0 for any.
     """
 
     network: IPv4Network | IPv6Network | None = None
@@ -255,9 +257,12 @@ class _Grant:
     isEncrypted: bool = False
     name: str = ""
     pin: bytes = b""
+    port: int = 0
 
-    def fits(self, keyName: bytes, peer: TLSPeer | None) -> bool:
+    def fits(self, keyName: bytes, peer: TLSPeer | None, door: Door) -> bool:
         if self.keyName and self.keyName != keyName:
+            return False
+        if self.port and self.port != door.port:
             return False
         if not self.isEncrypted:
             return True
@@ -268,8 +273,8 @@ class _Grant:
 
 class Grants:
     """
-    An access list by network, by key, by transport, by the client's certificate, or by several of them together. It denies all other
-    clients; an empty one denies all.
+    An access list by network, by key, by transport, by the client's certificate, by the port of this server, or by several of them
+    together. It denies all other clients; an empty one denies all.
     """
 
     __slots__ = ("_grants",)
@@ -281,7 +286,7 @@ class Grants:
     def fromTexts(cls, texts: Iterable[str], keys: Container[bytes] | None = None) -> Grants:
         """
         Read C{192.0.2.0/24}, C{key=name}, C{2001:db8::/32 key=name}, C{any}; C{tls} demands an encrypted transport, and C{certificate=name}
-        and C{pin=digest} a client's certificate as well.
+        and C{pin=digest} a client's certificate as well; C{port=853} is the port of this server that they come in by.
 
         @param keys: the names of the known keys; not checked by default.
 
@@ -303,12 +308,13 @@ class Grants:
         """
         return any(each.name or each.pin for each in self._grants)
 
-    def allows(self, client: str, keyName: bytes = b"", peer: TLSPeer | None = None) -> bool:
+    def allows(self, client: str, keyName: bytes = b"", peer: TLSPeer | None = None, door: Door = NOWHERE) -> bool:
         """
         Return whether a client is granted access.
 
         @param keyName: the folded name of the key that the request was verified with; C{b""} for unsigned requests.
         @param peer: what the client has proved over TLS; L{None} for transports in the clear.
+        @param door: how it came in.
         """
         if not self._grants:
             return False
@@ -319,18 +325,18 @@ class Grants:
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         for grant in self._grants:
-            if (grant.network is None or address in grant.network) and grant.fits(keyName, peer):
+            if (grant.network is None or address in grant.network) and grant.fits(keyName, peer, door):
                 return True
         return False
 
 
 #: How a grant is written.
-_FORMS: Final = "192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, several of these with spaces between them, or any"
+_FORMS: Final = "192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, port=PORT, several of these with spaces between them, or any"
 
 
 def _grant(text: str) -> _Grant:
     network: IPv4Network | IPv6Network | None = None
-    keyName, name, pin = b"", "", b""
+    keyName, name, pin, port = b"", "", b"", 0
     isEncrypted = False
     words = text.split()
     if not words:
@@ -348,10 +354,12 @@ def _grant(text: str) -> _Grant:
                 from twisted_ext.transport.tls.terms import pinFromText
 
                 pin, isEncrypted = pinFromText(value), True
+            elif equals and option == "port":
+                port = Server("127.0.0.1", int(value)).port
             elif word == "tls":
                 isEncrypted = True
             elif word != "any":
                 network = ip_network(word)
         except (ValueError, BadName, BadDescription) as error:
             raise BadDescription(f"{text!r}: {error}; write {_FORMS}") from None
-    return _Grant(network, keyName, isEncrypted, name, pin)
+    return _Grant(network, keyName, isEncrypted, name, pin, port)

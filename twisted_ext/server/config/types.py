@@ -627,7 +627,9 @@ READINESS: Final = oneOf("zones", "held", "signed", "upstreams", "workers")
 ROLE: Final = oneOf("forward", "recurse", "serve")
 MINIMIZATION: Final = oneOf("yes", "no", "strict")
 UPGRADE: Final = oneOf("no", "yes", "require")
-GRANT: Final = Text("clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, several of these in one text, or any", _granted)
+GRANT: Final = Text(
+    "clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, port=PORT, several of these in one text, or any", _granted
+)
 GROUPED: Final = Remote("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)

@@ -75,7 +75,7 @@ class ZoneSettings:
         types.GRANT,
         (),
         "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME; with tls, over TLS only: key=NAME tls;"
-        " with a certificate of the client: certificate=ns2.example, pin=DIGEST",
+        " with a certificate of the client: certificate=ns2.example, pin=DIGEST; port=PORT of this server",
     )
     encryptedTransfers: bool = key(types.FLAG, False, "Transfer it over encrypted transports only, to and from this server (RFC 9103)")
     oneAnswer: tuple[str, ...] = key(

@@ -193,7 +193,11 @@ class Features:
         """
         Return how clients come in, as far as one of them goes by it.
         """
-        return next((active.doors for active in self.active.values() if active.doors is not None), NO_DOORS)
+        found = NO_DOORS
+        for active in self.active.values():
+            if active.doors is not None:
+                found = found.beside(active.doors)
+        return found
 
     def requireCookies(self) -> bool:
         """

@@ -171,7 +171,7 @@ class StreamServing(StreamProtocol):
         here = self.transport.getHost()
         if hasattr(here, "host") and hasattr(here, "port"):
             self.local = (here.host, here.port)
-            self.door = doorAt(here.host)
+            self.door = doorAt(here.host, here.port)
         self._sink = cast(IConsumer, self.transport)
         self._spring = cast(IPushProducer, self.transport)
         self._sink.registerProducer(self, True)

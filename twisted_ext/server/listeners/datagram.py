@@ -453,18 +453,18 @@ class DatagramListener:
             made = self._socket or datagramSocket(self.address, self.port)
             self._socket = None
             self.address, self.port = made.getsockname()[:2]
-            self.door = self.proxied.door = doorAt(self.address)
+            self.door = self.proxied.door = doorAt(self.address, self.port)
             reader = _Reader(self, made)
             self._reader = reader
             reactor.addReader(reader)
         elif IReactorUDP.providedBy(reactor):
             protocol = _Protocol(self)
-            self.door = self.proxied.door = doorAt(self.address)
             self._listening = reactor.listenUDP(self.port, protocol, self.address, _SIZE)
             self._protocol = protocol
             host = self._listening.getHost()
             assert isinstance(host, IPv4Address | IPv6Address)
             self.port = host.port
+            self.door = self.proxied.door = doorAt(self.address, self.port)
         else:
             raise CallerFault(
                 f"{reactor!r} cannot do UDP; it takes a reactor that provides IReactorFDSet or IReactorUDP"

@@ -151,7 +151,7 @@ class Relay:
             told["peer"] = request.peer.toJSON()
         if request.door != NOWHERE:
             # The parent checks the signature.
-            told["door"] = [*request.door[:3]]
+            told["door"] = [*request.door[:3], *request.door[4:]]
         self._say(told)
         return done
 
@@ -243,6 +243,7 @@ class RelayedRequests:
             cookies=cookies if settings[CookieSettings].cookies else None,
             keys=keys,
             handlers=handlers,
+            packetCache=responder.packetCache,
         )
         responder.replyBuilder = ReplyBuilder.of(settings)
         responder.replyBuilder.expiring = expiring
@@ -254,9 +255,9 @@ class RelayedRequests:
         """
         views = viewsOf(settings)
         selectors = Selectors([view.clients for view in views], [view.name for view in views])
-        admitting = [Access(settings[AccessSettings].rules, "zones").admit, selectors.admit]
-        self._groups.configure(admitting, [View(view.name, self._source) for view in views], requires=False)
-        self._responder.packetCache.regroup(self._groups.all, selectors.doors)
+        access = Access(settings[AccessSettings].rules, "zones")
+        self._groups.configure([access.admit, selectors.admit], [View(view.name, self._source) for view in views], requires=False)
+        self._responder.packetCache.regroup(self._groups.all, selectors.doors.beside(access.doors))
         self._responder.packetCache.clear()
 
     def told(self) -> dict[str, object]:
@@ -302,8 +303,7 @@ class RelayedRequests:
             stream = said["transport"] != "udp"
             peer = TLSPeer.fromJSON(said.get("peer"))
             where = str(host), int(str(port))
-            listener, serverName, path = [str(each) for each in cast("list[JSON]", said.get("door", ["", "", ""]))]
-            door = Door(listener, serverName, path)
+            door = _doorFrom(said.get("door"))
             take = self._responder.take
             taken = take(wire, where, str(said["transport"]), send, flow=flow if stream else None, peer=peer, door=door)
         except Exception:
@@ -327,6 +327,13 @@ def keysFrom(told: JSON) -> Keys:
     for name, secret, algorithm, size in cast("list[list[JSON]]", told):
         found.append(Key(bytes.fromhex(str(name)), bytes.fromhex(str(secret)), bytes.fromhex(str(algorithm)), int(str(size))))
     return Keys(found, weak=True)
+
+
+def _doorFrom(said: JSON) -> Door:
+    if not isinstance(said, list):
+        return NOWHERE
+    listener, serverName, path, port, isEncrypted = said
+    return Door(str(listener), str(serverName), str(path), b"", int(str(port)), bool(isEncrypted))
 
 
 def _bug(failure: object) -> None:

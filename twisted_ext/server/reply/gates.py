@@ -6,7 +6,7 @@ Each gate checks one thing and is independent of the others. L{gatesFor} puts th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,6 +24,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, AXFR, HINFO, IXFR, MAILA, MAILB, NXNAME, OPT, TKEY, TSIG
 
 if TYPE_CHECKING:
+    from twisted_ext.packetcache.packetcache import PacketCache
     from twisted_ext.wire.tsig import Key, Verdict
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "CookieGate",
     "FormGate",
     "Gate",
+    "KeyGate",
     "MinimalAnyGate",
     "OpcodeGate",
     "QuestionGate",
@@ -93,11 +95,13 @@ class AccessGate:
     _REFUSED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
     _NAMELESS: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, "this address is in trusted-proxies, and the proxy names no client"),))
 
-    def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
+    def __init__(self, serves: Callable[[bytes], object] | None = None, keys: Collection[bytes] = ()) -> None:
         """
         @param serves: returns something other than L{None} for folded names that every client may query unless it is dropped or refused.
+        @param keys: those by which clients may be let in. Whether one is, L{KeyGate} asks again once the signature is verified.
         """
         self._serves = serves
+        self._keys = keys
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         action = request.record.group.action
@@ -107,6 +111,8 @@ class AccessGate:
             return None
         if action == "drop":
             return DROP
+        if request.signature is not None and not request.keyName and request.signature.keyName in self._keys:
+            return None
         return self._NAMELESS if request.record.group.name == PROXIES else self._REFUSED
 
 
@@ -265,6 +271,29 @@ class SignatureGate:
         return verdict
 
 
+class KeyGate:
+    """
+    Finds what the client of a signed query may do, once its signature is verified: the key may have let it in, or into another view.
+    """
+
+    name = "access"
+
+    def __init__(self, packetCache: PacketCache, access: Gate | None) -> None:
+        """
+        @param packetCache: has the clients.
+        @param access: the gate that lets a client in.
+        """
+        self._packetCache = packetCache
+        self._access = access
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        packetCache = self._packetCache
+        if not request.keyName or not packetCache.doors.keys:
+            return None
+        request.record = packetCache.at(request.door._replace(key=request.keyName)).find(request.address[0], now)
+        return None if self._access is None else self._access(request, now)
+
+
 class CookieGate:
     """
     Checks the length of COOKIE options, and adds a server cookie to each reply to a client that sent one (RFC 7873, section 5.2).
@@ -389,6 +418,7 @@ def gatesFor(
     identity: ChaosIdentity | None = None,
     signing: SignatureGate | None = None,
     handlers: Mapping[int, OpcodeHandler] | None = None,
+    packetCache: PacketCache | None = None,
 ) -> tuple[Gate, ...]:
     """
     Return gates in their order: those given, at three stages, and those of the protocol between them.
@@ -399,14 +429,17 @@ def gatesFor(
     @param identity: what the server discloses about itself; nothing by default.
     @param signing: has the keys that requests may be signed with; none by default.
     @param handlers: those that handle other requests than queries, and transfers.
+    @param packetCache: has the clients; L{None} if it makes no difference what their queries are signed with.
     """
+    entry = tuple(entry)
     signing = signing or SignatureGate({}, time)
     others = handlers or {}
     signing.forwarded = forwardedOf(others)
     form = FormGate(hopelessOf(others), signing.isForged)
     known = ClassGate(identity or ChaosIdentity())
     types = TypeGate(transfers=transfersIn(others))
-    return (*entry, OpcodeGate(opcodesOf(others)), form, VersionGate(), *proof, signing, known, types, *last)
+    keyed = () if packetCache is None else (KeyGate(packetCache, next((each for each in entry if isinstance(each, AccessGate)), None)),)
+    return (*entry, OpcodeGate(opcodesOf(others)), form, VersionGate(), *proof, signing, *keyed, known, types, *last)
 
 
 def standardGates(
@@ -417,6 +450,7 @@ def standardGates(
     today: Callable[[], float] | None = None,
     keys: Mapping[bytes, Key] | None = None,
     handlers: Mapping[int, OpcodeHandler] | None = None,
+    packetCache: PacketCache | None = None,
 ) -> tuple[Gate, ...]:
     """
     Return the gates of a server without features.
@@ -425,7 +459,7 @@ def standardGates(
     @param cookies: L{None} to ignore cookies.
     @param today: returns seconds since 1970.
     @param keys: TSIG keys that requests may be signed with, by folded name.
-    @param handlers: see L{gatesFor}.
+    @param handlers: see L{gatesFor}, as for C{packetCache}.
 
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
         a request; the rate limit comes after the cookies that exempt from it.
@@ -433,9 +467,8 @@ def standardGates(
     proved = QuestionGate() if cookies is None else CookieGate(cookies, today or time)
     limited = [] if rates is None else [RateGate(rates)]
     signing = SignatureGate(keys or {}, today or time)
-    return gatesFor(
-        [AccessGate()], [proved, *limited], [MinimalAnyGate()] if minimalAny else [], signing=signing, handlers=handlers
-    )
+    last = [MinimalAnyGate()] if minimalAny else []
+    return gatesFor([AccessGate()], [proved, *limited], last, signing=signing, handlers=handlers, packetCache=packetCache)
 
 
 class QuestionGate:
@@ -452,7 +485,7 @@ class QuestionGate:
 
 
 #: Gates that let every plain query pass.
-_ONLY_OTHERS: Final = (OpcodeGate, FormGate, VersionGate, QuestionGate, SignatureGate, ClassGate)
+_ONLY_OTHERS: Final = (OpcodeGate, FormGate, VersionGate, QuestionGate, SignatureGate, KeyGate, ClassGate)
 
 
 def plainGates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:

@@ -281,10 +281,6 @@ class Responder:
                     self._refusals.tell(request, refusal)
                 self._refuse(request, refusal, send, gate.name)
                 return
-        if request.keyName and self.packetCache.doors.keys:
-            # It may be in another view. The access gate has decided already: a key lets no client in.
-            door = request.door._replace(key=request.keyName)
-            request.record = self.packetCache.at(door).find(request.address[0], now)
         if self.handlers:
             handler = self.handlers.get(request.opcode << 16 or question.rrType)
             if handler is not None:

@@ -1,5 +1,5 @@
 """
-Checks that clients can get to the views that are chosen by how they come in.
+Checks that clients can come in as views and access lists name it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription
 from twisted_ext.packetcache.doors import NOWHERE, doorAt
 from twisted_ext.server.config.clientwords import ClientWords
+from twisted_ext.server.features.access.feature import AccessSettings
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.wire.names import nameFromText
 
@@ -36,7 +37,8 @@ _log: Final = Logger(__name__)
 
 def checkDoors(settings: Settings, listening: Sequence[Bound]) -> None:
     """
-    Check that every view whose clients are chosen by an address of this machine, a name, a path or a key can have clients.
+    Check that every view, and every entry of an access list, whose clients are chosen by an address of this machine, a port, a name, a path
+    or a key can have clients.
 
     @param listening: where the server listens.
 
@@ -48,6 +50,9 @@ def checkDoors(settings: Settings, listening: Sequence[Bound]) -> None:
 
 
 def _wordsIn(settings: Settings) -> Iterator[tuple[str, ClientWords]]:
+    for name, texts in settings[AccessSettings].rules.items():
+        for text in texts:
+            yield f"{name} {text}", ClientWords.fromText(text)
     for view in viewsOf(settings):
         for text in view.clients:
             yield f"view {view.name}: clients {text}", ClientWords.fromText(text)
@@ -64,6 +69,10 @@ def _faultsIn(settings: Settings, listening: Sequence[Bound]) -> Iterator[str]:
             if nameFromText(words.key).lower() not in known:
                 yield f"{said}: there is no key {words.key} in key-file"
         ways = {each.encryption for each in listening}
+        if words.isEncrypted and ways.isdisjoint(_NAMED):
+            yield f"{said}: no transport is encrypted; set tls, https, quic or http3"
+        if words.port and words.port not in [each.port for each in listening]:
+            yield f"{said}: this server does not listen at port {words.port}"
         if words.serverName and ways.isdisjoint(_NAMED):
             yield f"{said}: clients ask for a name over encrypted transports only; set tls, https, quic or http3"
         if words.path and ways.isdisjoint(_WEB):

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.packetcache.doors import NO_DOORS, NOWHERE, Door, Doors
+from twisted_ext.packetcache.doors import NOWHERE, Door, Doors, doorsWithin
 from twisted_ext.server.config.clientwords import ClientWords
-from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
     from twisted_ext.server.reply.packetcaches import Admission
@@ -80,19 +78,17 @@ class Selectors:
         for number, texts in enumerate(lists):
             earlier: set[int] = set()
             for words in map(ClientWords.fromText, texts):
-                key = nameFromText(words.key).lower() if words.key else b""
-                door = Door(words.interface, words.serverName, words.path, key)
+                door = words.toDoor()
                 if words.prefix in ("", "any") and door != NOWHERE:
-                    earlier.add(min([self._whole.get(each, _NONE) for each in _within(door)], default=_NONE))
+                    earlier.add(min([self._whole.get(each, _NONE) for each in doorsWithin(door)], default=_NONE))
                     self._whole.setdefault(door, number)
                 for prefix in _EVERYONE if words.prefix in ("", "any") else (words.prefix,):
                     network = ip_network(prefix)
-                    earlier.add(min([self._first(each, network.network_address, network.prefixlen) for each in _within(door)]))
+                    earlier.add(min([self._first(each, network.network_address, network.prefixlen) for each in doorsWithin(door)]))
                     self._indexes.setdefault(door, _Index()).add(network, number)
             if texts and _NONE not in earlier:
                 self.hidden[number] = min(earlier)
-        named = [door for door in self._indexes if door != NOWHERE]
-        self.doors = Doors(*[frozenset(each) - {"", b""} for each in zip(*named, strict=True)]) if named else NO_DOORS
+        self.doors = Doors.of(self._indexes)
 
     def _first(self, door: Door, address: IPv4Address | IPv6Address, length: int) -> int:
         index = self._indexes.get(door)
@@ -107,7 +103,7 @@ class Selectors:
         """
         if not self._indexes:
             return -1
-        doors = [NOWHERE] if door == NOWHERE else _within(door)
+        doors = doorsWithin(door)
         found = min([self._whole.get(each, _NONE) for each in doors])
         try:
             address = ip_address(client.partition("%")[0])
@@ -128,15 +124,6 @@ class Selectors:
             number = self.find(admission.client, admission.door)
             if number >= 0:
                 admission.view = self._names[number]
-
-
-def _within(door: Door) -> list[Door]:
-    """
-    Return all doors that name a part of what this one does: a view that names no path has the clients of all paths.
-    """
-    listeners, names, paths = [["", value] if value else [""] for value in door[:3]]
-    keys = [b"", door.key] if door.key else [b""]
-    return [Door(*each) for each in product(listeners, names, paths, keys)]
 
 
 def checkedAddress(text: str) -> str:

@@ -156,7 +156,7 @@ class QuicServing:
         self.host: str = address[0]
         self.port: int = address[1]
         self.local = servings.local
-        self.door = NOWHERE if servings.local is None else doorAt(servings.local[0])
+        self.door = (NOWHERE if servings.local is None else doorAt(*servings.local))._replace(isEncrypted=True)
         self.site = siteOf(self.host)
         self.network = networkOf(self.host)
         self.complete = False

@@ -168,7 +168,7 @@ class TLSServing(StreamServing):
         self._tls.do_handshake()
         self._isShaking = False
         self.peer = self._contexts.peerOf(self._tls)
-        self.door = self.door._replace(serverName=foldedName(self._tls.get_servername() or b""))
+        self.door = self.door._replace(serverName=foldedName(self._tls.get_servername() or b""), isEncrypted=True)
         self._servings.shook(self)
         self._flush()
 

@@ -472,7 +472,7 @@ class NotifyReceiver:
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         zone = self._find(request.question.name.lower())
-        return zone is None or not (signed or zone.mayNotify(request.client, b"", request.peer))
+        return zone is None or not (signed or zone.mayNotify(request.client, b"", request.peer, request.door))
 
     def __call__(self, request: Request) -> Refusal:
         question = request.question
@@ -481,7 +481,7 @@ class NotifyReceiver:
         zone = self._find(question.name.lower())
         if zone is None:
             return self._UNKNOWN
-        if not zone.mayNotify(request.client, request.keyName, request.peer):
+        if not zone.mayNotify(request.client, request.keyName, request.peer, request.door):
             return self._DENIED
         message = request.message
         if message is None:

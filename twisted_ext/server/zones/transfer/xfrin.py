@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.process.jobs.subprocess import inThread
@@ -223,14 +224,15 @@ class Secondary:
 
     # -- NOTIFY
 
-    def mayNotify(self, client: str, keyName: bytes, peer: TLSPeer | None = None) -> bool:
+    def mayNotify(self, client: str, keyName: bytes, peer: TLSPeer | None = None, door: Door = NOWHERE) -> bool:
         """
         Return whether a client may send NOTIFY for the zone.
 
         @param keyName: the name of the TSIG key that verified the message, C{b""} if unsigned.
         @param peer: what the client has proved over TLS.
+        @param door: how it came in.
         """
-        return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName, peer)
+        return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName, peer, door)
 
     def _primaryAt(self, client: str, keyName: bytes) -> int | None:
         for number, remote in enumerate(self.primaries):

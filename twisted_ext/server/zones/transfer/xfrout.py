@@ -137,7 +137,7 @@ class OutgoingTransfers:
         if offer is None:
             return self._UNKNOWN
         peer = request.peer
-        if not offer.grants.allows(request.client, request.keyName, peer):
+        if not offer.grants.allows(request.client, request.keyName, peer, request.door):
             return self._DENIED
         if offer.isEncrypted and (peer is None or not peer.isPrivate):
             return self._IN_CLEAR
@@ -218,7 +218,7 @@ class OutgoingTransfers:
                 octets=count,
             )
 
-        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName, request.peer)
+        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName, request.peer, request.door)
         made = self._envelope(request, offer).messages(pieces, single=single)
         return _Counted(made, over, single, self._view)
 

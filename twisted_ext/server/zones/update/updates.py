@@ -69,7 +69,7 @@ class UpdateHandler(EditableZones):
         apex = request.question.name.lower()
         ward, terms = self._wards.get(apex), self._forwarding(apex)
         if terms is not None:
-            return not signed and not terms.forwards.allows(request.client, b"", request.peer)
+            return not signed and not terms.forwards.allows(request.client, b"", request.peer, request.door)
         return ward is None or not ward.policy.mayAdmit(request.client, signed)
 
     def __call__(self, request: Request) -> Outcome:
@@ -84,7 +84,7 @@ class UpdateHandler(EditableZones):
         if ward is None:
             return self._DENIED
         policy, keyName = ward.policy, request.keyName
-        if ward.grants and not ward.grants.allows(request.client, keyName, request.peer):
+        if ward.grants and not ward.grants.allows(request.client, keyName, request.peer, request.door):
             return self._DENIED
         client = request.client if _isProven(request) else ""
         if not policy.admits(keyName, client):
@@ -132,7 +132,7 @@ class UpdateHandler(EditableZones):
         return self._forwarding(request.question.name.lower()) is not None
 
     def _forward(self, request: Request, terms: Terms) -> Outcome:
-        if not terms.forwards.allows(request.client, request.keyName, request.peer):
+        if not terms.forwards.allows(request.client, request.keyName, request.peer, request.door):
             return self._DENIED
         if not request.keyName and not _isProven(request):
             # Over TCP the client proves its address.

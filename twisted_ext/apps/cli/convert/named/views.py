@@ -308,7 +308,7 @@ class JoinedViews:
             into.differs(place, f"{text}: {', '.join(map(str, dict.fromkeys(among)))}", instead)
         named = [(scope, each) for scope in scopes for each in (scope.recursed, scope.queried, dropped) if each is not None]
         for place, key in dict.fromkeys([(scope.accessPlace(), key) for scope, each in named for key in each.keys]):
-            into.missing(place, f"clients with the key {key} are not told apart", "allow their addresses")
+            into.missing(place, f"clients with the key {key} are not told apart", f"allow their addresses, or key={key} from anywhere")
 
     def _of(self, network: Network) -> Iterator[View]:
         """
