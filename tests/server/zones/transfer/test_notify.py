@@ -16,6 +16,7 @@ from tests.networks import NetworkTestCase
 from tests.server.zones.transfer.replicas import KEYS, soaOf
 from tests.zone.changing import APEX
 from twisted_ext.errors import Unreachable
+from twisted_ext.packetcache.doors import NOWHERE, Door
 from twisted_ext.server.config.keys import RemoteServer, TLSPeer
 from twisted_ext.server.reply.gates import FormGate
 from twisted_ext.server.reply.opcodes import handlerKey, hopelessOf
@@ -333,7 +334,7 @@ class _Zone:
     def __init__(self) -> None:
         self.notices: list[tuple[str, int | None]] = []
 
-    def mayNotify(self, client: str, keyName: bytes, peer: TLSPeer | None = None) -> bool:
+    def mayNotify(self, client: str, keyName: bytes, peer: TLSPeer | None = None, door: Door = NOWHERE) -> bool:
         return client == "192.0.2.7"
 
     def notified(self, client: str, serial: int | None) -> None:
