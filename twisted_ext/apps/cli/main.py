@@ -78,6 +78,7 @@ COMMANDS: Final = (
     Command("zone", "cli.zone.command", "check, format, compare and edit zone files"),
     Command("keys", "cli.keys.command", "make and list keys that sign zones"),
     Command("policy", "cli.policy.command", "check lists of blocked names, and tell which rule decides about a name"),
+    Command("config", "cli.config.command", "check and compare settings files, and print their schema"),
     Command("forward", "launch", "run a DNS server that answers from a cache and asks other servers", "forward"),
     Command("recurse", "launch", "run a validating resolver, which asks from the root on", "recurse"),
     Command("serve", "launch", "run an authoritative DNS server", "serve"),

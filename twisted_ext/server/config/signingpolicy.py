@@ -56,9 +56,9 @@ class SigningPolicySettings(TableSettings):
 
     __slots__ = ("policy",)
 
-    algorithm: str = key(types.oneOf(*_ALGORITHMS), "ecdsap256sha256", "The algorithm of keys that are made")
-    keys: str = key(types.oneOf(*_KEYS), "csk", "Which keys are made: one for all, or one for the DNSKEY records and one for the rest")
-    denial: str = key(types.oneOf(*DENIALS), "nsec", "How names are denied; nsec3 hides them; nsec3-opt-out is for many delegations")
+    algorithm: str = key(types.Choice(*_ALGORITHMS), "ecdsap256sha256", "The algorithm of keys that are made")
+    keys: str = key(types.Choice(*_KEYS), "csk", "Which keys are made: one for all, or one for the DNSKEY records and one for the rest")
+    denial: str = key(types.Choice(*DENIALS), "nsec", "How names are denied; nsec3 hides them; nsec3-opt-out is for many delegations")
     signatures: str = key(types.duration("1d", "366d"), "21d", "How long a signature is valid")
     renew: str = key(types.duration("1h", "366d"), "7d", "After how long it is made anew")
     dnskeyTtl: str = key(types.duration("1s", "7d"), "1h", "The TTL of the DNSKEY records")

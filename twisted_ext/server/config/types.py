@@ -33,13 +33,15 @@ from twisted_ext.wire.names import nameFromText, nameToText
 if TYPE_CHECKING:
     from typing import Self
 
+    from twisted_ext.server.config.setting import Setting
+
 __all__ = [
     "API_ADDRESS", "API_PORT", "BLOCKED", "BLOCK_EXCEPTION", "BLOCK_REPLY", "CATALOG", "CONSOLE_ADDRESS", "CONSOLE_PORT", "CONTROL",
     "COUNT", "DESCRIPTION", "DIGEST", "DOOR", "FLAG", "GRANT", "GROUPED", "HTTP_ADDRESS", "LOCAL_ROOT", "LISTEN_HTTP3", "LISTEN_HTTPS",
     "LISTEN_QUIC", "LISTEN_TLS", "LABEL", "LIST", "LISTING", "MINIMIZATION", "NAME", "NEGATIVE_ANCHOR", "PATH", "STORE", "PEM", "PLACE",
     "PORT", "PREFIX", "PROXY", "READABLE", "RECORD", "REMOTE", "HISTORY_CLIENTS", "READINESS", "ROLE", "ROUTE", "RULE", "SECRET",
-    "SECRET_OCTETS", "SERIALS", "SIGNING", "STUB", "TEXT", "File", "Flag", "Kind", "Number", "Octets", "Table", "Tabled", "Text",
-    "URL_PATH", "Value", "describedUpstream", "duration", "listenKind", "oneOf", "readSecrets",
+    "SECRET_OCTETS", "SERIALS", "SIGNING", "STUB", "TEXT", "Choice", "File", "Flag", "Kind", "Number", "Octets", "Table", "Tabled", "Text",
+    "URL_PATH", "Value", "describedUpstream", "duration", "listenKind", "readSecrets",
 ]  # fmt: skip
 
 #: Octets of a secret from which server cookies are made (SipHash, RFC 9018, section 4.4).
@@ -184,6 +186,20 @@ class Text:
         return self.fromText(value)
 
 
+class Choice(Text):
+    """
+    One of some words.
+    """
+
+    def __init__(self, *words: str) -> None:
+        super().__init__(" or ".join([each for each in (", ".join(words[:-1]), words[-1]) if each]), self._checked, words)
+
+    def _checked(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(text)
+        return text
+
+
 class File(Text):
     """
     The path of a file, relative to the folder of the settings file if it comes from one.
@@ -230,6 +246,12 @@ class Tabled(Protocol):
     def fromText(cls, text: str, folder: str = "") -> Self:
         """
         @raise BadDescription: the syntax is wrong.
+        """
+
+    @classmethod
+    def declared(cls) -> tuple[Setting, ...]:
+        """
+        Return its keys.
         """
 
     def toText(self) -> str:
@@ -540,19 +562,6 @@ def _rule(text: str) -> str:
     return text
 
 
-def oneOf(*words: str) -> Text:
-    """
-    Return the type of one of some words.
-    """
-
-    def check(text: str) -> str:
-        if text not in words:
-            raise ValueError(text)
-        return text
-
-    return Text(" or ".join([each for each in (", ".join(words[:-1]), words[-1]) if each]), check, words)
-
-
 def duration(least: str, most: str) -> Text:
     """
     Return the type of a time, such as 12h.
@@ -621,23 +630,23 @@ BLOCKED: Final = Text("a domain name, such as ads.example, or *.zip for a top-le
 BLOCK_EXCEPTION: Final = BlockException("a domain, or file: and the path of a file with domains", _blockException)
 BLOCK_REPLY: Final = Text("nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1", _blockReply)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
-LOG_FORMAT: Final = oneOf("text", "json")
-HISTORY_CLIENTS: Final = oneOf("full", "network", "hash", "none")
-READINESS: Final = oneOf("zones", "held", "signed", "upstreams", "workers")
-ROLE: Final = oneOf("forward", "recurse", "serve")
-MINIMIZATION: Final = oneOf("yes", "no", "strict")
-UPGRADE: Final = oneOf("no", "yes", "require")
+LOG_FORMAT: Final = Choice("text", "json")
+HISTORY_CLIENTS: Final = Choice("full", "network", "hash", "none")
+READINESS: Final = Choice("zones", "held", "signed", "upstreams", "workers")
+ROLE: Final = Choice("forward", "recurse", "serve")
+MINIMIZATION: Final = Choice("yes", "no", "strict")
+UPGRADE: Final = Choice("no", "yes", "require")
 GRANT: Final = Text(
     "clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, port=PORT, several of these in one text, or any", _granted
 )
 GROUPED: Final = Remote("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
-CATALOG: Final = oneOf("follow", "produce")
-DIGEST: Final = oneOf("check", "require")
+CATALOG: Final = Choice("follow", "produce")
+DIGEST: Final = Choice("check", "require")
 SIGNING: Final = Text("none, default, or the name of a signing-policy", _label, ("none", "default"))
-DOOR: Final = oneOf("api", "console")
-SERIALS: Final = oneOf("increment", "unixtime", "dateserial")
+DOOR: Final = Choice("api", "console")
+SERIALS: Final = Choice("increment", "unixtime", "dateserial")
 STUB: Final = Text(
     "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",
     _stub,

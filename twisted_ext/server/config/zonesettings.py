@@ -170,6 +170,13 @@ class ZoneSettings:
         return nameFromText(self.text)
 
     @classmethod
+    def declared(cls) -> tuple[Setting, ...]:
+        """
+        Return the keys.
+        """
+        return ZONE_SETTINGS
+
+    @classmethod
     def fromText(cls, text: str, folder: str = "") -> ZoneSettings:
         """
         Parse C{NAME=FILE}, or the result of L{toText}.
