@@ -216,9 +216,10 @@ class GrantsTests(SynchronousTestCase):
         """
         C{port} matches the port of this server that a client comes in by, beside all other parts.
         """
-        for text, allowed in (("port=853", [853]), ("192.0.2.0/24 port=853", [853]), ("198.51.100.1 port=853", []), ("any", [0, 53, 853])):
+        every = [0, 53, 853, 8853]
+        for text, allowed in (("port=853", [853]), ("192.0.2.0/24 port=853", [853]), ("198.51.100.1 port=853", []), ("any", every)):
             grants = Grants.fromTexts([text])
-            doors = {port: doorAt("192.0.2.53", port) for port in (0, 53, 853)}
+            doors = {port: doorAt("192.0.2.53", port) for port in every}
             self.assertEqual([port for port, door in doors.items() if grants.allows("192.0.2.1", b"", None, door)], allowed, text)
         self.assertFalse(Grants.fromTexts(["port=853"]).allows("192.0.2.1"))
 

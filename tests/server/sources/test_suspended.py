@@ -21,7 +21,7 @@ from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors
 from twisted_ext.server.features.negativeanchors.suspended import Suspended
 from twisted_ext.server.sources.sources import ForwardStack
-from twisted_ext.testing.internet import Delegation, Fault
+from twisted_ext.testing.internet import Delegation, Fault, Internet
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import DS
 
@@ -120,6 +120,51 @@ class EndingTests(RecursingCase):
         self.assertGreater(self.tried(active, 301), 0)
         self.assertIsNone(listed(int(self.internet.time())))
 
+    def test_mendedByTheParent(self) -> None:
+        """
+        It ends once the parent has the right DS record, although that which was wrong may be cached for longer.
+        """
+        self.internet.clear(Fault.EXPIRED, "bad.example")
+        self.internet.delegate("bad.example", Delegation(ds=[f"1 13 2 {64 * '0'}"]))
+        stack = self.stack()
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        keeper, active = self.suspending(stack)
+        keeper.add("bad.example=+1d")
+        self.assertGreater(self.tried(active, 321), 0)
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
+        self.internet.delegate("bad.example", Delegation())
+        self.assertGreater(self.tried(active, 321), 0)
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.SECURE)
+
+    def test_anchorsOfARoute(self) -> None:
+        """
+        A name that a route has is tried by that, with its own anchors: whether the resolver could validate it makes no difference.
+        """
+        self.internet.clear(Fault.EXPIRED, "bad.example")
+        values: dict[str, object] = {
+            "trustAnchor": [self.file("other", Internet(seed=99).anchors)], "route": [self.route(f":anchor={self.anchor}")],
+        }  # fmt: skip
+        stack = self.stack(**values)
+        keeper, active = self.suspending(stack, **values)
+        keeper.add("bad.example=+1d")
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
+        self.assertGreater(self.tried(active, 321), 0)
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.SECURE)
+
+    def test_allViews(self) -> None:
+        """
+        It goes on as long as the name is bogus for the clients of one view.
+        """
+        self.internet.clear(Fault.EXPIRED, "bad.example")
+        wrong = self.file("other", Internet(seed=99).anchors)
+        views = [{"name": "lab", "clients": ["10.0.0.0/8"], "route": [self.route(f":anchor={wrong}")]}]
+        for view, expected in ((views, Security.INDETERMINATE), ([], Security.SECURE)):
+            stack = self.stack(view=view)
+            keeper, active = self.suspending(stack, view=view)
+            keeper.add("bad.example=+1d")
+            self.assertGreater(self.tried(active, 321), 0)
+            self.assertEqual(self.security(stack, "www.bad.example"), expected)
+
     def test_onlyThoseOfOperators(self) -> None:
         """
         Those of the settings go on until their time.
@@ -178,8 +223,8 @@ class EndingTests(RecursingCase):
         Names are tried one after the other. What an operator has said meanwhile holds, and one that has ended meanwhile is not tried.
         """
         active, suspended, asked = self.waiting()
-        first = self.state(b"\x01a\x00", b"\x01b\x00")
-        active.take(first | self.state(b"\x01c\x00", seconds=200))
+        first = self.state(b"\x01a\x00", b"\x01b\x00") | self.state(b"\x01c\x00", seconds=200)
+        active.take(first)
         del suspended[:]
         self.internet.advance(301)
         active.look()
@@ -188,7 +233,7 @@ class EndingTests(RecursingCase):
         # Its end is changed while it is tried.
         changed = first | self.state(b"\x01a\x00", seconds=1800)
         active.take(changed)
-        self.assertEqual([name for name, _ in suspended], [b"\x01c\x00", b"\x01a\x00"])
+        self.assertEqual([name for name, _ in suspended], [b"\x01a\x00"])
         del suspended[:]
         asked[0].callback(True)
         self.assertEqual(suspended, [])

@@ -14,7 +14,7 @@ import pytest
 from tests.server.views.served import Served, queryFor
 from twisted_ext.errors import BadDescription
 from twisted_ext.packetcache.clients import Clients
-from twisted_ext.packetcache.doors import NOWHERE, Door, doorAt
+from twisted_ext.packetcache.doors import NO_DOORS, NOWHERE, Door, Doors, doorAt
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.config.clientwords import CLIENTS, ClientWords
 from twisted_ext.server.config.settings import Settings
@@ -92,6 +92,21 @@ def test_firstViewIsFound() -> None:
             assert selectors.find(client, door) == expected, (views, client, door)
             assert selectors.find(client, selectors.doors.nearest(door)) == expected
             assert expected not in selectors.hidden
+
+
+def test_whatMattersOfADoor() -> None:
+    """
+    What is named by nothing does not matter, and what two things name matters for both.
+    """
+    door = Door("192.0.2.53", "lab.example", "/a", b"\x03one\x00", 853, True)
+    assert NO_DOORS.nearest(door) == NOWHERE
+    alone = [Door(**{field: getattr(door, field)}) for field in Door._fields]
+    for one in alone:
+        assert Doors.of([NOWHERE, one]).nearest(door) == one
+        for other in alone:
+            both = Doors.of([one]).beside(Doors.of([other]))
+            assert both == Doors.of([one, other])
+            assert both.nearest(door).words == (1 if one == other else 2)
 
 
 def test_accessIsDecided() -> None:
