@@ -132,8 +132,12 @@ class EndingTests(RecursingCase):
         keeper.add("bad.example=+1d")
         self.assertGreater(self.tried(active, 321), 0)
         self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
+        # The servers of the zone are asked for again, and with that comes the wrong record.
+        self.internet.advance(270)
+        stack.flush(_BAD, True)
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
         self.internet.delegate("bad.example", Delegation())
-        self.assertGreater(self.tried(active, 321), 0)
+        self.assertGreater(self.tried(active, 31), 0)
         self.assertEqual(self.security(stack, "www.bad.example"), Security.SECURE)
 
     def test_anchorsOfARoute(self) -> None:
