@@ -155,6 +155,23 @@ class EndingTests(RecursingCase):
         self.assertGreater(self.tried(active, 321), 0)
         self.assertEqual(self.security(stack, "www.bad.example"), Security.SECURE)
 
+    def test_cachesOfUpstreams(self) -> None:
+        """
+        What an upstream of this server caches itself does not count either.
+        """
+        route = self.route().replace("validate:(", "validate:cache:(")
+        stack = self.stack(route=[route])
+        keeper, active = self.suspending(stack, route=[route])
+        keeper.add("bad.example=+1d")
+        self.assertGreater(self.tried(active, 321), 0)
+        # It has been asked for, and is cached, shortly before it is tried again.
+        self.internet.advance(270)
+        for rrType in ("SOA", "DNSKEY"):
+            self.look(stack, "bad.example", rrType)
+        self.internet.clear(Fault.EXPIRED, "bad.example")
+        self.assertGreater(self.tried(active, 31), 0)
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.SECURE)
+
     def test_allViews(self) -> None:
         """
         It goes on as long as the name is bogus for the clients of one view.
