@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import (
@@ -43,7 +43,7 @@ from twisted_ext.zone.limits import RECEIVED_OCTETS
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
-__all__ = ["ZONE", "Settings"]
+__all__ = ["ZONE", "Origin", "Settings"]
 
 _S = TypeVar("_S", bound=Section)
 
@@ -69,6 +69,22 @@ def _policyTable() -> type[types.Tabled]:
 _POLICY: Final = types.Table("the name of a policy and its settings, such as hidden=denial=nsec3 keys=ksk+zsk, or a table", _policyTable)
 
 
+class Origin(NamedTuple):
+    """
+    A settings file as it was read.
+
+    @ivar path: its absolute path.
+    @ivar digest: the hash of what it had, in this process.
+    """
+
+    path: str
+    digest: int
+
+    @classmethod
+    def of(cls, path: str, text: str) -> Origin:
+        return cls(os.path.abspath(path), hash(text.encode("utf-8")))
+
+
 class Settings(Section):
     """
     A value for each setting: those of the server itself are attributes, and C{settings[RebindingSettings]} has those of a feature as
@@ -76,6 +92,7 @@ class Settings(Section):
 
     @ivar given: those that do not have their defaults, by name.
     @ivar options: the names of those that are given by options.
+    @ivar origin: the file that the others were read from; L{None} for none.
     """
 
     interface: tuple[str, ...] = setting(
@@ -460,16 +477,23 @@ class Settings(Section):
     )
 
     def __init__(
-        self, values: Mapping[str, Value] | None = None, *, own: Settings | None = None, options: Collection[str] = ()
+        self,
+        values: Mapping[str, Value] | None = None,
+        *,
+        own: Settings | None = None,
+        options: Collection[str] = (),
+        origin: Origin | None = None,
     ) -> None:
         """
         @param values: checked values by setting name; missing ones get their defaults.
         @param own: by default these.
+        @param origin: the file that they were read from; L{None} for none.
         """
         given = values or {}
         super().__init__(given)
         self.given = dict(given)
         self.options = options
+        self.origin = origin
         self._own = own
         self._sections: dict[type[Section], Section] = {}
 
@@ -550,7 +574,7 @@ class Settings(Section):
         """
         mixed = [(each.name, (other if each.live else self).given) for each in DECLARED.all]
         own = None if other._own is None else self.own.goingOverTo(other.own)
-        return Settings({name: given[name] for name, given in mixed if name in given}, own=own, options=other.options)
+        return Settings({name: given[name] for name, given in mixed if name in given}, own=own, options=other.options, origin=other.origin)
 
     @property
     def isValidating(self) -> bool:

@@ -11,6 +11,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.access.feature import AccessFeature
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
+from twisted_ext.server.features.configurations.feature import ConfigurationsFeature
 from twisted_ext.server.features.cookies.feature import CookieFeature
 from twisted_ext.server.features.denyanswers.feature import DenyAnswersFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
@@ -57,6 +58,7 @@ ORDER: tuple[Feature, ...] = (
     QueryLogFeature(),
     QueryHistoryFeature(),
     NegativeAnchorsFeature(),
+    ConfigurationsFeature(),
 )
 
 

@@ -1,0 +1,3 @@
+"""
+Tests of the settings files that were in force.
+"""

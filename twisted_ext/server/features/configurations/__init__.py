@@ -1,0 +1,3 @@
+"""
+The settings files that were in force, to go back to.
+"""
