@@ -24,7 +24,7 @@ from twisted.python.logfile import LogFile
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.config.setting import DECLARED, Setting
-from twisted_ext.server.config.settings import ZONE, Origin, Settings
+from twisted_ext.server.config.settings import ZONE, Settings
 from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 from twisted_ext.server.process.jobs.logqueue import drainAll, queuedObserver, sinkFor
@@ -43,7 +43,7 @@ from twisted_ext.server.settings.startup import (
     wantSomething,
     withAdded,
 )
-from twisted_ext.server.settings.tomlfile import textOf, valuesFromTOML
+from twisted_ext.server.settings.tomlfile import readFile
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -338,11 +338,7 @@ class _Words(_Command):
 
     def settings(self) -> Settings:
         directory = str(self.given.get("zone-directory", ""))
-        values: dict[str, Value] = {}
-        origin: Origin | None = None
-        if self.config is not None:
-            text = textOf(self.config)
-            values, origin = valuesFromTOML(text, self.config, directory), Origin.of(self.config, text)
+        values, origin = ({}, None) if self.config is None else readFile(self.config, directory)
         several = {name: tuple(given) for name, given in self.several.items()}
         directory = directory or str(values.get("zone-directory", ""))
         if directory and self.zones:

@@ -122,7 +122,9 @@ class CompiledTests(SynchronousTestCase):
             view=["children=192.0.2.1"],
             route=["corp.example=validate:udp:192.0.2.53"],
         )
-        self.assertEqual(list(interpretedParts(order.ORDER, everything)), [])
+        # This one has nothing where queries are answered.
+        features = [each for each in order.ORDER if each.name != "configurations"]
+        self.assertEqual(list(interpretedParts(features, everything)), [])
 
     def test_interpretedOnesAreFound(self) -> None:
         settings = Settings({"ferry-fleet": 1})

@@ -13,6 +13,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.local.localanswers import Complaints, FollowedFile
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import DECLARED
+from twisted_ext.server.config.settings import Origin
 from twisted_ext.server.limits import LOADING_COMPLAINTS
 from twisted_ext.server.settings.plugged import allSettings
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.types import Value
 
-__all__ = ["documentIn", "readSettings", "textOf", "valuesFromTOML"]
+__all__ = ["documentIn", "readFile", "readSettings", "textOf", "valuesFromTOML"]
 
 #: Octets of a settings file, which may have a table for each of a hundred thousand zones.
 _SETTINGS_OCTETS: Final = 64 << 20
@@ -39,7 +40,15 @@ def readSettings(path: str, zoneDirectory: str = "") -> dict[str, Value]:
 
     @raise BadDescription: one line for each fault: file, line, key, and what would be valid.
     """
-    return valuesFromTOML(textOf(path), path, zoneDirectory)
+    return readFile(path, zoneDirectory)[0]
+
+
+def readFile(path: str, zoneDirectory: str = "") -> tuple[dict[str, Value], Origin]:
+    """
+    Read and check a settings file as L{readSettings} does, and return also what it was.
+    """
+    text = textOf(path)
+    return valuesFromTOML(text, path, zoneDirectory), Origin.of(path, text)
 
 
 def textOf(path: str) -> str:

@@ -34,7 +34,7 @@ LISTED: Final = {
     "txdns upstream ht": {"https://"},
     "txdns plugins ra": {"race"},
     "txdns bulk --output na": {"names.txt"},
-    "txdns control c": {"cache", "chain", "clients"},
+    "txdns control c": {"cache", "chain", "clients", "configurations"},
     "txdns control nta rem": {"remove"},
     "txdns zone keygen -a ": {*ALGORITHMS},
     "txdns zone serial --bump da": {"dateserial"},

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from twisted_ext.apps.cli.api.command import SUBCOMMANDS as API
+from twisted_ext.apps.cli.config.command import SUBCOMMANDS as CONFIG
 from twisted_ext.apps.cli.console.command import SUBCOMMANDS as CONSOLE
 from twisted_ext.apps.cli.keys.command import SUBCOMMANDS as KEYS
 from twisted_ext.apps.cli.main import COMMANDS
@@ -107,9 +108,9 @@ UNTOLD: Final = {"-m", "-d", "-E", "-G", "-V", "+colour", "--json", "--short", "
 
 
 #: Commands whose help has no options, or those of a server.
-_WITHOUT: Final = ("zone", "keys", "policy", "api", "console", "shell", "robot", "forward", "recurse", "serve")
+_WITHOUT: Final = ("zone", "keys", "config", "policy", "api", "console", "shell", "robot", "forward", "recurse", "serve")
 
-_COMMANDS: Final = (*COMMANDS, *ZONE, *KEYS, *POLICY, *API, *CONSOLE)
+_COMMANDS: Final = (*COMMANDS, *ZONE, *KEYS, *POLICY, *CONFIG, *API, *CONSOLE)
 
 
 @pytest.mark.parametrize("module", [each.module for each in _COMMANDS if each.word not in _WITHOUT])
