@@ -192,6 +192,7 @@ class RelayTests(SynchronousTestCase):
             {"name": "far", "clients": ["203.0.113.1"]},
             {"name": "door", "clients": ["interface=192.0.2.54 https-path=/lab"]},
             {"name": "key", "clients": [f"key={nameToText(KEY.name)}"]},
+            {"name": "encrypted", "clients": ["tls port=853"]},
             {"name": "near", "clients": ["10.0.0.0/8"]},
         ]
         settings = Settings.of(view=views)
@@ -202,6 +203,9 @@ class RelayTests(SynchronousTestCase):
             ("10.0.0.1", NOWHERE, wire, "near"),
             ("10.0.0.1", Door("192.0.2.54", "", "/lab"), wire, "door"),
             ("10.0.0.1", Door("192.0.2.54", "", "/other"), wire, "near"),
+            ("10.0.0.1", Door(port=853, isEncrypted=True), wire, "encrypted"),
+            ("10.0.0.1", Door(port=853), wire, "near"),
+            ("10.0.0.1", Door(port=443, isEncrypted=True), wire, "near"),
             ("127.0.0.1", NOWHERE, wire, ""),
             ("127.0.0.1", NOWHERE, sign(wire, KEY, TODAY)[0], "key"),
             ("203.0.113.1", NOWHERE, wire, ""),

@@ -228,6 +228,33 @@ def test_doorsWithoutClients(clients: str, listening: list[Bound], said: str) ->
     assert str(caught.value).startswith(f"view view1: clients {CLIENTS.fromTOML(clients)}: ")
 
 
+@pytest.mark.parametrize(
+    ("clients", "listening", "said"),
+    [
+        ("port=853", _BOUND, ""),
+        ("port=5353", _BOUND, "this server does not listen at port 5353"),
+        ("tls", _BOUND, ""),
+        ("10.0.0.0/8 tls", _BOUND[:1], "no transport is encrypted; set tls, https, quic or http3"),
+        ("key=partner", _BOUND, "there is no key partner. in key-file"),
+    ],
+)
+def test_accessWithoutClients(clients: str, listening: list[Bound], said: str) -> None:
+    """
+    An entry of an access list that fits no client is an error, which names it; so it is of a view.
+    """
+    for settings, place in (
+        (Settings.of(allow=[clients]), f"allow {CLIENTS.fromTOML(clients)}: "),
+        (Settings.of(refuse=["10.9.9.9", clients]), f"refuse {CLIENTS.fromTOML(clients)}: "),
+        (_views(clients), f"view view0: clients {CLIENTS.fromTOML(clients)}: "),
+    ):
+        if not said:
+            checkDoors(settings, listening)
+            continue
+        with pytest.raises(BadDescription) as caught:
+            checkDoors(settings, listening)
+        assert str(caught.value).startswith(f"{place}{said}")
+
+
 def test_knownKey(tmp_path: Path) -> None:
     """
     A key of the key file is one that a view may name.

@@ -75,7 +75,8 @@ def test_lastFive(tmp_path: Path) -> None:
     server.reload()
     assert server.texts() == [f"min-ttl = {number}\n" for number in (5, 8, 7, 6, 5)]
     # A server that starts with the same file changes nothing, nor does a file of others.
-    (folder / "notes.txt").write_text("x")
+    for name in ("notes.txt", "99.toml~"):
+        (folder / name).write_text("x")
     server.keeper.begin(lambda state: None)
     assert server.texts()[:2] == ["min-ttl = 5\n", "min-ttl = 8\n"]
     assert (folder / "notes.txt").exists()

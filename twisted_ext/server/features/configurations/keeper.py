@@ -99,17 +99,17 @@ def _copiesIn(folder: str) -> list[_Copy]:
 
 def _read(path: str) -> bytes:
     with open(path, "rb", opener=openNow) as file:
-        return file.read(_OCTETS + 1)
+        return file.read(_OCTETS)
 
 
 def _keepCopy(folder: str, origin: Origin, now: float) -> None:
     """
-    Keep the file that was read, unless it has been changed since: then the next reload does.
+    Keep the file that was read, unless it has been changed since: then the next reload does; nor if it is too large.
 
     @raise OSError: it cannot be kept.
     """
     octets = _read(origin.path)
-    if len(octets) > _OCTETS or hash(octets) != origin.digest:
+    if hash(octets) != origin.digest:
         return
     copies = _copiesIn(folder)
     if copies and _read(copies[0].path) == octets:
