@@ -144,13 +144,15 @@ def test_rollBack(workers: int, tmp_path: Path, capfd: pytest.CaptureFixture[str
     words = ["--config", str(path), "--state", str(tmp_path / "state"), "--workers", str(workers), "--control", str(tmp_path / "control")]
     with Twistd(tmp_path, *words) as server:
         assert server.ask("www.example") == ["192.0.2.0"]
-        assert _control(server, capfd, "rollback")[::2] == (
+        # As any user names the file, and root has to.
+        back = ["rollback", "1", str(path)]
+        assert _control(server, capfd, *back)[::2] == (
             1, "txdns control: none before that in force is kept; txdns control configurations lists them\n",
         )  # fmt: skip
         path.write_text(texts[1])
         assert _control(server, capfd, "reload")[0] == 0
         wait(lambda: server.gives("www.example", ["192.0.2.1"]), server)
-        code, output, _ = _control(server, capfd, "rollback")
+        code, output, _ = _control(server, capfd, *back)
         assert code == 0
         assert f"what it had before is in {path}.replaced" in output
         assert "local: " in output
@@ -158,28 +160,38 @@ def test_rollBack(workers: int, tmp_path: Path, capfd: pytest.CaptureFixture[str
         assert (path.read_text(), (tmp_path / "txdns.toml.replaced").read_text()) == (texts[0], texts[1])
         assert {stat.S_IMODE(each.stat().st_mode) for each in (path, tmp_path / "txdns.toml.replaced")} == {0o640}
         # Back again.
-        assert _control(server, capfd, "rollback")[0] == 0
+        assert _control(server, capfd, *back)[0] == 0
         wait(lambda: server.gives("www.example", ["192.0.2.1"]), server)
         path.write_text("local = [")
         code, _, errors = _control(server, capfd, "reload")
         assert (code, "not valid TOML" in errors) == (1, True)
         code, output, _ = _control(server, capfd, "configurations")
         assert (code, output.count("(in force)"), len(output.splitlines())) == (0, 1, 5)
-        assert _control(server, capfd, "rollback", "0")[0] == 0
+        assert _control(server, capfd, "rollback", "0", str(path))[0] == 0
         assert path.read_text() == texts[1]
         # A copy that a server would not take any more changes nothing.
         (copy,) = [each for each in (tmp_path / "state" / "configurations").iterdir() if each.name == "3.toml"]
         copy.write_text("port = 70000")
-        code, _, errors = _control(server, capfd, "rollback", "1")
+        code, _, errors = _control(server, capfd, *back)
+        assert (code, f"{copy} cannot be used: " in errors, path.read_text()) == (1, True, texts[1])
+        copy.write_text("min-ttl = 9\nmax-ttl = 5")
+        code, _, errors = _control(server, capfd, *back)
         assert (code, f"{path} is as it was" in errors, path.read_text()) == (1, True, texts[1])
-        for wrong in ("x", "-1", "1 2", "9999"):
+        # What only the server names is not written by root.
+        with patch("os.geteuid", return_value=0):
+            assert _control(server, capfd, "rollback")[::2] == (
+                1, f"txdns control: root names the file that is written: txdns control rollback 1 {path}\n",
+            )  # fmt: skip
+        with patch("os.geteuid", return_value=1000):
+            assert _control(server, capfd, "rollback", "0")[0] == 0
+        for wrong in ("x", "-1", "1 2", "9999", f"1 {path} x", f"1 {copy}"):
             assert _control(server, capfd, "rollback", *wrong.split())[0] == 1
         assert server.process is not None
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()
     with Twistd(tmp_path, *words, port=server.port) as server:
         assert server.ask("www.example") == ["192.0.2.1"]
-        assert _control(server, capfd, "rollback", "3")[0] == 0
+        assert _control(server, capfd, "rollback", "3", str(path))[0] == 0
         wait(lambda: server.gives("www.example", ["192.0.2.0"]), server)
 
 

@@ -23,9 +23,10 @@ __all__ = ["ARGUMENTS", "ROLE", "main", "settingsIn"]
 _HELP: Final = """\
 Usage: txdns config check FILE [--role ROLE]
 
-Checks a settings file as a server does before it starts and at a reload: all values, the files
-that they name, and whether they contradict each other. Nothing is started, no socket is bound, and
-zones are not read: txdns zone check does that.
+Checks a settings file as a server does before it binds its sockets: all values, the files that
+they name, and whether they contradict each other. Nothing is started. Left out are zones, which
+txdns zone check reads, and what depends on sockets and keys: whether clients can come in as views
+and access lists say.
 
   txdns config check /etc/txdns/txdns.toml && txdns control reload
 

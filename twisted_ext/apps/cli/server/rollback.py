@@ -1,6 +1,7 @@
 """
 C{txdns control rollback}: writes the settings file as it was, and has the server read it. It is the command that writes, with the rights of
-the operator: servers may not write their settings.
+the operator: servers may not write their settings. So a server must not choose what root writes: root names the file, and nothing is
+written that is not settings.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError, fileErrors
+from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow, replacingFile
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 if TYPE_CHECKING:
     from twisted_ext.apps.cli.server.control import ControlCommand
@@ -25,17 +28,22 @@ def rollBack(command: ControlCommand) -> int:
     @raise ExitError: nothing has changed then.
     """
     words = command.words or ["1"]
-    if len(words) > 1 or not (words[0].isascii() and words[0].isdigit() and len(words[0]) < 4):
+    if len(words) > 2 or not (words[0].isascii() and words[0].isdigit() and len(words[0]) < 4):
         raise ExitError(USAGE, f"write: {command.verb.usage}; N is a number, 0 for what is in force")
     number = int(words[0])
     said = command.channel.ask("GET", "configurations")
     path, kept = str(said["file"]), cast("list[dict[str, str]]", said["kept"])
+    if len(words) > 1 and os.path.realpath(words[1]) != os.path.realpath(path):
+        raise ExitError(USAGE, f"the settings file of this server is {path}, not {words[1]}")
+    if len(words) < 2 and os.geteuid() == 0:
+        raise ExitError(USAGE, f"root names the file that is written: txdns control rollback {number} {path}")
     if number >= len(kept):
         has = f"only {len(kept)} are kept" if len(kept) > 1 else "none before that in force is kept"
         raise ExitError(USAGE, f"{has}; txdns control configurations lists them")
     source = kept[number]["path"]
     with fileErrors(source):
         wanted = _read(source)
+        _expectSettings(wanted.decode("utf-8"), source, path)
     with fileErrors(path):
         present = _read(path)
         if wanted != present:
@@ -54,6 +62,13 @@ def rollBack(command: ControlCommand) -> int:
     more = told.get("said")
     lines += more if isinstance(more, list) else []
     return command.show({**told, "said": lines}, lambda shown: cast("list[str]", shown["said"]))
+
+
+def _expectSettings(text: str, source: str, path: str) -> None:
+    try:
+        valuesFromTOML(text, path)
+    except BadDescription as fault:
+        raise ExitError(USAGE, f"{source} cannot be used: {fault}") from None
 
 
 def _read(path: str) -> bytes:

@@ -34,10 +34,11 @@ class ConfigurationsFeature(Feature):
             "rollback",
             "write the settings file as it was N reloads ago, by default one, and reload it",
             None,
-            takes=("[N]",),
+            takes=("[N]", "[FILE]"),
             changes=True,
             inParent=True,
-            more="0 is what is in force; see configurations. What the file has now is kept beside it",
+            more="0 is what is in force; see configurations. FILE is the settings file, which root has to name. What it has now is kept "
+            "beside it",
             command="twisted_ext.apps.cli.server.rollback:rollBack",
         ),
     )
