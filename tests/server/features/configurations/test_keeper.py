@@ -177,6 +177,9 @@ def test_rollBack(workers: int, tmp_path: Path, capfd: pytest.CaptureFixture[str
         copy.write_text("min-ttl = 9\nmax-ttl = 5")
         code, _, errors = _control(server, capfd, *back)
         assert (code, f"{path} is as it was" in errors, path.read_text()) == (1, True, texts[1])
+        # A file that is not that of the server is not written, be it named by root.
+        code, _, errors = _control(server, capfd, "rollback", "0", str(copy))
+        assert (code, errors) == (1, f"txdns control: the settings file of this server is {path}, not {copy}\n")
         # What only the server names is not written by root.
         with patch("os.geteuid", return_value=0):
             assert _control(server, capfd, "rollback")[::2] == (
