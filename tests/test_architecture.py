@@ -266,13 +266,14 @@ def objectToHeavyDeclaration(module: str, source: str) -> Iterator[str]:
 
 def objectToTwisted(module: str, source: str) -> Iterator[str]:
     """
-    The recorder is a small process: it imports neither Twisted nor the rest of the server.
+    Recorders are small processes: they import neither Twisted nor the rest of the server.
     """
-    own = ("twisted_ext.server.features.queryhistory.recorder", "twisted_ext.wire")
-    if module.startswith("twisted_ext.server.features.queryhistory.recorder"):
+    shared = [f"twisted_ext.server.process.recorders.{name}" for name in ("frames", "intake")]
+    own = ("twisted_ext.server.features.queryhistory.recorder", "twisted_ext.server.features.dnstap.writer", *shared, "twisted_ext.wire")
+    if module.startswith(own[:4]):
         for importing in importsOf(source):
             if importing.within(("twisted", "zope", "twisted_ext")) and not importing.within(own):
-                yield f"{module}:{importing.line}: the recorder does without {importing.name}"
+                yield f"{module}:{importing.line}: a recorder does without {importing.name}"
 
 
 def objectToReactor(module: str, source: str) -> Iterator[str]:
@@ -412,7 +413,8 @@ def test_otherFilesKeepTheirRules(rule: Rule) -> None:
         (objectToHeavyDeclaration, "server.features.base.feature", "from twisted_ext.interfaces import IAnswerSource"),
         (objectToHeavyDeclaration, "server.features.ferry.feature", "from twisted.logger import Logger"),
         (objectToTwisted, "server.features.queryhistory.recorder.loop", "from twisted.logger import Logger"),
-        (objectToTwisted, "server.features.queryhistory.recorder.loop", "from twisted_ext.server.limits import HISTORY_QUEUE"),
+        (objectToTwisted, "server.features.queryhistory.recorder.loop", "from twisted_ext.server.limits import RECORDER_QUEUE"),
+        (objectToTwisted, "server.process.recorders.intake", "from twisted_ext.files import openNow"),
         (objectToReactor, "apps.tap", "from twisted.internet import reactor"),
         (objectToReactor, "apps.tap", "class Options:\n    import twisted.internet.reactor"),
         (objectToReactor, "transport.datagram", "def go():\n    from twisted.internet import reactor"),

@@ -20,7 +20,7 @@ __all__ = [
     "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_NETWORKS",
     "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
     "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE", "PARENT_LOOKS", "PARENT_RATE", "PARENT_REST", "PARENT_SECONDS",
-    "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
+    "HISTORY_DAYS", "HISTORY_OCTETS", "RECORDER_PAUSE", "RECORDER_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
     "FORWARDED_UPDATES", "FORWARDING_SECONDS",
     "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
     "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
@@ -256,11 +256,11 @@ HISTORY_DAYS: Final = Limit(default=30, least=1, most=3650)
 #: Octets that it takes: a million queries take some 70 MB, and the file that is written cannot be removed.
 HISTORY_OCTETS: Final = Limit(default=4_000_000_000, least=256_000_000, most=2**44)
 
-#: Octets that wait for its process; some seconds of a busy server.
-HISTORY_QUEUE: Final = Limit(default=2**23, least=2**16, most=2**28)
+#: Octets that wait for the process that writes the history, or dnstap; some seconds of a busy server.
+RECORDER_QUEUE: Final = Limit(default=2**23, least=2**16, most=2**28)
 
-#: Seconds until its process is started again, doubled each time up to the maximum.
-HISTORY_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
+#: Seconds until such a process is started again, doubled each time up to the maximum.
+RECORDER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
 
 # -- a server and its workers
 

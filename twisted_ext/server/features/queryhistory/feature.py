@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IQueryObserver
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.features.queryhistory.pipe import RecorderPipe
     from twisted_ext.server.features.queryhistory.recording import Recording
+    from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
 __all__ = ["QueryHistoryFeature"]
 
@@ -67,10 +67,11 @@ class QueryHistoryFeature(Feature):
         if isinstance(former, Recorded):
             return Recorded(former.pipe, former.recording)
         # Imported where it is kept only.
-        from twisted_ext.server.features.queryhistory.pipe import RecorderPipe
+        from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE
         from twisted_ext.server.features.queryhistory.recording import Recording
+        from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
-        pipe = RecorderPipe(site.reactor)
+        pipe = RecorderPipe(site.reactor, HANDSHAKE)
         return Recorded(pipe, Recording(site.reactor, pipe.send, site.today))
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:

@@ -16,10 +16,12 @@ import pytest
 
 from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, hit, rowOf, told
 from twisted_ext.server.features.queryhistory.recorder import loop
-from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, SOCKET, framed
+from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, SOCKET
 from twisted_ext.server.features.queryhistory.recorder.loop import Recorder
 from twisted_ext.server.features.queryhistory.recorder.search import Filter, search
 from twisted_ext.server.features.queryhistory.recorder.segments import Writer, segmentsIn
+from twisted_ext.server.process.recorders import intake
+from twisted_ext.server.process.recorders.frames import COUNT_OCTETS, framed
 
 
 class Recording:
@@ -217,12 +219,7 @@ class _Telling:
         """
         Have the recorder read what is there.
         """
-        held = vars(self._recorder)
-        for key, _ in held["_selector"].select(0):
-            if key.data is None:
-                self._recorder._accept()
-            else:
-                self._recorder._read(key.data)
+        self._recorder.wait(0.0)
 
     def tell(self, *values: bytes | list[Any] | tuple[Any, ...]) -> None:
         """
@@ -298,7 +295,7 @@ def test_whatIsWrittenIsSaid(tmp_path: Path) -> None:
     assert (first.written(), recording.recorder.unwritten) == (1, 1)
     second.tell([told("e.example")], [("h", 0.0)])
     assert second.written() == 2
-    with patch.object(loop, "_READ", 100):
+    with patch.object(intake, "_READ", 100):
         first.tell(*[[told("f.example")]] * 5)
         recording.recorder.close()
     assert first.written() == 5
@@ -333,7 +330,7 @@ def test_strangers(recording: Recording) -> None:
     """
     A process of another user is not listened to, even if it can open the socket.
     """
-    with patch.object(os, "geteuid", lambda: 12345), patch.object(loop, "_ROOT", -1):
+    with patch.object(os, "geteuid", lambda: 12345), patch.object(intake, "_ROOT", -1):
         telling = _Telling(recording)
     assert telling.isClosed()
     telling.close()

@@ -1,6 +1,5 @@
 """
-What processes that answer queries tell the recorder, over a Unix socket: frames with a length of four octets, written by L{marshal}, which
-takes a third of a microsecond for a query. Both ends are of one installation and one interpreter; a handshake makes sure of that.
+What processes that answer queries tell the recorder, in L{frames<twisted_ext.server.process.recorders.frames>}.
 
 A batch is a list of these tuples, in the order in which queries were answered:
 
@@ -12,67 +11,18 @@ A batch is a list of these tuples, in the order in which queries were answered:
     L{SECURITIES<twisted_ext.server.features.queryhistory.recorder.rows.SECURITIES>}; and a list of the names in wire form to which aliases
     of the answer lead, before a rule about one of them has changed it, L{None} if they are not known
 
-Times are in seconds since 1970. The recorder answers with numbers of L{COUNT_OCTETS} octets: how many more batches are written, or are
-counted as those that could not be.
+Times are in seconds since 1970.
 """
 
 from __future__ import annotations
 
-import marshal
-import sys
-from collections.abc import Iterator
-from struct import Struct
-from typing import Any, Final
+from typing import Final
 
-__all__ = ["COUNT_OCTETS", "FRAME_OCTETS", "HANDSHAKE", "SOCKET", "Unframed", "framed"]
+from twisted_ext.server.process.recorders.frames import handshake
+
+__all__ = ["HANDSHAKE", "SOCKET"]
 
 #: The name of the socket in the folder of the history.
 SOCKET: Final = "recorder.sock"
 
-#: The first frame of each connection.
-HANDSHAKE: Final = ("txdns-history", 4, sys.version_info[:2])
-
-#: Octets of the largest frame: 512 queries with replies of 65,535 octets are less.
-FRAME_OCTETS: Final = 1 << 26
-
-#: Octets of the numbers that the recorder answers with.
-COUNT_OCTETS: Final = 4
-
-_LENGTH: Final = Struct(">I")
-
-
-def framed(value: list[Any] | tuple[Any, ...]) -> bytes:
-    octets = marshal.dumps(value)
-    return _LENGTH.pack(len(octets)) + octets
-
-
-class Unframed:
-    """
-    Takes frames apart.
-    """
-
-    def __init__(self) -> None:
-        self._octets = bytearray()
-
-    def feed(self, octets: bytes) -> Iterator[Any]:
-        """
-        Take octets, and return the values of the frames that they complete.
-
-        @raise ValueError: a frame is too large, or not what the other end writes.
-        """
-        held = self._octets
-        held += octets
-        start = 0
-        while len(held) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(held, start)
-            if length > FRAME_OCTETS:
-                raise ValueError(f"a frame of {length} octets")
-            end = start + _LENGTH.size + length
-            if len(held) < end:
-                break
-            try:
-                yield marshal.loads(memoryview(held)[start + _LENGTH.size : end].tobytes())
-            except (EOFError, TypeError, ValueError) as error:
-                raise ValueError(f"a frame is damaged: {error}") from None
-            start = end
-        del held[:start]
+HANDSHAKE: Final = handshake("txdns-history", 4)

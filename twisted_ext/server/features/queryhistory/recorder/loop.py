@@ -6,18 +6,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from io import FileIO
-from selectors import EVENT_READ, DefaultSelector
-from struct import Struct
 from threading import Thread
 from typing import Any, Final
 
-from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, SOCKET, Unframed
+from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, SOCKET
 from twisted_ext.server.features.queryhistory.recorder.rows import Row, Rows
 from twisted_ext.server.features.queryhistory.recorder.segments import (
     Segment,
@@ -27,11 +22,9 @@ from twisted_ext.server.features.queryhistory.recorder.segments import (
     segmentsIn,
     unclosed,
 )
+from twisted_ext.server.process.recorders.intake import Intake, Report
 
 __all__ = ["Recorder"]
-
-#: Octets that are read from a connection at a time.
-_READ: Final = 1 << 18
 
 #: Rows that are written together, and seconds after which fewer are.
 _BATCH: Final = 5_000
@@ -53,45 +46,16 @@ _LEFT_OCTETS: Final = 256_000_000
 #: Seconds between two reports to the parent.
 _REPORT: Final = 5.0
 
-#: Process, user and group of the other end of a connection.
-_PEER: Final = Struct("iII")
 
-#: The user who may do everything anyway.
-_ROOT: Final = 0
-
-
-class _Connection:
-    """
-    A connection of a process that answers queries.
-    """
-
-    def __init__(self, socket: socket.socket) -> None:
-        self.socket = socket
-        self.frames = Unframed()
-        self.isKnown = False
-        # Batches that were taken and are not written yet.
-        self.taken = 0
-
-    def tell(self) -> None:
-        """
-        Tell that all batches are written.
-        """
-        if self.taken:
-            # If it does not read, or has gone, it sends them to the next recorder again.
-            with suppress(OSError):
-                self.socket.send(self.taken.to_bytes(COUNT_OCTETS, "big"))
-            self.taken = 0
-
-
-class Recorder:
+class Recorder(Intake):
     """
     @ivar rows: how many were written.
     @ivar unwritten: how many could not be.
     """
 
-    def __init__(
-        self, folder: str, settings: Mapping[str, Any], report: Callable[[str], object], today: Callable[[], float] = time.time
-    ) -> None:
+    handshake = HANDSHAKE
+
+    def __init__(self, folder: str, settings: Mapping[str, Any], report: Report, today: Callable[[], float] = time.time) -> None:
         """
         @param settings: C{days}, C{octets}; and C{clients}, C{key}, C{skip} and C{views}, see L{Rows}.
         @param report: called with a line for the parent.
@@ -100,9 +64,7 @@ class Recorder:
         """
         self.rows = self.unwritten = 0
         self._folder = folder
-        self._report = report
         self._today = today
-        self._selector = DefaultSelector()
         self._writer: Writer | None = None
         self._waiting: list[Row] = []
         self._since = 0.0
@@ -111,124 +73,36 @@ class Recorder:
         # Why nothing is written at the moment.
         self._said = ""
         self._threads: list[Thread] = []
-        self._going = True
         self.apply(settings)
-        os.makedirs(folder, 0o700, exist_ok=True)
-        path = f"{folder}/{SOCKET}"
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(path)
-        self._own = os.stat(path).st_ino
-        os.chmod(path, 0o600)
-        self._socket.listen(64)
-        self._socket.setblocking(False)
-        self._selector.register(self._socket, EVENT_READ, None)
+        super().__init__(f"{folder}/{SOCKET}", report)
         for unfinished in unclosed(folder):
             self._finish(unfinished)
 
     def apply(self, settings: Mapping[str, Any]) -> None:
-        """
-        Use other settings from now on.
-        """
         self._days = float(settings.get("days", 30))
         self._octets = int(settings.get("octets", 4_000_000_000))
         key = bytes.fromhex(str(settings.get("key", "")))
         self._rows = Rows(str(settings.get("clients", "full")), key, settings.get("skip", ()), settings.get("views", ()))
 
-    # -- reading
-
-    def run(self, orders: FileIO) -> None:
-        """
-        Work until the input ends, of which each line has new settings.
-        """
-        held = b""
-        os.set_blocking(orders.fileno(), False)
-        self._selector.register(orders, EVENT_READ, orders)
-        while self._going:
-            for key, _ in self._selector.select(0.2 if self._waiting else _SECONDS):
-                if key.data is None:
-                    self._accept()
-                elif key.data is orders:
-                    octets = orders.read()
-                    if octets is None:
-                        continue
-                    if not octets:
-                        self._going = False
-                        continue
-                    *lines, held = (held + octets).split(b"\n")
-                    for line in lines:
-                        self.apply(json.loads(line))
-                else:
-                    self._read(key.data)
-            self.look()
-        self.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            accepted, _ = self._socket.accept()
-            # The folder keeps others out, unless its mode was changed.
-            _, user, _ = _PEER.unpack(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-            if user not in (_ROOT, os.geteuid()):
-                accepted.close()
-                return
-            accepted.setblocking(False)
-            self._selector.register(accepted, EVENT_READ, _Connection(accepted))
-
-    def _read(self, connection: _Connection) -> bool:
-        """
-        Read from a connection, which is closed at its end.
-
-        @return: whether there was something.
-        """
-        try:
-            octets = connection.socket.recv(_READ)
-            if not octets:
-                raise EOFError
-            for said in connection.frames.feed(octets):
-                if not connection.isKnown:
-                    if said != HANDSHAKE:
-                        raise ValueError("another version of this program, or of Python")
-                    connection.isKnown = True
-                    continue
-                # Also one that is not valid: it would be no better another time.
-                connection.taken += 1
-                self.take(said)
-        except BlockingIOError:
-            return False
-        except (OSError, EOFError, ValueError) as error:
-            if isinstance(error, ValueError):
-                self._report(f"a process that answers queries is not understood: {error}")
-                self._write()
-            self._selector.unregister(connection.socket)
-            connection.socket.close()
-            return False
-        return True
+    def pause(self) -> float:
+        return 0.2 if self._waiting else _SECONDS
 
     def take(self, batch: object) -> None:
-        """
-        Take a batch.
-
-        @raise ValueError: it is not valid.
-        """
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.extend(self._rows.of(batch))
         if len(self._waiting) >= _BATCH:
-            self._write()
+            self.write()
 
     # -- writing
 
     def look(self) -> None:
-        """
-        Do what is due.
-        """
         now = time.monotonic()
         if self._waiting and now - self._since >= _SECONDS:
-            self._write()
+            self.write()
         elif not self._waiting:
             # Nothing of them is to be kept.
-            self._tell()
+            self.tell()
         if now >= self._lookAt:
             self._lookAt = now + _LOOK
             self._threads = [each for each in self._threads if each.is_alive()]
@@ -238,17 +112,12 @@ class Recorder:
                 self._turn()
         if now >= self._reportAt:
             self._reportAt = now + _REPORT
-            self._report(json.dumps({"rows": self.rows, "unwritten": self.unwritten, "said": self._said}))
+            self.report(json.dumps({"rows": self.rows, "unwritten": self.unwritten, "said": self._said}))
 
-    def _tell(self) -> None:
-        for key in self._selector.get_map().values():
-            if isinstance(key.data, _Connection):
-                key.data.tell()
-
-    def _write(self) -> None:
+    def write(self) -> None:
         if self._waiting:
             self._writeRows()
-        self._tell()
+        self.tell()
 
     def _writeRows(self) -> None:
         rows, self._waiting = self._waiting, []
@@ -295,7 +164,7 @@ class Recorder:
         # In a thread: the indexes of a million rows take some seconds, most of it in SQLite, which leaves this one alone meanwhile.
         def work() -> None:
             if not finish(path):
-                self._report(f"{path}: cannot be read, and is renamed or left alone")
+                self.report(f"{path}: cannot be read, and is renamed or left alone")
 
         thread = Thread(target=work, daemon=True)
         self._threads.append(thread)
@@ -315,23 +184,7 @@ class Recorder:
                 removeFiles(each.path)
 
     def close(self) -> None:
-        """
-        Write what waits, and finish the file.
-        """
-        path = f"{self._folder}/{SOCKET}"
-        with suppress(OSError):
-            # Unless the recorder of a server that was started meanwhile has made it.
-            if os.stat(path).st_ino == self._own:
-                os.unlink(path)
-        known = [key.data for key in self._selector.get_map().values() if isinstance(key.data, _Connection)]
-        for connection in known:
-            while self._read(connection):
-                pass
-        self._write()
-        for connection in known:
-            connection.socket.close()
-        self._selector.close()
-        self._socket.close()
+        super().close()
         self._turn()
         for thread in self._threads:
             thread.join()

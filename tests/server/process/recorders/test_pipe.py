@@ -1,5 +1,5 @@
 """
-Tests of the way to the recorder: it never makes a client wait, and says how much was dropped.
+Tests of the way to a recorder: it never makes a client wait, and says how much was dropped.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from twisted_ext.server.features.queryhistory.pipe import RecorderPipe
-from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, Unframed
-from twisted_ext.server.limits import HISTORY_QUEUE
+from twisted_ext.server.limits import RECORDER_QUEUE
+from twisted_ext.server.process.recorders.frames import COUNT_OCTETS, Unframed, handshake
+from twisted_ext.server.process.recorders.pipe import RecorderPipe
+
+#: The first frame of each connection.
+HANDSHAKE = handshake("test", 1)
 
 
 class Listener:
@@ -73,7 +76,7 @@ def test_batchesArrive(path: Path) -> None:
     """
     Batches are sent in their order, after a handshake.
     """
-    listener, pipe = Listener(path), RecorderPipe(Clock())
+    listener, pipe = Listener(path), RecorderPipe(Clock(), HANDSHAKE)
     pipe.follow(str(path))
     pipe.send([("r", 1)], 1)
     pipe.send([("r", 2)], 1)
@@ -88,7 +91,7 @@ def test_withoutARecorder(path: Path) -> None:
     Until one listens batches wait: first until its path is known, then until it is there.
     """
     clock = Clock()
-    pipe = RecorderPipe(clock)
+    pipe = RecorderPipe(clock, HANDSHAKE)
     pipe.send([("r", 1)], 30)
     assert clock.getDelayedCalls() == []
     pipe.follow(str(path))
@@ -106,7 +109,7 @@ def test_pathBecomesKnown(path: Path) -> None:
     """
     When the path of a recorder that listens becomes known, it gets what waits at once.
     """
-    listener, pipe = Listener(path), RecorderPipe(Clock())
+    listener, pipe = Listener(path), RecorderPipe(Clock(), HANDSHAKE)
     pipe.send([("r", 1)], 1)
     pipe.follow(str(path))
     assert listener.take() == [HANDSHAKE, [("r", 1)]]
@@ -119,13 +122,13 @@ def test_aRecorderThatDoesNotRead(path: Path) -> None:
     What it does not take waits up to a bound; then whole batches are dropped and counted. Later it gets the rest.
     """
     clock = Clock()
-    listener, pipe = Listener(path), RecorderPipe(clock)
+    listener, pipe = Listener(path), RecorderPipe(clock, HANDSHAKE)
     pipe.follow(str(path))
     batch = ("x", bytes(100_000))
     for _ in range(400):
         pipe.send([batch], 10)
     assert pipe.dropped and pipe.told + pipe.dropped == 4000
-    assert vars(pipe)["_octets"] <= HISTORY_QUEUE.default
+    assert vars(pipe)["_octets"] <= RECORDER_QUEUE.default
     found: list[Any] = listener.take()
     while vars(pipe)["_waiting"]:
         # No other query comes.
@@ -149,7 +152,7 @@ def test_aRecorderThatIsKilled(path: Path, isQuiet: bool) -> None:
     After a recorder has gone, the next one gets all that the first has not written, in its order, whether more comes meanwhile or not.
     """
     clock = Clock()
-    listener, pipe = Listener(path), RecorderPipe(clock)
+    listener, pipe = Listener(path), RecorderPipe(clock, HANDSHAKE)
     pipe.follow(str(path))
     batches = [[("r", number)] for number in range(9)]
     for batch in batches[:5]:
@@ -181,7 +184,7 @@ def test_killedInTheMiddle(path: Path) -> None:
     A batch of which only a part could be sent is sent as a whole to the next recorder; numbers may come in pieces, or be wrong.
     """
     clock = Clock()
-    listener, pipe = Listener(path), RecorderPipe(clock)
+    listener, pipe = Listener(path), RecorderPipe(clock, HANDSHAKE)
     pipe.follow(str(path))
     large = ("x", bytes(3_000_000))
     pipe.send([("r", 1)], 1)
@@ -206,9 +209,9 @@ def test_killedInTheMiddle(path: Path) -> None:
 
 def test_switchedOff(path: Path) -> None:
     """
-    When the history is switched off the connection ends, after what can be sent at once.
+    When nothing is to be told any more the connection ends, after what can be sent at once.
     """
-    listener, pipe = Listener(path), RecorderPipe(Clock())
+    listener, pipe = Listener(path), RecorderPipe(Clock(), HANDSHAKE)
     pipe.follow(str(path))
     pipe.send([("r", 1)], 1)
     pipe.follow("")

@@ -1,5 +1,5 @@
 """
-The way to the recorder: a Unix socket that never makes a client wait.
+The way to a recorder: a Unix socket that never makes a client wait.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted_ext.server.features.queryhistory.recorder.frames import COUNT_OCTETS, HANDSHAKE, framed
-from twisted_ext.server.limits import HISTORY_QUEUE
+from twisted_ext.server.limits import RECORDER_QUEUE
+from twisted_ext.server.process.recorders.frames import COUNT_OCTETS, framed
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from twisted_ext.server.process.recorders.frames import Handshake
 
 __all__ = ["RecorderPipe"]
 
@@ -27,14 +29,18 @@ _COUNTS: Final = 4096
 class RecorderPipe:
     """
     Sends batches. Each is kept until the recorder says that it has written it, or has counted that it could not: if it ends before, its
-    successor is sent the batch again. Up to L{HISTORY_QUEUE} octets are kept; more are dropped, and counted.
+    successor is sent the batch again. Up to L{RECORDER_QUEUE} octets are kept; more are dropped, and counted.
 
     @ivar told: how many queries were sent, or wait.
     @ivar dropped: how many were dropped.
     """
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorTime, handshake: Handshake) -> None:
+        """
+        @param handshake: the first frame of each connection.
+        """
         self.told = self.dropped = 0
+        self._handshake = handshake
         self._reactor = reactor
         self._path = ""
         self._socket: socket.socket | None = None
@@ -65,7 +71,7 @@ class RecorderPipe:
         @param queries: how many queries it has.
         """
         octets = framed(batch)
-        if self._octets + len(octets) > HISTORY_QUEUE.default:
+        if self._octets + len(octets) > RECORDER_QUEUE.default:
             self.dropped += queries
         else:
             self.told += queries
@@ -82,7 +88,7 @@ class RecorderPipe:
         made.setblocking(False)
         try:
             made.connect(self._path)
-            made.send(framed(HANDSHAKE))
+            made.send(framed(self._handshake))
         except OSError:
             made.close()
             return None

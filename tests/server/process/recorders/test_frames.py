@@ -1,5 +1,5 @@
 """
-Tests of the frames between processes that answer queries and the recorder.
+Tests of the frames between processes that answer queries and recorders.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from twisted_ext.server.features.queryhistory.recorder.frames import FRAME_OCTETS, Unframed, framed
+from twisted_ext.server.process.recorders.frames import FRAME_OCTETS, Unframed, framed
 
 
 @given(some.lists(some.lists(some.one_of(some.binary(), some.text(), some.integers(), some.floats(allow_nan=False)))), some.integers(1, 50))
