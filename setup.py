@@ -53,6 +53,7 @@ COMPILED = (
     "twisted_ext/resolver/policy/hooks/called.py",
     "twisted_ext/resolver/policy/hooks/telling.py",
     "twisted_ext/resolver/sources.py",
+    "twisted_ext/server/features/dnstap/gathering.py",
     "twisted_ext/server/features/hooks/admitting.py",
     "twisted_ext/server/features/queryhistory/recording.py",
     "twisted_ext/server/features/querylog/log.py",

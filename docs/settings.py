@@ -29,6 +29,7 @@ EXAMPLES: Final[dict[str, tuple[object, ...]]] = {
     "block-except": ("good.example",),
     "block-list": ("/etc/txdns/blocked.txt",),
     "days": ("mon-fri",),
+    "dnstap-identity": ("ns1",),
     "default-soa": ("ns1.example.org. hostmaster.@ 0 10800 3600 604800 3600",),
     "expand-hosts": ("lan.example",),
     "group": ("fast",),

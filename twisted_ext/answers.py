@@ -20,25 +20,9 @@ if TYPE_CHECKING:
     from twisted_ext.ratecontrol import ServerRates
 
 __all__ = [
-    "BLOCKED",
-    "KINDS",
-    "AliasOrigin",
-    "Answer",
-    "BlockedReply",
-    "Budget",
-    "Counted",
-    "Epoch",
-    "Note",
-    "Origin",
-    "OriginKind",
-    "Outcome",
-    "QueryContext",
-    "Question",
-    "Receipt",
-    "Security",
-    "Trace",
-    "newAnswer",
-]
+    "BLOCKED", "KINDS", "AliasOrigin", "Answer", "BlockedReply", "Budget", "Counted", "Epoch", "Note", "Origin", "OriginKind",
+    "Outcome", "QueryContext", "Question", "Receipt", "Security", "Trace", "UpstreamWatch", "newAnswer",
+]  # fmt: skip
 
 
 #: Replies for blocked names are counted under their rcode plus this number, which no rcode of a header reaches.
@@ -443,6 +427,33 @@ _VARIANTS: Final = tuple([b"" if bits == _PLAIN else bytes([bits]) for bits in r
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class UpstreamWatch:
+    """
+    Is told of queries to other servers. It must be quick, and must not raise.
+    """
+
+    def sent(self, query: bytes, kind: str, server: tuple[str, int], authoritative: bool, now: float) -> None:
+        """
+        A query was sent, or waits for its connection.
+
+        @param query: the message. Over HTTPS and QUIC, and with TSIG, the transport adds to it.
+        @param kind: the transport, as in L{Origin.source}.
+        @param server: address and port.
+        @param authoritative: whether the server is asked for its own zones.
+        """
+        raise NotImplementedError
+
+    def came(self, octets: bytes, kind: str, server: tuple[str, int], authoritative: bool, sentAt: float, now: float) -> None:
+        """
+        A reply has come that fits the question, also one that is of no use.
+
+        @param octets: the message.
+        @param sentAt: when its query was sent.
+        """
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class QueryContext:
     """
     The options that accompany a question.
@@ -467,6 +478,7 @@ class QueryContext:
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
     @ivar trace: records the steps, or L{None}.
+    @ivar watch: is told of each query to another server, or L{None}.
     @ivar serverRates: limits the queries to each server, or L{None}. The look-up fails with
         L{NotYet<twisted_ext.ratecontrol.NotYet>} if it would have to wait long for its turn.
     @ivar depth: the number of look-ups of name servers' addresses that this one is a part of.
@@ -481,34 +493,10 @@ class QueryContext:
     """
 
     __slots__ = (
-        "deadline",
-        "recursionDesired",
-        "dnssecOk",
-        "checkingDisabled",
-        "authenticData",
-        "edns",
-        "options",
-        "stream",
-        "waits",
-        "relative",
-        "single",
-        "client",
-        "datagram",
-        "transport",
-        "keyName",
-        "served",
-        "budget",
-        "trace",
-        "serverRates",
-        "depth",
-        "aliases",
-        "validated",
-        "flight",
-        "asker",
-        "ends",
-        "upstream",
-        "variant",
-    )
+        "deadline", "recursionDesired", "dnssecOk", "checkingDisabled", "authenticData", "edns", "options", "stream", "waits",
+        "relative", "single", "client", "datagram", "transport", "keyName", "served", "budget", "trace", "watch", "serverRates",
+        "depth", "aliases", "validated", "flight", "asker", "ends", "upstream", "variant",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -546,6 +534,7 @@ class QueryContext:
         self.served = client is not None
         self.budget = budget
         self.trace = trace
+        self.watch: UpstreamWatch | None = None
         self.serverRates = serverRates
         self.flight: object = None
         self.asker: QueryContext | None = None
@@ -685,6 +674,7 @@ class QueryContext:
         other.served = self.served
         other.budget = self.budget
         other.trace = self.trace
+        other.watch = self.watch
         other.serverRates = self.serverRates
         other.flight = self.flight
         other.asker = self if self.asker is None else self.asker

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.errors import BadZone
     from twisted_ext.packetcache.clients import Arrived, Client
+    from twisted_ext.packetcache.doors import Door
     from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.transport.exchange import Channel, PendingQuery
+    from twisted_ext.transport.servers import Server
     from twisted_ext.wire.message import Question
     from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.store.changeset import Difference
@@ -103,6 +105,8 @@ class IExchange(Interface):
 
     kind: str = Attribute("The transport, as in L{twisted_ext.answers.Origin.source}: C{'udp'}, C{'tcp'}...")
 
+    server: Server = Attribute("The server.")
+
     label: str = Attribute("The server, for display: C{'192.0.2.1:53'}.")
 
     reliable: bool = Attribute(
@@ -166,7 +170,13 @@ class IHitObserver(IQueryObserver):
     Is told of those that the packet cache has answered, too.
     """
 
-    def hits(queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
+    takesMade: bool = Attribute(
+        "Whether it is enough to be told of replies from zones in the same way, so that they may be made without a request being read."
+    )
+
+    def hits(
+        queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float, door: Door
+    ) -> None:
         """
         Some queries that arrived together were answered.
 
@@ -174,6 +184,7 @@ class IHitObserver(IQueryObserver):
         @param bodies: the replies without their ids, which are those of the queries.
         @param clients: who has sent them.
         @param transport: C{"udp"}, C{"tcp"}, C{"tls"}, C{"https"} or C{"quic"}.
+        @param door: how they came in.
         """
 
 

@@ -71,7 +71,7 @@ class SamplingTests(SynchronousTestCase):
         and of each hit of a stream, with its transport.
         """
         told: list[object] = []
-        self.packetCache.told = lambda queries, bodies, clients, transport, now: told.append(
+        self.packetCache.told = lambda queries, bodies, clients, transport, now, door: told.append(
             ([query for query, _ in queries], bodies, [client.address for client in clients], transport, now)
         )
         miss, again = queryOf("other.test.example"), bytes(bytearray(self.query))

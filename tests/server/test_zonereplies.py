@@ -4,7 +4,8 @@ Tests of the replies that the C extension makes for a server of zones: no client
 
 from __future__ import annotations
 
-from socket import inet_pton
+from socket import htons, inet_pton
+from struct import pack
 from typing import Any
 from unittest.mock import patch
 
@@ -21,8 +22,12 @@ from twisted_ext.packetcache.clients import Client, Group, View
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
+from twisted_ext.server.features.dnstap.feature import Tapped
+from twisted_ext.server.features.dnstap.settings import MESSAGES
+from twisted_ext.server.features.dnstap.writer.messages import Messages
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
+from twisted_ext.server.process.recorders.frames import Unframed
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.sources.sources import stackFor
 from twisted_ext.server.zones.table.zonetable import Zones
@@ -55,7 +60,8 @@ class Serving:
         """
         Receive datagrams together; return the replies in the order in which they are sent.
         """
-        place: Place = (inet_pton(2, client), b"")
+        octets = inet_pton(2, client)
+        place: Place = (octets, pack("=HH", 2, htons(4000)) + octets + bytes(8))
         sent: list[bytes] = []
 
         def send(several: list[tuple[bytes, Place]], replies: list[bytes]) -> int:
@@ -271,3 +277,27 @@ class ZoneRepliesTests(SynchronousTestCase):
         self.assertFalse(Group("children", view=View("children", frontend.responder.source)).isZonal)
         for settings in ({"queryLog": True}, {"reportAgent": "agent.example."}, {"role": "forward", "upstream": ["192.0.2.99"]}):
             self.assertIsNone(Serving(settings).frontend.packetCache.made, settings)
+
+    def test_dnstap(self) -> None:
+        """
+        dnstap is told of replies that were made, with the same octets as of those that were not.
+        """
+        self.begin(dnstap=["file:/var/log/txdns.tap"])
+        self.assertIsNotNone(self.quick.frontend.packetCache.made)
+        names = ("h1.example", "h2.example", "a.wild.example", "no.example")
+        queries = [queryOf(name, id=number) for number, name in enumerate(names)]
+        # The first batch maps the zone.
+        for _ in range(2):
+            self.ask(*queries, client="192.0.2.77")
+        self.assertLess(self.quick.beyond, self.plain.beyond)
+        told = []
+        for serving in (self.quick, self.plain):
+            active = serving.features.active["dnstap"]
+            assert isinstance(active, Tapped)
+            active.gathering.flush()
+            made = Messages("ns1", "v", MESSAGES, False)
+            batches = [batch for octets in vars(active.pipe)["_waiting"] for batch in Unframed().feed(octets)]
+            told.append(sorted([frame for batch in batches for frame in made.of(batch)]))
+            active.close(None)
+        self.assertEqual(told[0], told[1])
+        self.assertEqual(len(told[0]), 4 * len(queries))

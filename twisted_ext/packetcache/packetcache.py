@@ -87,7 +87,7 @@ class PacketCache:
         self.clients = clients
         self.groups = tuple(groups)
         self.epoch = Epoch()
-        self.told: Callable[[list[Any], list[bytes], list[Client], str, float], object] | None = None
+        self.told: Callable[[list[Any], list[bytes], list[Client], str, float, Door], object] | None = None
         self.made: Callable[[list[Any], float], list[bytes | None]] | None = None
         self.cookies = cookies
         self._quick = quick
@@ -279,7 +279,7 @@ class PacketCache:
             counters.unsent += send(answered, bodies)
             if self.told is not None:
                 known = [clients.known(packet[1][0]) or clients.find(packet[1][0], now) for packet in answered]
-                self.told(answered, bodies, known, "udp", now)
+                self.told(answered, bodies, known, "udp", now, door)
         if held:
             counters.limited(held, silent)
         if hit:
@@ -334,7 +334,7 @@ class PacketCache:
         """
         Return L{find} for clients that come in by a door.
         """
-        return self.find if self.doors is NO_DOORS else partial(self._findAt, door)
+        return self.find if self.doors is NO_DOORS and self.told is None else partial(self._findAt, door)
 
     def _findAt(self, door: Door, octets: bytes, address: str, now: float, transport: str) -> bytes | None:
         return self.find(octets, address, now, transport, door)
@@ -366,7 +366,7 @@ class PacketCache:
         if reply is not None:
             bucket.tokens -= 1.0
             if self.told is not None:
-                self.told([(octets, (address,))], [reply], [client], transport, now)
+                self.told([(octets, (address,))], [reply], [client], transport, now, door)
         return reply
 
     def regroup(self, groups: Iterable[Group], doors: Doors = NO_DOORS) -> None:

@@ -173,6 +173,8 @@ class Frontend:
             packetCache=self.packetCache,
             counters=counters,
         )
+        # Whether all that observe are told of the replies that the C extension makes.
+        self._seesMade = True
         self._heads: HeadMemory | None = None
         self._admit(views)
         self.responder.selfTest = SelfTest(site.secret)
@@ -235,6 +237,7 @@ class Frontend:
         observers = Observers(found, self.responder.faults)
         self.responder.observer = observers if len(found) > 1 else found[0] if found else None
         self.packetCache.told = observers.hits if observers.watchesHits else None
+        self._seesMade = observers.takesMade
         self._makeReplies()
 
     def _makeReplies(self) -> None:
@@ -247,7 +250,7 @@ class Frontend:
         self.packetCache.made = None
         if chosen.replies is None or not isinstance(source, ZoneStack) or builder.reports:
             return
-        if responder.observer is not None or responder.around is not None:
+        if responder.around is not None or not (responder.observer is None or self._seesMade):
             return
         if not _FORESEEN.issuperset(map(type, plainGates(responder.gates))):
             return

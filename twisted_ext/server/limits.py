@@ -20,7 +20,7 @@ __all__ = [
     "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_NETWORKS",
     "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
     "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE", "PARENT_LOOKS", "PARENT_RATE", "PARENT_REST", "PARENT_SECONDS",
-    "HISTORY_DAYS", "HISTORY_OCTETS", "RECORDER_PAUSE", "RECORDER_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
+    "DNSTAP_OCTETS", "DNSTAP_SAMPLE", "HISTORY_DAYS", "HISTORY_OCTETS", "RECORDER_PAUSE", "RECORDER_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
     "FORWARDED_UPDATES", "FORWARDING_SECONDS",
     "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
     "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
@@ -247,6 +247,14 @@ SIGNATURE_LINES: Final = Limit(default=100, least=1, most=100_000)
 
 #: Zones up to which each has metrics of its own, four series each; with more, only totals and the first ends of all zones are shown.
 ZONE_METRICS: Final = Limit(default=1000, least=0, most=1_000_000)
+
+# -- dnstap
+
+#: Octets of a file: a busy hour of a small server. Files are not compressed, and five of them are kept.
+DNSTAP_OCTETS: Final = Limit(default=100_000_000, least=2**20, most=2**40)
+
+#: One query of so many is written.
+DNSTAP_SAMPLE: Final = Limit(default=1, least=1, most=1_000_000)
 
 # -- history
 

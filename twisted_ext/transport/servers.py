@@ -43,7 +43,8 @@ class Server:
             raise BadDescription(f"{port} is not a valid port; it takes a number from 1 to 65535")
         plain = socket.inet_ntop(self.family, packed)
         self.address = f"{plain}%{scope}" if scope else plain
-        self.port = port
+        # Also of a port that says more, such as that it was given.
+        self.port = port = int(port)
         self.label = f"[{self.address}]:{port}" if self.family == socket.AF_INET6 else f"{plain}:{port}"
         self._key = (packed, scope, port)
         self._pair = (self.address, port)

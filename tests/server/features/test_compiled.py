@@ -116,6 +116,7 @@ class CompiledTests(SynchronousTestCase):
             tls="127.0.0.1",
             queryLog=True,
             queryHistory=True,
+            dnstap=["file:/var/log/txdns.tap"],
             clientRate=5,
             responseRate=5,
             requireCookie=["192.0.2.1"],

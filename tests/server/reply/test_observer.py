@@ -21,6 +21,7 @@ from twisted_ext.errors import ServerFailed, Withheld
 from twisted_ext.interfaces import IAnswerSource, IHitObserver, IQueryObserver
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.packetcache.doors import NOWHERE
 from twisted_ext.server.features.querylog.log import QueryLog
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.observers import LiveList, Observers, resultOf
@@ -263,6 +264,8 @@ class QueryLogTests(SynchronousTestCase):
 
         @implementer(IHitObserver)
         class Watching(Recorder):
+            takesMade = True
+
             def hits(self, *batch: object) -> None:
                 told.append("told")
                 if len(told) == 1:
@@ -270,10 +273,12 @@ class QueryLogTests(SynchronousTestCase):
 
         every = Observers([Recorder(), Watching(), Watching()], FaultLog(faults.append))
         self.assertTrue(every.watchesHits)
-        every.hits([], [], [], "udp", 1.0)
+        every.hits([], [], [], "udp", 1.0, NOWHERE)
         self.assertEqual((told, len(faults)), (["told", "told"], 1))
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
         self.assertFalse(Observers([Recorder()], FaultLog(faults.append)).watchesHits)
+        self.assertFalse(every.takesMade)
+        self.assertTrue(Observers([Watching()], FaultLog(faults.append)).takesMade)
 
     def test_hits(self) -> None:
         """
@@ -285,7 +290,7 @@ class QueryLogTests(SynchronousTestCase):
         opt = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x0a\x00\x0f\x00\x06\x00\x0fkids"
         clients = [Client(address, Group("all")) for address in ("192.0.2.1", "192.0.2.2")]
         blocked = BlockedReply(b"\x81\x83" + bytes(8) + opt)
-        self.log.hits([(query, (each.address, 53)) for each in clients], [body, blocked], clients, "tcp", 5.0)
+        self.log.hits([(query, (each.address, 53)) for each in clients], [body, blocked], clients, "tcp", 5.0, NOWHERE)
         lines = [each for each in self.said if each.get("log_namespace") == "twisted_ext.queries"]
         self.assertEqual(
             [formatEvent(each) for each in lines],
@@ -300,5 +305,5 @@ class QueryLogTests(SynchronousTestCase):
         """
         What the packet cache answers although it has no question is a query for the root in the log.
         """
-        self.log.hits([(bytes(12), ("192.0.2.1", 53))], [b"\x80\x01" + bytes(8)], [self.request.record], "udp", 5.0)
+        self.log.hits([(bytes(12), ("192.0.2.1", 53))], [b"\x80\x01" + bytes(8)], [self.request.record], "udp", 5.0, NOWHERE)
         self.assertEqual(self.takeSaid(), "FORMERR, 12 octets, 0.0 ms, packet-cache")

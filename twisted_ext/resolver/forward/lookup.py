@@ -15,6 +15,7 @@ from twisted_ext.resolver.forward.failures import Abandoned, malformed, mostTell
 from twisted_ext.resolver.forward.nextstep import LASTING, NO_EDNS, Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe, hasFresh
 from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles, turn
+from twisted_ext.resolver.forward.watched import launched, watched
 from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.replymatch import USUAL_STARTS, isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
@@ -264,14 +265,17 @@ class ForwardedLookup(PendingQuery):
                 self.end(fault)
                 return
         exchange = source.upstreams[index].datagram
+        asking = self if context.watch is None else watched(self, context.watch, source.authoritative, now)
         try:
             if troubles is None:
-                channel, key = exchange.ask(self, now)
+                channel, key = exchange.ask(asking, now)
             else:
-                channel, key = exchange.askAgain(self, now, self._legs(troubles))
+                channel, key = exchange.askAgain(asking, now, self._legs(troubles))
         except Unreachable as fault:
             self._unsent(index, fault, now, False)
             return
+        if asking is not self:
+            launched(asking, channel, key)
         if troubles is None:
             tries = 0
         else:
@@ -320,11 +324,14 @@ class ForwardedLookup(PendingQuery):
             tried.plain = Plain.TCP
         self.query = self._queryFor(standing, plain, now)
         exchange = source.upstreams[index].stream
+        asking = self if context.watch is None else watched(self, context.watch, source.authoritative, now)
         try:
-            channel, key = exchange.ask(self, now)
+            channel, key = exchange.ask(asking, now)
         except Unreachable as fault:
             self._unsent(index, fault, now, True)
             return
+        if asking is not self:
+            launched(asking, channel, key)
         self._keepOpen(troubles)
         troubles.plain = plain
         self._channel = channel
@@ -382,12 +389,15 @@ class ForwardedLookup(PendingQuery):
         standing = source.standings[index]
         standing.lookedAt = now
         self.query = self._queryFor(standing, False, now)
-        exchange = source.upstreams[index].datagram
+        exchange, watch = source.upstreams[index].datagram, self.context.watch
+        asking = self if watch is None else watched(self, watch, source.authoritative, now)
         try:
-            channel, key = exchange.ask(self, now)
+            channel, key = exchange.ask(asking, now)
         except Unreachable as fault:
             standing.silent(now, str(fault))
             return
+        if asking is not self:
+            launched(asking, channel, key)
         standing.queries += 1
         troubles = self._trouble()
         troubles.tries[index] = 1

@@ -78,6 +78,7 @@ class SignedExchange:
 
     def __init__(self, exchange: IExchange, key: Key, today: Callable[[], float] = time) -> None:
         self.kind = exchange.kind
+        self.server = exchange.server
         self.label = exchange.label
         self.reliable = exchange.reliable
         self._exchange = exchange

@@ -16,6 +16,7 @@ from twisted_ext.server.features.cookies.feature import CookieFeature
 from twisted_ext.server.features.denyanswers.feature import DenyAnswersFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.dns64.feature import DNS64Feature
+from twisted_ext.server.features.dnstap.feature import DnstapFeature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.hooks.feature import HooksFeature
@@ -57,6 +58,7 @@ ORDER: tuple[Feature, ...] = (
     FilterFeature(),
     QueryLogFeature(),
     QueryHistoryFeature(),
+    DnstapFeature(),
     NegativeAnchorsFeature(),
     ConfigurationsFeature(),
 )

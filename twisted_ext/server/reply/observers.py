@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Answer
     from twisted_ext.metrics.activity import Activity
     from twisted_ext.packetcache.clients import Arrived, Client
+    from twisted_ext.packetcache.doors import Door
     from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.transport.faultlog import FaultLog
     from twisted_ext.zone.store.version import DirectAnswer
@@ -111,6 +112,9 @@ class RequestObserver:
     An observer that treats requests alike whether a reply was sent or none.
     """
 
+    #: It says what has answered, which is not known of replies that were made from zones.
+    takesMade: bool = False
+
     def seen(self, request: Request, result: Result) -> None:
         raise NotImplementedError
 
@@ -157,6 +161,7 @@ class Observers:
     Tells several observers. One that raises is logged, and the others are told all the same.
 
     @ivar watchesHits: whether one of them is told of what the packet cache answers.
+    @ivar takesMade: whether that is enough for all of them.
     """
 
     def __init__(self, observers: Sequence[IQueryObserver], faults: FaultLog) -> None:
@@ -164,6 +169,7 @@ class Observers:
         self._watching: list[IHitObserver] = [IHitObserver(each) for each in observers if IHitObserver.providedBy(each)]
         self._faults = faults
         self.watchesHits = bool(self._watching)
+        self.takesMade = len(self._watching) == len(self._observers) and all(each.takesMade for each in self._watching)
 
     def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
         for each in self._observers:
@@ -179,10 +185,12 @@ class Observers:
             except Exception as error:
                 self._faults.note(f"observing {request}", error, request.arrived)
 
-    def hits(self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
+    def hits(
+        self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float, door: Door
+    ) -> None:
         for each in self._watching:
             try:
-                each.hits(queries, bodies, clients, transport, now)
+                each.hits(queries, bodies, clients, transport, now, door)
             except Exception as error:
                 self._faults.note("observing the packet cache", error, now)
 

@@ -17,6 +17,7 @@ from twisted_ext.answers import AliasOrigin, Answer, BlockedReply, Origin, Outco
 from twisted_ext.errors import Refused, ServerFailed, TrustFault
 from twisted_ext.interfaces import IHitObserver
 from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.packetcache.doors import NOWHERE
 from twisted_ext.resolver.policy.rules.source import BLOCKED_EDE, FORGED_EDE
 from twisted_ext.server.features.queryhistory.recorder.rows import SECURITIES, STATUSES, Row, Rows
 from twisted_ext.server.features.queryhistory.recording import Recording
@@ -64,7 +65,7 @@ class RecordingTests(SynchronousTestCase):
 
     def hit(self, body: bytes, name: str = "www.test.example", count: int = 1) -> None:
         client = Client("192.0.2.7", Group("all"))
-        self.recording.hits([(queryOf(name), ())] * count, [body] * count, [client] * count, "tcp", self.clock.seconds() - 2)
+        self.recording.hits([(queryOf(name), ())] * count, [body] * count, [client] * count, "tcp", self.clock.seconds() - 2, NOWHERE)
 
     def test_interface(self) -> None:
         verifyObject(IHitObserver, self.recording)

@@ -35,6 +35,8 @@ class Recorded(Active):
         return self.recording
 
     def take(self, state: JSON) -> None:
+        # As long as the former recorder is there.
+        self.recording.flush()
         self.pipe.follow(state if isinstance(state, str) else "")
 
     def figures(self) -> dict[str, float]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from twisted_ext.packetcache.clients import Arrived, Client
+    from twisted_ext.packetcache.doors import Door
     from twisted_ext.server.reply.observers import Result
     from twisted_ext.server.reply.requests import Request
     from twisted_ext.zone.store.version import DirectAnswer
@@ -53,7 +54,9 @@ class Recording(RequestObserver):
         self._count = 0
         self._due: IDelayedCall | None = None
 
-    def hits(self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
+    def hits(
+        self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float, door: Door
+    ) -> None:
         self._hits.append((queries, bodies, clients, transport, now))
         self._more(len(queries))
 

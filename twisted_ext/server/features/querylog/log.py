@@ -24,6 +24,7 @@ from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.packetcache.clients import Arrived, Client
+    from twisted_ext.packetcache.doors import Door
     from twisted_ext.server.reply.requests import Request
 
 __all__ = ["QueryLog"]
@@ -50,7 +51,9 @@ class QueryLog(RequestObserver):
     def seen(self, request: Request, result: Result) -> None:
         _log(request.client, request.record, request.transport, request.question, self._seconds() - request.arrived, result)
 
-    def hits(self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
+    def hits(
+        self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float, door: Door
+    ) -> None:
         for (query, _), body, client in zip(queries, bodies, clients, strict=True):
             end = _HEADER + len(questionName(query))
             rrType, rrClass = int.from_bytes(query[end : end + 2], "big"), int.from_bytes(query[end + 2 : end + 4], "big")

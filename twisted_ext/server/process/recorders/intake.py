@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import FileIO
@@ -22,6 +23,9 @@ __all__ = ["Intake", "Report", "runRecorder"]
 
 #: Octets that are read from a connection at a time.
 _READ: Final = 1 << 18
+
+#: Seconds that processes have to end their connections once the server ends.
+_LEAVE: Final = 2.0
 
 #: Process, user and group of the other end of a connection.
 _PEER: Final = Struct("iII")
@@ -130,6 +134,7 @@ class Intake:
         while self._going:
             self.wait(self.pause())
             self.look()
+        self.selector.unregister(orders)
         self.close()
 
     def wait(self, seconds: float) -> None:
@@ -206,18 +211,19 @@ class Intake:
 
     def close(self) -> None:
         """
-        Take what has come, write it, and end.
+        Take what comes until all connections are closed, write it, and end.
         """
         with suppress(OSError):
             # Unless the recorder of a server that was started meanwhile has made it.
             if os.stat(self._path).st_ino == self._own:
                 os.unlink(self._path)
-        known = self._connections()
-        for connection in known:
-            while self._read(connection):
-                pass
+        # Processes that end as well have more to tell, and close their connections.
+        ends = time.monotonic() + _LEAVE
+        self.wait(0.0)
+        while self._connections() and (left := ends - time.monotonic()) > 0:
+            self.wait(left)
         self.write()
-        for connection in known:
+        for connection in self._connections():
             connection.socket.close()
         self.selector.close()
         self._socket.close()
@@ -237,8 +243,10 @@ def runRecorder(make: Callable[[Mapping[str, Any], Report], Intake], folder: str
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def report(line: str) -> None:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        # The server may be gone: what is left to do is done all the same.
+        with suppress(OSError):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
 
     # Not buffered: what follows the first line is for the recorder.
     orders = open(0, "rb", buffering=0, closefd=False)

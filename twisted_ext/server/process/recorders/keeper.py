@@ -91,6 +91,13 @@ class RecorderKeeper(Keeper):
         """
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """
+        Prepare for another process.
+
+        @raise OSError: that is not possible.
+        """
+
     @property
     def socketPath(self) -> str:
         raise NotImplementedError
@@ -157,6 +164,7 @@ class RecorderKeeper(Keeper):
         self._again = None
         process = _Process(self)
         try:
+            self.prepare()
             spawnModule(self._reactor, process, self.module, [self.folder], descriptors=_PIPES, undisturbed=True, niceness=_NICENESS)
             self._process = process
             process.transport.writeToChild(0, self._ordered())

@@ -154,10 +154,10 @@ def test_aFullDisk(recording: Recording) -> None:
     With too little room nothing is written, which is counted and said once; after a minute it is tried again.
     """
     recording.take(told("a.example"))
-    with patch.object(Recorder, "_hasRoom", lambda recorder: False):
+    with patch.object(loop, "hasRoom", lambda folder: False):
         recording.take(told("b.example"))
     recording.take(told("c.example"))
-    with patch.object(Recorder, "_hasRoom", lambda recorder: False):
+    with patch.object(loop, "hasRoom", lambda folder: False):
         held = vars(recording.recorder)
         held["_reportAt"] = 0.0
         recording.recorder.look()

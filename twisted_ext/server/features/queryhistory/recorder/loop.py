@@ -5,7 +5,6 @@ The recorder: takes what processes that answer queries tell, writes it, and remo
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from twisted_ext.server.features.queryhistory.recorder.segments import (
     unclosed,
 )
 from twisted_ext.server.process.recorders.intake import Intake, Report
+from twisted_ext.server.process.recorders.room import FULL, hasRoom
 
 __all__ = ["Recorder"]
 
@@ -38,10 +38,6 @@ _AGE: Final = 86_400.0
 
 #: Seconds between two looks at what is too old, and two tries to write after that was not possible.
 _LOOK: Final = 60.0
-
-#: Of a file system, so much has to be left to others: one part in so many, and so many octets at most.
-_LEFT_PART: Final = 20
-_LEFT_OCTETS: Final = 256_000_000
 
 #: Seconds between two reports to the parent.
 _REPORT: Final = 5.0
@@ -126,8 +122,8 @@ class Recorder(Intake):
             self.unwritten += len(rows)
             return
         try:
-            if not self._hasRoom():
-                raise OSError(28, "less than a twentieth of the file system is free, or 256 MB")
+            if not hasRoom(self._folder):
+                raise OSError(28, FULL)
             if self._writer is None:
                 self._writer = Writer(self._folder, self._today())
             self._writer.write(rows)
@@ -143,10 +139,6 @@ class Recorder(Intake):
         self._said = ""
         if self._writer.rows >= _ROWS or self._writer.words >= _WORDS:
             self._turn()
-
-    def _hasRoom(self) -> bool:
-        found = os.statvfs(self._folder)
-        return found.f_bavail * found.f_frsize > min(found.f_blocks * found.f_frsize // _LEFT_PART, _LEFT_OCTETS)
 
     def _turn(self) -> None:
         """

@@ -1,0 +1,3 @@
+"""
+dnstap: what passes as messages, for the tools of others.
+"""
