@@ -269,10 +269,11 @@ def objectToTwisted(module: str, source: str) -> Iterator[str]:
     Recorders are small processes: they import neither Twisted nor the rest of the server.
     """
     shared = [f"twisted_ext.server.process.recorders.{name}" for name in ("frames", "intake", "room")]
-    own = ("twisted_ext.server.features.queryhistory.recorder", "twisted_ext.server.features.dnstap.writer", *shared, "twisted_ext.wire")
-    if module.startswith(own[:5]):
+    features = [f"twisted_ext.server.features.{name}" for name in ("queryhistory.recorder", "dnstap.writer", "otlp.exporter")]
+    small = (*features, *shared)
+    if module.startswith(small):
         for importing in importsOf(source):
-            if importing.within(("twisted", "zope", "twisted_ext")) and not importing.within(own):
+            if importing.within(("twisted", "zope", "twisted_ext")) and not importing.within((*small, "twisted_ext.wire")):
                 yield f"{module}:{importing.line}: a recorder does without {importing.name}"
 
 

@@ -39,6 +39,8 @@ DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
 MODULES: Final = {
     "argon2-cffi": "argon2",
     "google-re2": "re2",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry-sdk": "opentelemetry.sdk",
     "mypy-extensions": "mypy_extensions",
     "pyopenssl": "OpenSSL",
     "pyyaml": "yaml",
@@ -159,6 +161,7 @@ WITHOUT_EXTRAS: Final = {
     "qr": [(["txdns", "setup", "--for", "android", "--qr", "tls://dns.example"], "needs ")],
     "lists": [(["txdns", "policy", "check", "list.txt"], "takes google-re2, which is not installed")],
     "geo": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--hook", "geo.py:nearest"], "this needs ")],
+    "otlp": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--otlp", "http://127.0.0.1:4318"], "otlp needs ")],
     "yaml": [(["txdns", "convert", "AdGuardHome.yaml"], "needs ")],
     "https": [
         (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--https", "127.0.0.1:0", "--self-signed"], "https needs "),

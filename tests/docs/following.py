@@ -34,7 +34,7 @@ __all__ = ["DEMO_PORTS", "PORTS", "EXTRAS", "Difference", "Follower", "Ports", "
 
 #: The ports in the documentation: those of C{txdns demo}, and those of servers that pages start.
 DEMO_PORTS: Final = ("5301", "5302", "8080")
-PORTS: Final = (*DEMO_PORTS, "5300", "5380", "8053", "8081", "8082", "8443", "8786", "8853", "9153", "10053")
+PORTS: Final = (*DEMO_PORTS, "4318", "5300", "5380", "8053", "8081", "8082", "8443", "8786", "8853", "9153", "10053")
 
 #: Pages that go on with the files of another one: they follow it in the same folder.
 GROUPS: Final = (

@@ -20,7 +20,8 @@ __all__ = [
     "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_NETWORKS",
     "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
     "COMPILER_PAUSE", "SIGNER_PAUSE", "SIGNER_SILENCE", "PARENT_LOOKS", "PARENT_RATE", "PARENT_REST", "PARENT_SECONDS",
-    "DNSTAP_OCTETS", "DNSTAP_SAMPLE", "HISTORY_DAYS", "HISTORY_OCTETS", "RECORDER_PAUSE", "RECORDER_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
+    "DNSTAP_OCTETS", "DNSTAP_SAMPLE", "OTLP_SAMPLE", "OTLP_SLOW",
+    "HISTORY_DAYS", "HISTORY_OCTETS", "RECORDER_PAUSE", "RECORDER_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
     "FORWARDED_UPDATES", "FORWARDING_SECONDS",
     "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
     "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
@@ -255,6 +256,14 @@ DNSTAP_OCTETS: Final = Limit(default=100_000_000, least=2**20, most=2**40)
 
 #: One query of so many is written.
 DNSTAP_SAMPLE: Final = Limit(default=1, least=1, most=1_000_000)
+
+# -- OpenTelemetry
+
+#: One look-up of so many is sent as a span; 0 for none. To send each would cost as much as the look-ups.
+OTLP_SAMPLE: Final = Limit(default=100, least=0, most=1_000_000)
+
+#: Milliseconds of a look-up that is sent in any case; 0 for none. A client asks again after some seconds.
+OTLP_SLOW: Final = Limit(default=1000, least=0, most=60_000)
 
 # -- history
 

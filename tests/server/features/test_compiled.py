@@ -117,6 +117,8 @@ class CompiledTests(SynchronousTestCase):
             queryLog=True,
             queryHistory=True,
             dnstap=["file:/var/log/txdns.tap"],
+            otlp="http://127.0.0.1:4318",
+            otlpTrust=["192.0.2.1"],
             clientRate=5,
             responseRate=5,
             requireCookie=["192.0.2.1"],

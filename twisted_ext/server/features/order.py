@@ -22,6 +22,7 @@ from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.hooks.feature import HooksFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
+from twisted_ext.server.features.otlp.feature import OtlpFeature
 from twisted_ext.server.features.policyzones.feature import PolicyZonesFeature
 from twisted_ext.server.features.queryhistory.feature import QueryHistoryFeature
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
@@ -59,6 +60,7 @@ ORDER: tuple[Feature, ...] = (
     QueryLogFeature(),
     QueryHistoryFeature(),
     DnstapFeature(),
+    OtlpFeature(),
     NegativeAnchorsFeature(),
     ConfigurationsFeature(),
 )

@@ -17,9 +17,10 @@ from twisted_ext.answers import BlockedReply, QueryContext
 from twisted_ext.interfaces import IAnswerSource, IHitObserver
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.packetcache.doors import Door
-from twisted_ext.server.features.dnstap.gathering import ClientMessages, Gathering, UpstreamMessages, WatchedSource
+from twisted_ext.server.features.dnstap.gathering import ClientMessages, UpstreamMessages, WatchedSource
 from twisted_ext.server.features.dnstap.settings import MESSAGES
 from twisted_ext.server.features.dnstap.writer.messages import Messages
+from twisted_ext.server.process.recorders.gathering import Gathering
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.testing.sources import HeldSource, questionOf
 

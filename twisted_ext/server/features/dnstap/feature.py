@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.features.dnstap.gathering import Gathering
+    from twisted_ext.server.process.recorders.gathering import Gathering
     from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
 __all__ = ["DnstapFeature"]
@@ -83,8 +83,8 @@ class DnstapFeature(Feature):
         if isinstance(former, Tapped):
             return Tapped(former.pipe, former.gathering, settings)
         # Imported where it is written only.
-        from twisted_ext.server.features.dnstap.gathering import Gathering
         from twisted_ext.server.features.dnstap.writer.batches import HANDSHAKE
+        from twisted_ext.server.process.recorders.gathering import Gathering
         from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
         pipe = RecorderPipe(site.reactor, HANDSHAKE)

@@ -1,12 +1,11 @@
 """
-Gathers messages, and passes them on in batches.
+Tells messages to the process that writes dnstap, as L{twisted_ext.server.features.dnstap.writer.batches} describes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from time import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from zope.interface import classImplements
 
@@ -15,77 +14,16 @@ from twisted_ext.interfaces import IAnswerSource, IHitObserver
 from twisted_ext.resolver.sources import WrappingSource
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.interfaces import Start
     from twisted_ext.packetcache.clients import Arrived, Client
     from twisted_ext.packetcache.doors import Door
+    from twisted_ext.server.process.recorders.gathering import Gathering
     from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.wire.message import Question
     from twisted_ext.zone.store.version import DirectAnswer
 
-__all__ = ["ClientMessages", "Gathering", "UpstreamMessages", "WatchedSource"]
-
-#: Messages that are passed on together, and seconds after which fewer are.
-_BATCH: Final = 512
-_SECONDS: Final = 0.05
-
-
-class Gathering:
-    """
-    What waits to be passed on.
-    """
-
-    def __init__(
-        self, reactor: IReactorTime, send: Callable[[list[Any], int], object], today: Callable[[], float] = time
-    ) -> None:
-        """
-        @param send: passes on a batch as L{twisted_ext.server.features.dnstap.writer.batches} describes it, and how many messages it has.
-        @param today: returns seconds since 1970.
-        """
-        self._reactor = reactor
-        self._send = send
-        self._today = today
-        self._told: list[tuple[Any, ...]] = []
-        self._count = 0
-        self._due: IDelayedCall | None = None
-
-    def seconds(self) -> float:
-        return self._reactor.seconds()
-
-    def offset(self) -> float:
-        """
-        Return what is to be added to the reactor's seconds for those since 1970.
-        """
-        return self._today() - self._reactor.seconds()
-
-    def add(self, told: tuple[Any, ...], count: int) -> None:
-        self._told.append(told)
-        self._count += count
-        if self._count >= _BATCH:
-            self.flush()
-        elif self._due is None:
-            self._due = self._reactor.callLater(_SECONDS, self._flushLater)
-
-    def _flushLater(self) -> None:
-        self._due = None
-        self.flush()
-
-    def flush(self) -> None:
-        """
-        Pass on what was gathered.
-        """
-        if self._told:
-            batch, self._told = self._told, []
-            count, self._count = self._count, 0
-            self._send(batch, count)
-
-    def close(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
-        self.flush()
+__all__ = ["ClientMessages", "UpstreamMessages", "WatchedSource"]
 
 
 class ClientMessages:

@@ -4,10 +4,7 @@ Keeps the process running that writes dnstap.
 
 from __future__ import annotations
 
-import os
 import socket
-from contextlib import suppress
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -16,7 +13,7 @@ from twisted_ext._version import __version__
 from twisted_ext.server.features.dnstap.places import placeIn
 from twisted_ext.server.features.dnstap.settings import DnstapSettings
 from twisted_ext.server.features.dnstap.writer.batches import SOCKET
-from twisted_ext.server.process.recorders.keeper import RecorderKeeper
+from twisted_ext.server.process.recorders.keeper import PassingKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,12 +27,8 @@ __all__ = ["DnstapKeeper"]
 
 _log: Final = Logger(__name__)
 
-#: The folder of its socket in that of the state, and the begin of the name of one elsewhere.
-_FOLDER: Final = "dnstap"
-_OWN: Final = "txdns-dnstap-"
 
-
-class DnstapKeeper(RecorderKeeper):
+class DnstapKeeper(PassingKeeper):
     """
     Runs the writer while the settings have a target.
     """
@@ -44,28 +37,15 @@ class DnstapKeeper(RecorderKeeper):
     about = "dnstap"
     stopped = "dnstap is not written"
     resumed = "dnstap is written again"
+    socketName = SOCKET
 
     def __init__(self, reactor: IReactorTime, settings: Settings) -> None:
         super().__init__(reactor, settings)
-        self._folder = ""
         # Messages that were written, and that were not, by the writer, and by those before it.
         self._written = self._writtenBefore = 0
         self._dropped = self._droppedBefore = 0
         # Why targets get nothing.
         self._said: dict[str, str] = {}
-
-    def prepare(self) -> None:
-        state = self.settings.stateFolder()
-        # Its socket is for this user only. Without a state it gets a folder that no other user can have made.
-        self._folder = f"{os.path.abspath(state)}/{_FOLDER}" if state else mkdtemp(prefix=_OWN)
-
-    @property
-    def folder(self) -> str:
-        return self._folder
-
-    @property
-    def socketPath(self) -> str:
-        return f"{self._folder}/{SOCKET}"
 
     def isWanted(self) -> bool:
         return bool(self.settings[DnstapSettings].dnstap)
@@ -96,15 +76,10 @@ class DnstapKeeper(RecorderKeeper):
         self._said = known
 
     def lost(self) -> None:
+        super().lost()
         self._writtenBefore += self._written
         self._droppedBefore += self._dropped
         self._written = self._dropped = 0
-        if not self.settings.stateFolder():
-            # What it has left if it was killed.
-            with suppress(OSError):
-                os.unlink(self.socketPath)
-            with suppress(OSError):
-                os.rmdir(self._folder)
 
     def figures(self) -> dict[str, float]:
         if not self.isWanted():

@@ -5,7 +5,9 @@ Keeps a recorder running.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from twisted.internet.error import ProcessExitedAlready
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["RecorderKeeper"]
+__all__ = ["PassingKeeper", "RecorderKeeper"]
 
 _log: Final = Logger(__name__)
 
@@ -235,3 +237,38 @@ class RecorderKeeper(Keeper):
     def close(self) -> None:
         if self._began:
             self._stop()
+
+
+class PassingKeeper(RecorderKeeper):
+    """
+    Runs a recorder that keeps nothing: its folder has its socket, and nothing else.
+
+    @cvar socketName: that of its socket.
+    """
+
+    socketName: ClassVar[str]
+
+    def __init__(self, reactor: IReactorTime, settings: Settings) -> None:
+        super().__init__(reactor, settings)
+        self._folder = ""
+
+    def prepare(self) -> None:
+        state = self.settings.stateFolder()
+        # Its socket is for this user only. Without a state it gets a folder that no other user can have made.
+        self._folder = f"{os.path.abspath(state)}/{self.about}" if state else mkdtemp(prefix=f"txdns-{self.about}-")
+
+    @property
+    def folder(self) -> str:
+        return self._folder
+
+    @property
+    def socketPath(self) -> str:
+        return f"{self._folder}/{self.socketName}"
+
+    def lost(self) -> None:
+        if not self.settings.stateFolder():
+            # What it has left if it was killed.
+            with suppress(OSError):
+                os.unlink(self.socketPath)
+            with suppress(OSError):
+                os.rmdir(self._folder)

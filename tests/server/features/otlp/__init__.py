@@ -1,0 +1,3 @@
+"""
+Tests of L{twisted_ext.server.features.otlp}.
+"""

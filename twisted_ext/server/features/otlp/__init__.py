@@ -1,0 +1,3 @@
+"""
+OpenTelemetry: look-ups as spans, for the tools of others.
+"""
