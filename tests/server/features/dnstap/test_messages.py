@@ -126,7 +126,8 @@ def test_hits() -> None:
     Queries that the packet cache has answered have the ids of their queries in the replies.
     """
     first, second = queryOf("www.example"), queryOf("www.example")
-    second = b"\x12\x34" + second[2:]
+    second = b"\xab\xcd" + second[2:]
+    assert first[:2] != second[:2]
     found = messages(hits(first, second))
     assert [TYPES[each.type] for each in found] == ["CLIENT_QUERY", "CLIENT_RESPONSE"] * 2
     assert found[3].response_message == second[:2] + REPLY[2:]

@@ -260,6 +260,11 @@ def test_fileIsKeptFromBefore(tmp_path: Path) -> None:
     path.write_bytes(b"a part of a stream")
     FileStream(str(path), LARGE).close()
     assert (tmp_path / "txdns.tap.1").read_bytes() == b"a part of a stream"
+    # One that was made for it is not.
+    empty = tmp_path / "empty.tap"
+    empty.touch()
+    FileStream(str(empty), LARGE).close()
+    assert not (tmp_path / "empty.tap.1").exists()
 
 
 def test_fileIsMoved(tmp_path: Path) -> None:
@@ -327,6 +332,16 @@ def test_linkThatComesBetween(tmp_path: Path) -> None:
     with patch.object(os, "stat", side_effect=FileNotFoundError), pytest.raises(OSError, match="symbolic link|Too many levels"):
         FileStream(str(path), LARGE)
     assert other.read_text() == "secret"
+
+
+def test_pipeThatComesBetween(tmp_path: Path) -> None:
+    """
+    A pipe that is made between the look and the opening is not waited for.
+    """
+    path = tmp_path / "txdns.tap"
+    os.mkfifo(path)
+    with patch.object(os, "stat", side_effect=FileNotFoundError), pytest.raises(OSError, match="No such device"):
+        FileStream(str(path), LARGE)
 
 
 def test_noRoom(tmp_path: Path) -> None:

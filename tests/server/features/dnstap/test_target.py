@@ -124,6 +124,11 @@ def test_oneThatDoesNotRead(kept: Kept, begun: Callable[[], Target]) -> None:
     kept.going.set()
     until(lambda: target.written + target.dropped == 400)
     assert len(kept.written) * 10 == target.written >= 80
+    # There is room again.
+    assert vars(target)["_octets"] == 0
+    target.put(bytes(1_000_000), 1)
+    until(lambda: target.written + target.dropped == 401)
+    assert len(kept.written[-1]) == 1_000_000
 
 
 def test_oneThatBreaks(kept: Kept, begun: Callable[[], Target]) -> None:
@@ -141,6 +146,25 @@ def test_oneThatBreaks(kept: Kept, begun: Callable[[], Target]) -> None:
     target.put(b"again", 1)
     until(lambda: target.written)
     assert (kept.written, target.written, target.dropped) == ([b"again"], 1, 1)
+
+
+def test_oneThatIsOpenAgain(kept: Kept, begun: Callable[[], Target]) -> None:
+    """
+    Why nothing was written is said until it has stood for a second: one that accepts and closes is no news each time.
+    """
+    with patch.object(module, "_LOOK", 60.0):
+        target = begun()
+        kept.fault = ConnectionResetError(104, "it has closed the connection")
+        target.put(b"lost", 1)
+        until(lambda: target.said)
+        kept.fault = None
+        opened = kept.opened
+        until(lambda: kept.opened > opened)
+        target.put(b"again", 1)
+        until(lambda: target.written)
+        assert target.said == "it has closed the connection"
+        target.end()
+        target.join()
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(111, "Connection refused"), ValueError("it does not accept dnstap")])

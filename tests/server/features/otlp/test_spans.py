@@ -191,7 +191,9 @@ def test_loop(tmp_path: Path) -> None:
         given = {"collector": f"{first.url}/v1/traces", "service": "x", "instance": "y", "version": "z"}
         loop = SpanExporterLoop(str(tmp_path / "otlp"), given, lines.append)
         loop.take([tuple(TOLD)])
-        loop.apply(given)
+        before = vars(loop)["_spans"]
+        loop.apply(dict(given))
+        assert vars(loop)["_spans"] is before
         loop.apply({**given, "collector": f"{second.url}/v1/traces"})
         loop.take([tuple(TOLD), tuple(TOLD)])
         loop.look()

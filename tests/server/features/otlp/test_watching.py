@@ -186,7 +186,9 @@ class SpannedTests(NetworkTestCase):
         # In another order than they were sent, and some twice.
         for number in (63, 0, 99, 0):
             watch.came(number.to_bytes(2, "big") + b"\x81\x80" + bytes(20), "udp", ("192.0.2.53", 53), True, 1.0, 2.0)
+        watch.came(b"\0\0\x81\x83" + bytes(20), "udp", ("192.0.2.53", 53), True, 1.0, 2.5)
         self.assertEqual([place for place, each in enumerate(watch.sentQueries) if each[1]], [0, 63])
+        self.assertEqual((watch.sentQueries[0][1], watch.sentQueries[0][7]), (2.0, b"\0\0\x81\x80"))
         watch.end(2.0)
         watch.came(b"\0\x05\x81\x80" + bytes(20), "udp", ("192.0.2.53", 53), True, 1.0, 2.1)
         watch.sent(bytes(22), "udp", ("192.0.2.53", 53), True, 1.0)
@@ -260,3 +262,20 @@ class ParentTests(NetworkTestCase):
         self.assertEqual(self.parentOf(gate, (65500, b"\0\0" + PARENT)), PARENT)
         self.assertIsNone(gate.parentOf(questionOf("www.example")))
         self.assertIsNone(self.parentOf(gate))
+
+    def test_sameQuestion(self) -> None:
+        """
+        Requests without a question share one object for it: the next of them does not have the parent of the last.
+        """
+        gate = ParentGate(["192.0.2.7"])
+        requests = []
+        for client in ("192.0.2.7", "198.51.100.7"):
+            query = queryOf(".", opt=optOf(options=[(65500, b"\0\0" + PARENT)]))
+            request = Request.fromWire(query[:4] + b"\0\0" + query[6:12] + query[17:], (client, 4242), "udp")
+            assert request is not None and request.fault is None
+            requests.append(request)
+        self.assertIs(requests[0].question, requests[1].question)
+        gate(requests[0], 0.0)
+        self.assertEqual(gate.parentOf(requests[0].question), PARENT)
+        gate(requests[1], 0.0)
+        self.assertIsNone(gate.parentOf(requests[1].question))
