@@ -81,6 +81,7 @@ EXTRAS: Final = {
     "console": ("argon2", "jinja2"),
     "lists": ("re2",),
     "geo": ("maxminddb",),
+    "otlp": ("opentelemetry",),
     "dask": ("distributed", "pyarrow", "fsspec"),
 }
 
