@@ -118,15 +118,17 @@ class SpanCollector:
         """
         Return the spans of look-ups, with those below them, in the order in which those began.
         """
-        bySpan = {each.span: each for each in self.spans}
-        for each in self.spans:
+        spans = [*self.spans]
+        bySpan = {each.span: each for each in spans}
+        for each in spans:
             each.children = []
-        for each in self.spans:
-            if each.kind == 3:
+        for each in spans:
+            # Those of queries may come in a request before that of their look-up.
+            if each.kind == 3 and each.parent in bySpan:
                 bySpan[each.parent].children.append(each)
-        for each in self.spans:
+        for each in spans:
             each.children.sort(key=lambda child: child.began)
-        return [each for each in self.spans if each.kind == 2]
+        return [each for each in spans if each.kind == 2]
 
     def __enter__(self) -> Self:
         return self
