@@ -45,7 +45,7 @@ def floodedTarget() -> int:
 
         def make() -> SocketStream:
             going.wait()
-            return SocketStream("tcp", "127.0.0.1", collector.port, "", "")
+            return SocketStream("tcp", "127.0.0.1", collector.port, "")
 
         flooded = Target("tcp:127.0.0.1", make)
         for _ in range(400):
@@ -110,7 +110,7 @@ def written(path: Path, most: int) -> int:
     """
     Write ten megabytes to a file, and return what is on the disk.
     """
-    stream = FileStream(str(path), most)
+    stream = FileStream(str(path), lambda: most)
     for _ in range(100):
         stream.write(bytes(100_000))
     stream.close()
@@ -136,7 +136,7 @@ def test_fullDisk(tmp_path: Path) -> None:
     A part of the file system is left to others.
     """
     full = os.statvfs_result((4096, 4096, 1_000_000, 40_000, 40_000, 0, 0, 0, 0, 255))
-    stream = FileStream(str(tmp_path / "txdns.tap"), MOST)
+    stream = FileStream(str(tmp_path / "txdns.tap"), lambda: MOST)
     with patch("os.statvfs", return_value=full), pytest.raises(OSError, match="less than a twentieth"):
         stream.write(b"x")
     with patch("os.statvfs", return_value=full), patch.object(streams, "hasRoom", return_value=True):
@@ -153,7 +153,7 @@ def linked(path: Path) -> str:
     other.write_text("secret")
     path.symlink_to(other)
     try:
-        FileStream(str(path), MOST).close()
+        FileStream(str(path), lambda: MOST).close()
     except (OSError, ValueError):
         pass
     return other.read_bytes().decode("ascii", "replace")
@@ -180,7 +180,7 @@ def asked(seconds: float) -> int:
     """
     with Collector() as collector:
         collector.replies = b""
-        tried = Target("tcp:127.0.0.1", lambda: SocketStream("tcp", "127.0.0.1", collector.port, "", ""))
+        tried = Target("tcp:127.0.0.1", lambda: SocketStream("tcp", "127.0.0.1", collector.port, ""))
         ended = Event()
         ended.wait(seconds)
         tried.end()

@@ -159,7 +159,7 @@ def test_writerIsKilled(tmp_path: Path) -> None:
                 wait(lambda: _writersOf(server) not in ([], [first]), server)
                 wait(lambda: _kinds(tap)["CLIENT_RESPONSE"] > 1000, server)
             assert (load.lost, load.wrong) == (0, 0)
-            assert "the recorder of the dnstap has ended" in server.text()
+            assert "the process that writes dnstap has ended" in server.text()
             (second,) = _writersOf(server)
             folders = [Path(f"/proc/{second}/cmdline").read_bytes().split(b"\0")[-2]]
         wait(lambda: _hasEnded(second))

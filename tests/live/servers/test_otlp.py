@@ -103,7 +103,7 @@ def test_withoutCollector(tmp_path: Path) -> None:
                 os.kill(exporter, signal.SIGKILL)
                 wait(lambda: _exportersOf(server) not in ([], [exporter]), server)
             assert (load.lost, load.wrong) == (0, 0)
-            assert "the recorder of the otlp has ended" in server.text()
+            assert "the process that sends spans has ended" in server.text()
             with SpanCollector(port) as collector:
                 names = iter(range(1_000_000))
                 wait(lambda: exchange(server.port, f"a{next(names)}.example.org") and collector.spans, server)

@@ -80,3 +80,22 @@ def test_wrongTarget(tmp_path: Path) -> None:
         until(lambda: _reported(writer, lines).get("said"))
     assert json.loads(lines[-1])["said"] == {f"file:{tmp_path}/folder": "it is not a regular file"}
     writer.close()
+
+
+def test_otherSize(tmp_path: Path) -> None:
+    """
+    Another size is for the file that is written as well: it is neither ended nor begun anew.
+    """
+    path = tmp_path / "first.tap"
+    writer = TapWriter(str(tmp_path / "dnstap"), settings(path), lambda line: None)
+    before = vars(writer)["_targets"].copy()
+    writer.take([TOLD])
+    until(lambda: path.exists() and len(framesIn(path, isWhole=False)) == 1)
+    writer.apply(settings(path, size=150))
+    assert vars(writer)["_targets"] == before
+    for _ in range(2):
+        writer.take([TOLD])
+    writer.close()
+    assert (tmp_path / "first.tap.1").exists()
+    names = [f"first.tap{end}" for end in ("", ".1", ".2") if (tmp_path / f"first.tap{end}").exists()]
+    assert sum([len(framesIn(tmp_path / name)) for name in names]) == 3

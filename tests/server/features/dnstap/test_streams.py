@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
+from functools import partial
 from pathlib import Path
 from struct import pack
 from unittest.mock import patch
@@ -32,6 +33,10 @@ __all__: list[str] = []
 
 #: Octets of any file.
 LARGE = 1 << 30
+
+
+#: A stream that was not ended.
+PART = control(START, CONTENT) + pack(">I", 900) + bytes(500)
 
 
 def framed(*contents: bytes) -> bytes:
@@ -91,7 +96,7 @@ def test_garbageInPlaceOfControl(octets: bytes) -> None:
 
 
 def _connected(collector: Collector) -> SocketStream:
-    return SocketStream("tcp", "127.0.0.1", collector.port, "", "")
+    return SocketStream("tcp", "127.0.0.1", collector.port, "")
 
 
 def test_collector() -> None:
@@ -114,7 +119,7 @@ def test_unixSocket(tmp_path: Path) -> None:
     """
     path = str(tmp_path / "socket")
     with Collector(path) as collector:
-        stream = SocketStream("unix", path, 0, "", "")
+        stream = SocketStream("unix", path, 0, "")
         stream.write(framed(b"x"))
         stream.finish()
         stream.close()
@@ -171,6 +176,7 @@ def test_collectorThatTalks() -> None:
         stream = _connected(collector)
         until(lambda: _says(stream, "has sent what no collector sends"))
         stream.close()
+        assert collector.frames == []
 
 
 def _says(stream: SocketStream, words: str) -> bool:
@@ -205,7 +211,7 @@ def test_TLS(tmp_path: Path) -> None:
     context.load_cert_chain(path)
     with Collector(context=context) as collector:
         for name in ("collector.example", "127.0.0.1"):
-            stream = SocketStream("tls", "127.0.0.1", collector.port, name, ca)
+            stream = SocketStream("tls", "127.0.0.1", collector.port, name, lambda: ca)
             stream.look()
             stream.write(framed(b"x"))
             stream.finish()
@@ -213,9 +219,9 @@ def test_TLS(tmp_path: Path) -> None:
         assert collector.frames == [b"x", b"x"]
         for name, trusted in (("other.example", ca), ("collector.example", "")):
             with pytest.raises(ssl.SSLCertVerificationError):
-                SocketStream("tls", "127.0.0.1", collector.port, name, trusted)
+                SocketStream("tls", "127.0.0.1", collector.port, name, partial(str, trusted))
         with pytest.raises(FileNotFoundError):
-            SocketStream("tls", "127.0.0.1", collector.port, "collector.example", str(tmp_path / "nothing"))
+            SocketStream("tls", "127.0.0.1", collector.port, "collector.example", lambda: str(tmp_path / "nothing"))
 
 
 # -- files
@@ -226,7 +232,7 @@ def test_file(tmp_path: Path) -> None:
     A file is a whole stream, for its user only.
     """
     path = tmp_path / "txdns.tap"
-    stream = FileStream(str(path), LARGE)
+    stream = FileStream(str(path), lambda: LARGE)
     stream.write(framed(b"first", b"second"))
     stream.look()
     stream.write(framed(b"third"))
@@ -241,8 +247,8 @@ def test_fileGivesWay(tmp_path: Path) -> None:
     When a file is as long as allowed another begins; four are kept beside it, each a whole stream. So is one that was there before.
     """
     path = tmp_path / "txdns.tap"
-    path.write_bytes(b"was here")
-    stream = FileStream(str(path), 120)
+    path.write_bytes(PART)
+    stream = FileStream(str(path), lambda: 120)
     for number in range(9):
         stream.write(framed(b"%d" % number * 60))
     stream.finish()
@@ -257,13 +263,13 @@ def test_fileIsKeptFromBefore(tmp_path: Path) -> None:
     What a server before has written is kept, although it was killed.
     """
     path = tmp_path / "txdns.tap"
-    path.write_bytes(b"a part of a stream")
-    FileStream(str(path), LARGE).close()
-    assert (tmp_path / "txdns.tap.1").read_bytes() == b"a part of a stream"
+    path.write_bytes(PART)
+    FileStream(str(path), lambda: LARGE).close()
+    assert (tmp_path / "txdns.tap.1").read_bytes() == PART
     # One that was made for it is not.
     empty = tmp_path / "empty.tap"
     empty.touch()
-    FileStream(str(empty), LARGE).close()
+    FileStream(str(empty), lambda: LARGE).close()
     assert not (tmp_path / "empty.tap.1").exists()
 
 
@@ -272,7 +278,7 @@ def test_fileIsMoved(tmp_path: Path) -> None:
     When another program has moved the file away, or removed it, a new one begins; what was moved is a whole stream.
     """
     path, moved = tmp_path / "txdns.tap", tmp_path / "moved.tap"
-    stream = FileStream(str(path), LARGE)
+    stream = FileStream(str(path), lambda: LARGE)
     stream.write(framed(b"first"))
     path.rename(moved)
     stream.look()
@@ -282,9 +288,11 @@ def test_fileIsMoved(tmp_path: Path) -> None:
     stream.write(framed(b"third"))
     moved.replace(path)
     stream.look()
+    stream.write(framed(b"fourth"))
     stream.finish()
     stream.close()
-    assert not moved.exists()
+    # What was moved back is kept, and not written into.
+    assert (read(tmp_path / "txdns.tap.1"), read(path)) == ([b"first"], [b"fourth"])
 
 
 def test_movedFilesAreWhole(tmp_path: Path) -> None:
@@ -292,7 +300,7 @@ def test_movedFilesAreWhole(tmp_path: Path) -> None:
     No message is lost when a file is moved away.
     """
     path, moved = tmp_path / "txdns.tap", tmp_path / "moved.tap"
-    stream = FileStream(str(path), LARGE)
+    stream = FileStream(str(path), lambda: LARGE)
     stream.write(framed(b"first"))
     path.rename(moved)
     # It is written to until it is looked at.
@@ -318,7 +326,7 @@ def test_notAFile(tmp_path: Path, what: str) -> None:
     else:
         path.symlink_to(other if what == "link" else tmp_path / "nothing")
     with pytest.raises(ValueError, match="it is not a regular file"):
-        FileStream(str(path), LARGE)
+        FileStream(str(path), lambda: LARGE)
     assert other.read_text() == "secret" and not (tmp_path / "nothing").exists()
 
 
@@ -330,7 +338,7 @@ def test_linkThatComesBetween(tmp_path: Path) -> None:
     other.write_text("secret")
     path.symlink_to(other)
     with patch.object(os, "stat", side_effect=FileNotFoundError), pytest.raises(OSError, match="symbolic link|Too many levels"):
-        FileStream(str(path), LARGE)
+        FileStream(str(path), lambda: LARGE)
     assert other.read_text() == "secret"
 
 
@@ -341,7 +349,7 @@ def test_pipeThatComesBetween(tmp_path: Path) -> None:
     path = tmp_path / "txdns.tap"
     os.mkfifo(path)
     with patch.object(os, "stat", side_effect=FileNotFoundError), pytest.raises(OSError, match="No such device"):
-        FileStream(str(path), LARGE)
+        FileStream(str(path), lambda: LARGE)
 
 
 def test_noRoom(tmp_path: Path) -> None:
@@ -349,7 +357,7 @@ def test_noRoom(tmp_path: Path) -> None:
     Where the file system is nearly full nothing is written.
     """
     path = tmp_path / "txdns.tap"
-    stream = FileStream(str(path), LARGE)
+    stream = FileStream(str(path), lambda: LARGE)
     with patch.object(streams, "hasRoom", return_value=False), pytest.raises(OSError, match="less than a twentieth"):
         stream.write(framed(b"x"))
     stream.finish()
@@ -357,12 +365,27 @@ def test_noRoom(tmp_path: Path) -> None:
     assert read(path) == []
 
 
+def test_fullDiskPushesNothingOut(tmp_path: Path) -> None:
+    """
+    While nothing can be written each try begins the file anew, and no older one is lost.
+    """
+    path = tmp_path / "txdns.tap"
+    path.write_bytes(PART)
+    for _ in range(9):
+        stream = FileStream(str(path), lambda: LARGE)
+        with patch.object(streams, "hasRoom", return_value=False), pytest.raises(OSError, match="less than a twentieth"):
+            stream.write(framed(b"x"))
+        stream.close()
+    assert sorted(os.listdir(tmp_path)) == ["txdns.tap", "txdns.tap.1"]
+    assert (tmp_path / "txdns.tap.1").read_bytes() == PART
+
+
 def test_diskIsFullInTheMiddle(tmp_path: Path) -> None:
     """
     Where only a part of some frames could be written, none of them is, so that the next ones can be read.
     """
     path = tmp_path / "txdns.tap"
-    stream = FileStream(str(path), LARGE)
+    stream = FileStream(str(path), lambda: LARGE)
     stream.write(framed(b"first"))
     real = os.write
     parts = iter([3])

@@ -8,29 +8,30 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
+from twisted_ext.server.features.base.telling import Telling, Way
 from twisted_ext.server.features.dnstap.settings import DnstapSettings
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.process.recorders.gathering import Gathering
-    from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
 __all__ = ["DnstapFeature"]
 
 
-class Tapped(Active):
+class Tapped(Telling):
     """
     Tells the writer, as long as its keeper says where it listens.
     """
 
-    def __init__(self, pipe: RecorderPipe, gathering: Gathering, settings: DnstapSettings) -> None:
+    keys = ("dnstapTold", "dnstapDropped")
+
+    def __init__(self, pipe: Way, gathering: Gathering, settings: DnstapSettings) -> None:
         from twisted_ext.server.features.dnstap.gathering import ClientMessages, UpstreamMessages, WatchedSource
 
-        self.pipe = pipe
+        super().__init__(pipe, gathering)
         self.gathering = gathering
         self._observer: IQueryObserver | None = None
         wanted, sample = settings.dnstapMessages, settings.dnstapSample
@@ -46,19 +47,6 @@ class Tapped(Active):
 
     def observer(self) -> IQueryObserver | None:
         return self._observer
-
-    def take(self, state: JSON) -> None:
-        # As long as the former writer is there.
-        self.gathering.flush()
-        self.pipe.follow(state if isinstance(state, str) else "")
-
-    def figures(self) -> dict[str, float]:
-        return {"dnstapTold": self.pipe.told, "dnstapDropped": self.pipe.dropped}
-
-    def close(self, heir: Active | None) -> None:
-        if heir is None:
-            self.gathering.close()
-            self.pipe.close()
 
 
 class DnstapFeature(Feature):

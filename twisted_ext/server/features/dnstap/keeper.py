@@ -35,6 +35,7 @@ class DnstapKeeper(PassingKeeper):
 
     module = "twisted_ext.server.features.dnstap.writer"
     about = "dnstap"
+    process = "the process that writes dnstap"
     stopped = "dnstap is not written"
     resumed = "dnstap is written again"
     socketName = SOCKET

@@ -9,29 +9,30 @@ from typing import TYPE_CHECKING
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.config.setting import RESOLVING
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
+from twisted_ext.server.features.base.telling import Telling, Way
 from twisted_ext.server.features.otlp.settings import OtlpSettings
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.process.recorders.gathering import Gathering
-    from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
 __all__ = ["OtlpFeature"]
 
 
-class Spanning(Active):
+class Spanning(Telling):
     """
     Tells the exporter, as long as its keeper says where it listens.
     """
 
-    def __init__(self, pipe: RecorderPipe, gathering: Gathering, settings: OtlpSettings) -> None:
+    keys = ("otlpTold", "otlpDropped")
+
+    def __init__(self, pipe: Way, gathering: Gathering, settings: OtlpSettings) -> None:
         from twisted_ext.server.features.otlp.watching import ParentGate, SpannedSource
 
-        self.pipe = pipe
+        super().__init__(pipe, gathering)
         self.gathering = gathering
         gate = ParentGate(settings.otlpTrust) if settings.otlpTrust else None
         parents = None if gate is None else gate.parentOf
@@ -41,19 +42,6 @@ class Spanning(Active):
             return SpannedSource(source, gathering, parents, sample, slow)
 
         self.parts = (*([] if gate is None else [Part(Stage.LAST, gate=gate)]), Part(Stage.OUTER, wrap=wrap))
-
-    def take(self, state: JSON) -> None:
-        # As long as the former exporter is there.
-        self.gathering.flush()
-        self.pipe.follow(state if isinstance(state, str) else "")
-
-    def figures(self) -> dict[str, float]:
-        return {"otlpTold": self.pipe.told, "otlpDropped": self.pipe.dropped}
-
-    def close(self, heir: Active | None) -> None:
-        if heir is None:
-            self.gathering.close()
-            self.pipe.close()
 
 
 class OtlpFeature(Feature):

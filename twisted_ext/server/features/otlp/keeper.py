@@ -40,6 +40,7 @@ class OtlpKeeper(PassingKeeper):
 
     module = "twisted_ext.server.features.otlp.exporter"
     about = "otlp"
+    process = "the process that sends spans"
     stopped = "spans are not sent"
     resumed = "spans are sent again"
     socketName = SOCKET

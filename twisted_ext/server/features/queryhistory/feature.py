@@ -8,44 +8,32 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
+from twisted_ext.server.features.base.telling import Telling, Way
 from twisted_ext.server.features.queryhistory.settings import QueryHistorySettings
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IQueryObserver
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.queryhistory.recording import Recording
-    from twisted_ext.server.process.recorders.pipe import RecorderPipe
 
 __all__ = ["QueryHistoryFeature"]
 
 
-class Recorded(Active):
+class Recorded(Telling):
     """
     Tells the recorder, as long as its keeper says where it listens.
     """
 
-    def __init__(self, pipe: RecorderPipe, recording: Recording) -> None:
-        self.pipe = pipe
+    keys = ("historyTold", "historyDropped")
+
+    def __init__(self, pipe: Way, recording: Recording) -> None:
+        super().__init__(pipe, recording)
         self.recording = recording
 
     def observer(self) -> IQueryObserver | None:
         return self.recording
-
-    def take(self, state: JSON) -> None:
-        # As long as the former recorder is there.
-        self.recording.flush()
-        self.pipe.follow(state if isinstance(state, str) else "")
-
-    def figures(self) -> dict[str, float]:
-        return {"historyTold": self.pipe.told, "historyDropped": self.pipe.dropped}
-
-    def close(self, heir: Active | None) -> None:
-        if heir is None:
-            self.recording.close()
-            self.pipe.close()
 
 
 class QueryHistoryFeature(Feature):

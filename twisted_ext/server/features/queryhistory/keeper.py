@@ -45,6 +45,7 @@ class HistoryKeeper(RecorderKeeper):
 
     module = "twisted_ext.server.features.queryhistory.recorder"
     about = "history"
+    process = "the recorder of the history"
     stopped = "the history of queries is not kept"
     resumed = "the history of queries is kept again"
 

@@ -63,6 +63,7 @@ class RecorderKeeper(Keeper):
 
     @cvar module: is started with the folder of C{folder}.
     @cvar about: what it is for, before what its process says.
+    @cvar process: what it is, for the log.
     @cvar stopped: what does not happen while it cannot begin, in words; and what does again once it can.
     @cvar resumed: see C{stopped}.
     @ivar failed: why it cannot begin; C{""} if it can.
@@ -70,6 +71,7 @@ class RecorderKeeper(Keeper):
 
     module: ClassVar[str]
     about: ClassVar[str]
+    process: ClassVar[str]
     stopped: ClassVar[str]
     resumed: ClassVar[str]
 
@@ -219,8 +221,8 @@ class RecorderKeeper(Keeper):
         self._process = None
         self.lost()
         if not self.failed:
-            text = "the recorder of the {about} has ended: {reason}; another one begins in {pause:g} s"
-            _log.error(text, about=self.about, reason=reason.getErrorMessage(), pause=self._pause)
+            text = "{process} has ended: {reason}; another one begins in {pause:g} s"
+            _log.error(text, process=self.process, reason=reason.getErrorMessage(), pause=self._pause)
         self._later()
 
     def _stop(self) -> None:

@@ -37,6 +37,8 @@ class TapWriter(Intake):
         @raise OSError: the socket cannot be made.
         """
         self._targets: dict[tuple[object, ...], Target] = {}
+        # Two for one file at once would spoil it: other sizes and authorities are for targets that are there as well.
+        self._settings: Mapping[str, Any] = {}
         # Those that end.
         self._former: list[Target] = []
         # Messages that those have got, or not.
@@ -49,7 +51,8 @@ class TapWriter(Intake):
 
     def apply(self, settings: Mapping[str, Any]) -> None:
         self._messages = Messages(settings["identity"], settings["version"], settings["messages"], settings["recurses"])
-        wanted = {(*each, settings["size"], settings["ca"]): each for each in settings["targets"]}
+        self._settings = settings
+        wanted = {tuple(each): each for each in settings["targets"]}
         for key in [key for key in self._targets if key not in wanted]:
             former = self._targets.pop(key)
             former.end()
@@ -57,9 +60,9 @@ class TapWriter(Intake):
         for key, (place, way, where, port, name) in wanted.items():
             if key not in self._targets:
                 if way == "file":
-                    self._targets[key] = Target(place, partial(FileStream, where, settings["size"]))
+                    self._targets[key] = Target(place, partial(FileStream, where, lambda: int(self._settings["size"])))
                 else:
-                    self._targets[key] = Target(place, partial(SocketStream, way, where, port, name, settings["ca"]))
+                    self._targets[key] = Target(place, partial(SocketStream, way, where, port, name, lambda: str(self._settings["ca"])))
 
     def pause(self) -> float:
         return _SOON

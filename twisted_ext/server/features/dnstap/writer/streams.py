@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -31,6 +32,9 @@ _PATIENCE: Final = 10.0
 
 #: Seconds that it may take to say that it has read all.
 _LEAVE: Final = 2.0
+
+#: How a file begins.
+_BEGIN: Final = control(START)
 
 #: Files that are kept, with the one that is written.
 _KEPT: Final = 5
@@ -67,14 +71,14 @@ class SocketStream:
     A connection to a collector.
     """
 
-    def __init__(self, way: str, where: str, port: int, name: str, ca: str) -> None:
+    def __init__(self, way: str, where: str, port: int, name: str, ca: Callable[[], str] = str) -> None:
         """
         Connect, and agree on the type of frames.
 
         @param way: C{"unix"}, C{"tcp"} or C{"tls"}.
         @param where: the path of a socket, or an address.
         @param name: what the collector's certificate has to be for.
-        @param ca: the path of the certificates that sign it; C{""} for the system's.
+        @param ca: returns the path of the certificates that sign it; C{""} for the system's.
         """
         if way == "unix":
             self._socket = socket.socket(socket.AF_UNIX)
@@ -84,7 +88,7 @@ class SocketStream:
             self._socket.settimeout(_PATIENCE)
             self._socket.connect(where if way == "unix" else (where, port))
             if way == "tls":
-                context = ssl.create_default_context(cafile=ca or None)
+                context = ssl.create_default_context(cafile=ca() or None)
                 self._socket = context.wrap_socket(self._socket, server_hostname=name)
             self._socket.sendall(control(READY))
             kind, types = self._read()
@@ -138,22 +142,29 @@ class SocketStream:
 
 class FileStream:
     """
-    A file. One that is there already, and is not empty, is kept under another name.
+    A file. One that is there already, and has messages, is kept under another name.
     """
 
-    def __init__(self, path: str, most: int) -> None:
+    def __init__(self, path: str, most: Callable[[], int]) -> None:
         """
-        @param most: octets after which another one begins.
+        @param most: returns after how many octets another one begins.
         """
         self._path = path
         self._most = most
+        self._file = self._begun()
+
+    def _begun(self) -> int:
+        """
+        Begin a file.
+        """
         with suppress(FileNotFoundError):
-            found = os.stat(path, follow_symlinks=False)
+            found = os.stat(self._path, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
                 raise ValueError("it is not a regular file")
-            if found.st_size:
+            # One without messages is not: where they cannot be written, each try would push an older file out.
+            if found.st_size > len(_BEGIN) + len(FINISHED):
                 self._shift()
-        self._file = self._opened()
+        return self._opened()
 
     def _opened(self) -> int:
         # Not through a link, which another user who may write to the folder could have made.
@@ -161,7 +172,8 @@ class FileStream:
         try:
             if not stat.S_ISREG(os.fstat(made).st_mode):
                 raise ValueError("it is not a regular file")
-            os.write(made, control(START))
+            os.ftruncate(made, 0)
+            os.write(made, _BEGIN)
         except BaseException:
             os.close(made)
             raise
@@ -177,7 +189,7 @@ class FileStream:
     def write(self, frames: bytes) -> None:
         if not hasRoom(os.path.dirname(self._path)):
             raise OSError(28, FULL)
-        if self._size + len(frames) > self._most:
+        if self._size + len(frames) > self._most():
             self._turn()
         left = memoryview(frames)
         try:
@@ -198,7 +210,7 @@ class FileStream:
         own = os.fstat(self._file)
         if found is None or (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino):
             os.write(self._file, FINISHED)
-            former, self._file = self._file, self._opened()
+            former, self._file = self._file, self._begun()
             os.close(former)
 
     def _turn(self) -> None:
