@@ -26,6 +26,11 @@ from twisted_ext.wire.message import Message
 __all__: list[str] = []
 
 
+def _state(folder: Path) -> list[str]:
+    # One that is killed with its writer would leave a folder elsewhere.
+    return ["--state", str(folder / "s")]
+
+
 def _kinds(path: Path) -> Counter[str]:
     """
     Return how many messages of each type a file has, as far as it is written.
@@ -98,7 +103,7 @@ def test_everyMessageOnce(tmp_path: Path, workers: int) -> None:
     """
     tap, port = tmp_path / "file.tap", freePort("127.0.0.1")
     captured, overTCP = tmp_path / "captured.tap", tmp_path / "tcp.tap"
-    where = ["--dnstap", f"unix:{tmp_path}/sock", "--dnstap", f"file:{tap}", "--dnstap", f"tcp:127.0.0.1:{port}"]
+    where = ["--dnstap", f"unix:{tmp_path}/sock", "--dnstap", f"file:{tap}", "--dnstap", f"tcp:127.0.0.1:{port}", *_state(tmp_path)]
     with (
         Upstream(otherwise="192.0.2.80") as upstream,
         _captured(captured, "-u", str(tmp_path / "sock")),
@@ -132,13 +137,13 @@ def test_kinds(tmp_path: Path) -> None:
     zone = tmp_path / "zone"
     zone.write_text("example. 300 SOA ns.example. h.example. 1 3600 600 86400 60\nexample. 300 NS ns.example.\nns.example. 300 AAAA ::1\n")
     tap = tmp_path / "file.tap"
-    with Twistd(tmp_path, "--dnstap", f"file:{tap}", "serve", "--zone", f"example={zone}") as server:
+    with Twistd(tmp_path, *_state(tmp_path), "--dnstap", f"file:{tap}", "serve", "--zone", f"example={zone}") as server:
         wait(lambda: _kinds(tap)["AUTH_RESPONSE"] or not exchange(server.port, "ns.example"), server)
         assert set(_kinds(tap)) == {"AUTH_QUERY", "AUTH_RESPONSE"}
     tap.unlink()
     with Upstream(otherwise="192.0.2.80") as upstream:
         words = ["recurse", "--no-validate", "--stub", f"example.org={upstream.label}", "--allow", "127.0.0.1"]
-        with Twistd(tmp_path, "--dnstap", f"file:{tap}", *words) as server:
+        with Twistd(tmp_path, *_state(tmp_path), "--dnstap", f"file:{tap}", *words) as server:
             wait(lambda: exchange(server.port, "www.example.org") and _kinds(tap)["RESOLVER_RESPONSE"], server)
             assert set(_kinds(tap)) == {"CLIENT_QUERY", "CLIENT_RESPONSE", "RESOLVER_QUERY", "RESOLVER_RESPONSE"}
 
@@ -177,7 +182,10 @@ def test_collectorStands(tmp_path: Path) -> None:
         for number in range(50):
             upstream.canned.set(f"h{number}.example.org", "A", f"192.0.2.{number}")
         wait(lambda: (tmp_path / "sock").exists())
-        with Twistd(tmp_path, "--upstream", upstream.label, "--client-rate", "0", "--dnstap", f"unix:{tmp_path}/sock") as server:
+        where = ["--dnstap", f"unix:{tmp_path}/sock", "--dnstap", f"file:{tmp_path}/file.tap", *_state(tmp_path)]
+        with Twistd(tmp_path, "--upstream", upstream.label, "--client-rate", "0", *where) as server:
+            # The writer is there.
+            wait(lambda: exchange(server.port, "begun.example.org") and _kinds(tmp_path / "file.tap"), server)
             collector.send_signal(signal.SIGSTOP)
             with Load(server.port) as load:
                 time.sleep(0.6)
@@ -200,7 +208,7 @@ def test_reloaded(tmp_path: Path) -> None:
 
     with Upstream(otherwise="192.0.2.80") as upstream:
         configure()
-        with Twistd(tmp_path, "--config", str(config)) as server:
+        with Twistd(tmp_path, "--config", str(config), *_state(tmp_path)) as server:
             assert _writersOf(server) == []
             configure(f'dnstap = ["file:{first}"]')
             os.kill(server.pid, signal.SIGHUP)

@@ -23,6 +23,11 @@ TRACE = "0102030405060708090a0b0c0d0e0f10"
 SPAN = "1112131415161718"
 
 
+def _server(folder: Path, upstream: Upstream, *words: str) -> Twistd:
+    # One that is killed with its exporter would leave a folder elsewhere.
+    return Twistd(folder, "--upstream", upstream.label, "--state", str(folder / "s"), *words)
+
+
 def _named(collector: SpanCollector, name: str) -> list[Collected]:
     return [each for each in collector.lookups() if each.attributes["dns.question.name"] == f"{name}."]
 
@@ -52,7 +57,7 @@ def test_lookups(tmp_path: Path, workers: int) -> None:
     """
     words = ["--otlp-sample", "1", "--otlp-service", "here", "--otlp-trust", "127.0.0.1", "--workers", str(workers)]
     with SpanCollector() as collector, Upstream(otherwise="192.0.2.80") as upstream:
-        with Twistd(tmp_path, "--upstream", upstream.label, "--otlp", collector.url, *words) as server:
+        with _server(tmp_path, upstream, "--otlp", collector.url, *words) as server:
             wait(lambda: exchange(server.port, "begun.example.org") and _named(collector, "begun.example.org"), server)
             for number in range(20):
                 exchange(server.port, f"h{number}.example.org")
@@ -74,7 +79,7 @@ def test_whoAndWhich(tmp_path: Path) -> None:
     """
     words = ["--otlp-sample", "0", "--otlp-slow", "300"]
     with SpanCollector() as collector, Upstream(otherwise="192.0.2.80") as upstream:
-        with Twistd(tmp_path, "--upstream", upstream.label, "--otlp", collector.url, *words) as server:
+        with _server(tmp_path, upstream, "--otlp", collector.url, *words) as server:
             _dig(server, "traced.example.org", f"+ednsopt=65500:0000{TRACE}{SPAN}01")
             upstream.silence("slow.example.org")
             exchange(server.port, "quick.example.org")
@@ -96,7 +101,7 @@ def test_withoutCollector(tmp_path: Path) -> None:
         for number in range(50):
             upstream.canned.set(f"h{number}.example.org", "A", f"192.0.2.{number}")
         words = ["--otlp", f"http://127.0.0.1:{port}", "--otlp-sample", "1", "--client-rate", "0"]
-        with Twistd(tmp_path, "--upstream", upstream.label, *words) as server:
+        with _server(tmp_path, upstream, *words) as server:
             with Load(server.port) as load:
                 wait(lambda: "spans cannot be sent to" in server.text(), server)
                 (exporter,) = _exportersOf(server)
